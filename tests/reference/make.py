@@ -1,0 +1,204 @@
+"""Makes the golden files of `tests/parity.rs`: tiny random checkpoints and what `transformers` computes from them.
+
+    python tests/reference/make.py            # rewrites tests/reference/<case>/
+
+Needs torch, transformers 5.23, peft 0.21 and safetensors. Each case is a folder:
+
+    config.json model.safetensors   a Hugging Face checkpoint, every parameter perturbed
+    inputs.safetensors              what `examples/parity --inputs` takes
+    expected.safetensors            logits, loss, grad.<name>, curve, greedy
+    adapter/                        (where there is one) an adapter written by peft, and
+    adapter.safetensors             the logits of base + adapter, and of the merged model
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+)
+
+HERE = Path(__file__).parent
+STEPS, RATE, DECAY, CLIP, GREEDY = 20, 3e-3, 0.01, 1.0, 16
+
+
+def llama(**changes):
+    settings = dict(
+        vocab_size=97, hidden_size=32, intermediate_size=56, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=64, tie_word_embeddings=False, bos_token_id=1,
+        eos_token_id=2, pad_token_id=0,
+    )
+    return LlamaConfig(**{**settings, **changes})
+
+
+def gpt2(**changes):
+    settings = dict(
+        vocab_size=97, n_embd=32, n_layer=2, n_head=4, n_positions=48, resid_pdrop=0.0, embd_pdrop=0.0,
+        attn_pdrop=0.0, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+    )
+    return GPT2Config(**{**settings, **changes})
+
+
+def bert(**changes):
+    settings = dict(
+        vocab_size=97, hidden_size=32, intermediate_size=56, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=48, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, num_labels=3,
+        pad_token_id=0,
+    )
+    return BertConfig(**{**settings, **changes})
+
+
+# name -> (model class, config, where the padding goes, adapter targets)
+CASES = {
+    "llama_grouped": (LlamaForCausalLM, llama(), "right", ["q_proj", "v_proj"]),
+    "llama_tied_bias": (
+        LlamaForCausalLM,
+        llama(tie_word_embeddings=True, attention_bias=True, mlp_bias=True, head_dim=12, rms_norm_eps=1e-5),
+        "left",
+        "all-linear",
+    ),
+    "llama_classifier": (LlamaForSequenceClassification, llama(num_labels=3), "right", None),
+    "gpt2_tied": (GPT2LMHeadModel, gpt2(), "right", ["c_attn"]),
+    "gpt2_untied": (
+        GPT2LMHeadModel,
+        gpt2(tie_word_embeddings=False, n_inner=40, activation_function="gelu", scale_attn_by_inverse_layer_idx=True),
+        "right",
+        None,
+    ),
+    "gpt2_classifier": (GPT2ForSequenceClassification, gpt2(num_labels=3), "right", None),
+    "bert_classifier": (BertForSequenceClassification, bert(), "right", ["query", "value"]),
+    "bert_masked": (BertForMaskedLM, bert(hidden_act="gelu_new"), "right", None),
+}
+
+
+def perturb(model, seed):
+    """Random values everywhere, biases and norms included, so that no term can be missing unnoticed."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            scale = 0.3 if parameter.dim() > 1 else 0.2
+            parameter.add_(torch.randn_like(parameter) * scale * (0.5 if parameter.dim() > 1 else 1.0))
+
+
+def inputs(model, side, seed):
+    generator = torch.Generator().manual_seed(seed)
+    config = model.config
+    lengths, width = [11, 17, 6], 17
+    ids = torch.zeros(3, width, dtype=torch.long)
+    mask = torch.zeros(3, width, dtype=torch.long)
+    for row, length in enumerate(lengths):
+        place = slice(width - length, width) if side == "left" else slice(0, length)
+        ids[row, place] = torch.randint(3, config.vocab_size, (length,), generator=generator)
+        mask[row, place] = 1
+    given = {"input_ids": ids, "attention_mask": mask}
+    name = type(model).__name__
+    if name.startswith("Bert"):
+        given["token_type_ids"] = ((torch.arange(width) > 7).long()[None] * mask).contiguous()
+    if "SequenceClassification" in name:
+        given["labels"] = torch.tensor([2, 0, 1])
+    else:
+        labels = ids.clone()
+        labels[mask == 0] = -100
+        labels[:, :4][mask[:, :4] == 1] = -100
+        labels[1, 9] = -100
+        given["labels"] = labels
+    return given
+
+
+def greedy(model, given):
+    row = given["input_ids"][:1][:, given["attention_mask"][0].bool()]
+    made = []
+    for _ in range(GREEDY):
+        token = model(input_ids=row).logits[0, -1].argmax()
+        made.append(token)
+        row = torch.cat([row, token[None, None]], dim=1)
+    return torch.stack(made)
+
+
+def curve(model, given):
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    vectors = [p for p in model.parameters() if p.dim() < 2]
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": DECAY}, {"params": vectors, "weight_decay": 0.0}],
+        lr=RATE, betas=(0.9, 0.999), eps=1e-8,
+    )
+    losses = []
+    for _ in range(STEPS):
+        loss = model(**given).loss
+        losses.append(loss.detach())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        optimizer.step()
+    return torch.stack(losses)
+
+
+def adapter(kind, config, state, given, targets, folder):
+    from peft import LoraConfig, get_peft_model
+
+    model = kind(config)
+    model.load_state_dict(state)
+    task = "SEQ_CLS" if "Classification" in kind.__name__ else "CAUSAL_LM"
+    tuned = get_peft_model(
+        model.eval(), LoraConfig(r=3, lora_alpha=5, target_modules=targets, use_rslora=targets == "all-linear", task_type=task)
+    )
+    torch.manual_seed(7)
+    with torch.no_grad():
+        for name, parameter in tuned.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn_like(parameter) * 0.2)
+    tuned.save_pretrained(folder / "adapter")
+    for stray in (folder / "adapter").glob("README.md"):
+        stray.unlink()
+    without = {k: v for k, v in given.items() if k != "labels"}
+    logits = tuned.eval()(**without).logits.detach()
+    merged = tuned.merge_and_unload()(**without).logits.detach()
+    save_file({"logits": logits.contiguous(), "merged": merged.contiguous()}, folder / "adapter.safetensors")
+
+
+def make(case):
+    kind, config, side, targets = CASES[case]
+    folder = HERE / case
+    shutil.rmtree(folder, ignore_errors=True)
+    config._attn_implementation = "eager"
+    seed = sum(map(ord, case))
+    torch.manual_seed(seed)
+    model = kind(config).eval()
+    perturb(model, seed)
+    model.save_pretrained(folder)
+    for stray in folder.glob("generation_config.json"):
+        stray.unlink()
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    given = inputs(model, side, seed)
+    save_file(given, folder / "inputs.safetensors")
+    out = model(**given)
+    out.loss.backward()
+    expected = {"logits": out.logits.detach().contiguous(), "loss": out.loss.detach()}
+    for name, parameter in model.named_parameters():
+        expected[f"grad.{name}"] = parameter.grad.clone().contiguous()
+    model.zero_grad()
+    if "CausalLM" in kind.__name__ or "LMHead" in kind.__name__:
+        with torch.no_grad():
+            expected["greedy"] = greedy(model, given)
+    expected["curve"] = curve(model, given)
+    save_file(expected, folder / "expected.safetensors")
+    if targets:
+        adapter(kind, config, state, given, targets, folder)
+    print(case, "loss", float(out.loss), "->", float(expected["curve"][-1]))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for case in CASES:
+        make(case)
