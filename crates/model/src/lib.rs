@@ -1,1 +1,7 @@
-//! model
+//! Weights and arithmetic: blueprints, parts, families, checkpoints, adapters and generation.
+
+pub mod error;
+pub mod tokens;
+
+pub use error::{ModelError, Result};
+pub use tokens::{Side, Span, Targets, Tokens};

@@ -1,0 +1,435 @@
+//! A rectangle of token ids, and which of its places belong to which document.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::error::{ModelError, Result};
+
+/// The places `start..end` of one document inside a row.
+///
+/// Places are counted from the first key that a row can see: with a cache, from the first cached token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// The first place.
+    pub start: u32,
+    /// One past the last place.
+    pub end: u32,
+}
+
+impl Span {
+    /// The number of places.
+    pub fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether the span holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Whether a place lies inside.
+    pub fn contains(&self, place: u32) -> bool {
+        (self.start..self.end).contains(&place)
+    }
+}
+
+/// On which side of a row its padding lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Side {
+    /// Before the text, as batched generation wants it.
+    Left,
+    /// After the text, as training wants it.
+    #[default]
+    Right,
+}
+
+/// What a model reads: a batch of rows of equal length.
+///
+/// Padding is known by place and never by id, so a row may be padded with its own end token. Several documents may
+/// share a row (packing): a token sees its own document only, and positions begin again at 0 in every document.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// Token ids, `[batch, length]`. Padding holds any id of the vocabulary.
+    pub ids: Tensor<2, Int>,
+    /// Which text of a pair a token belongs to, `[batch, length]`, for families that know segments.
+    pub kinds: Option<Tensor<2, Int>>,
+    /// For each row its documents, in order, without overlap, over the places `0..past + length`.
+    pub spans: Arc<[Vec<Span>]>,
+    /// The number of places before the first of `ids`, whose keys and values lie in a cache.
+    pub past: usize,
+}
+
+impl Tokens {
+    /// Lays documents out in rows of equal length.
+    ///
+    /// # Arguments
+    /// - `rows`: for each row its documents, for each document its token ids; no document may be empty
+    /// - `length`: places per row; the longest row when not given
+    /// - `side`: where the padding goes
+    /// - `pad`: the id that fills it, any id of the vocabulary
+    ///
+    /// # Errors
+    /// When there are no rows, a document is empty, or a row does not fit into `length`.
+    pub fn new(
+        rows: &[Vec<Vec<u32>>],
+        length: Option<usize>,
+        side: Side,
+        pad: u32,
+        device: &Device,
+    ) -> Result<Self> {
+        let lengths: Vec<usize> = rows
+            .iter()
+            .map(|row| row.iter().map(Vec::len).sum())
+            .collect();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let length = length.unwrap_or(longest);
+        check_rows(rows, longest, length)?;
+        let mut ids = Vec::with_capacity(rows.len() * length);
+        let mut spans = Vec::with_capacity(rows.len());
+        for (row, taken) in rows.iter().zip(&lengths) {
+            let padding = length - taken;
+            let before = if side == Side::Left { padding } else { 0 };
+            ids.extend(std::iter::repeat_n(pad as i32, before));
+            ids.extend(row.iter().flatten().map(|id| *id as i32));
+            ids.extend(std::iter::repeat_n(pad as i32, padding - before));
+            spans.push(spans_of(row.iter().map(Vec::len), before));
+        }
+        let ids = int_tensor(ids, [rows.len(), length], device);
+        Ok(Self {
+            ids,
+            kinds: None,
+            spans: spans.into(),
+            past: 0,
+        })
+    }
+
+    /// One row with one document.
+    ///
+    /// # Errors
+    /// When `ids` is empty.
+    pub fn single(ids: &[u32], device: &Device) -> Result<Self> {
+        Self::new(&[vec![ids.to_vec()]], None, Side::Right, 0, device)
+    }
+
+    /// Rows as other libraries describe them: ids and a mask that is 1 on text and 0 on padding, row by row.
+    ///
+    /// # Errors
+    /// When the mask is not one run of ones in each row, or the sizes do not fit.
+    pub fn from_mask(ids: &[u32], mask: &[bool], length: usize, device: &Device) -> Result<Self> {
+        if length == 0 || ids.is_empty() || ids.len() % length != 0 || mask.len() != ids.len() {
+            let why = format!(
+                "found {} ids and {} mask values; expected rows of {length}",
+                ids.len(),
+                mask.len()
+            );
+            return Err(ModelError::Tokens { why });
+        }
+        let spans = mask
+            .chunks(length)
+            .enumerate()
+            .map(run_of_ones)
+            .collect::<Result<Vec<_>>>()?;
+        let rows = ids.len() / length;
+        let ids = int_tensor(
+            ids.iter().map(|id| *id as i32).collect(),
+            [rows, length],
+            device,
+        );
+        Ok(Self {
+            ids,
+            kinds: None,
+            spans: spans.into(),
+            past: 0,
+        })
+    }
+
+    /// The same tokens with the text of a pair that each belongs to, in the layout of [`Self::ids`].
+    ///
+    /// # Errors
+    /// When there are not as many kinds as ids.
+    pub fn with_kinds(self, kinds: &[u32]) -> Result<Self> {
+        let [batch, length] = self.ids.dims();
+        if kinds.len() != batch * length {
+            let why = format!(
+                "found {} kinds; expected {batch}x{length}, one per id",
+                kinds.len()
+            );
+            return Err(ModelError::Tokens { why });
+        }
+        let kinds = int_tensor(
+            kinds.iter().map(|kind| *kind as i32).collect(),
+            [batch, length],
+            &self.ids.device(),
+        );
+        Ok(Self {
+            kinds: Some(kinds),
+            ..self
+        })
+    }
+
+    /// The next token of every row, to be read with the cache that holds these tokens.
+    ///
+    /// The last document of each row grows by one place. Rows must be padded on the left.
+    ///
+    /// # Errors
+    /// When there is not one id per row, or a row is padded on the right.
+    pub fn next(&self, ids: &[u32]) -> Result<Self> {
+        let end = (self.past + self.length()) as u32;
+        if ids.len() != self.batch() {
+            let why = format!(
+                "found {} ids; expected one for each of {} rows",
+                ids.len(),
+                self.batch()
+            );
+            return Err(ModelError::Tokens { why });
+        }
+        let spans = self
+            .spans
+            .iter()
+            .map(|row| grown(row, end))
+            .collect::<Result<Vec<_>>>()?;
+        let ids = int_tensor(
+            ids.iter().map(|id| *id as i32).collect(),
+            [ids.len(), 1],
+            &self.ids.device(),
+        );
+        Ok(Self {
+            ids,
+            kinds: None,
+            spans: spans.into(),
+            past: end as usize,
+        })
+    }
+
+    /// The number of rows.
+    pub fn batch(&self) -> usize {
+        self.ids.dims()[0]
+    }
+
+    /// The number of places of a row that are read now.
+    pub fn length(&self) -> usize {
+        self.ids.dims()[1]
+    }
+
+    /// The position of each place that is read now, row by row, `batch * length` numbers.
+    ///
+    /// Positions begin at 0 in every document; padding after a document continues its count, padding before the first
+    /// is 0.
+    pub fn positions(&self) -> Vec<u32> {
+        let places = self.past as u32..(self.past + self.length()) as u32;
+        let mut positions = Vec::with_capacity(self.batch() * self.length());
+        for row in self.spans.iter() {
+            let mut spans = row.iter().peekable();
+            let mut start = None;
+            for place in places.clone() {
+                while let Some(span) = spans.next_if(|span| span.start <= place) {
+                    start = Some(span.start);
+                }
+                positions.push(start.map_or(0, |start| place - start));
+            }
+        }
+        positions
+    }
+
+    /// For each row the place of its last token of text among those read now, counted over the whole batch
+    /// (`row * length + place`), or of its last place when the row has no text.
+    pub fn last_places(&self) -> Vec<u32> {
+        let (length, past) = (self.length() as u32, self.past as u32);
+        let last = |row: &Vec<Span>| {
+            row.last()
+                .map_or(length, |span| span.end.saturating_sub(past))
+                .clamp(1, length)
+                - 1
+        };
+        self.spans
+            .iter()
+            .enumerate()
+            .map(|(row, spans)| row as u32 * length + last(spans))
+            .collect()
+    }
+
+    /// For each row the place of its first token of text, counted over the whole batch.
+    pub fn first_places(&self) -> Vec<u32> {
+        let (length, past) = (self.length() as u32, self.past as u32);
+        let first = |row: &Vec<Span>| {
+            row.first()
+                .map_or(0, |span| span.start.saturating_sub(past))
+                .min(length - 1)
+        };
+        self.spans
+            .iter()
+            .enumerate()
+            .map(|(row, spans)| row as u32 * length + first(spans))
+            .collect()
+    }
+}
+
+/// Which places are predicted, and what should come: the host's side of a loss.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Targets {
+    /// `row * length + place` of the token that **predicts** (for a causal model the one before the target).
+    pub places: Vec<u32>,
+    /// The id that is right there, as many as places.
+    pub ids: Vec<u32>,
+}
+
+impl Targets {
+    /// The number of targets.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether nothing is predicted.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+/// A tensor of integers from the host.
+pub(crate) fn int_tensor<const D: usize>(
+    values: Vec<i32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D, Int> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn check_rows(rows: &[Vec<Vec<u32>>], longest: usize, length: usize) -> Result<()> {
+    let empty = rows
+        .iter()
+        .position(|row| row.is_empty() || row.iter().any(Vec::is_empty));
+    let why = match empty {
+        _ if rows.is_empty() => "found no rows; expected at least one".to_owned(),
+        Some(row) => {
+            format!("row {row} holds an empty document; expected at least one token in each")
+        }
+        None if longest > length => {
+            format!("a row has {longest} tokens; expected at most {length}")
+        }
+        None => return Ok(()),
+    };
+    Err(ModelError::Tokens { why })
+}
+
+fn spans_of(lengths: impl Iterator<Item = usize>, before: usize) -> Vec<Span> {
+    let mut start = before as u32;
+    lengths
+        .map(|length| {
+            let span = Span {
+                start,
+                end: start + length as u32,
+            };
+            start = span.end;
+            span
+        })
+        .collect()
+}
+
+fn run_of_ones((row, mask): (usize, &[bool])) -> Result<Vec<Span>> {
+    let Some(start) = mask.iter().position(|one| *one) else {
+        return Ok(Vec::new());
+    };
+    let run = mask[start..].iter().take_while(|one| **one).count();
+    if mask[start + run..].iter().any(|one| *one) {
+        let why = format!("row {row} of the mask has a gap; expected its ones to be neighbours");
+        return Err(ModelError::Tokens { why });
+    }
+    Ok(vec![Span {
+        start: start as u32,
+        end: (start + run) as u32,
+    }])
+}
+
+fn grown(row: &[Span], end: u32) -> Result<Vec<Span>> {
+    let mut row = row.to_vec();
+    match row.last_mut() {
+        Some(last) if last.end == end => last.end += 1,
+        Some(_) => {
+            let why =
+                "a row is padded on the right and cannot be continued; pad on the left".to_owned();
+            return Err(ModelError::Tokens { why });
+        }
+        None => row.push(Span {
+            start: end,
+            end: end + 1,
+        }),
+    }
+    Ok(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device() -> Device {
+        Device::default()
+    }
+
+    fn span(start: u32, end: u32) -> Span {
+        Span { start, end }
+    }
+
+    #[test]
+    fn rows_are_padded_by_place() {
+        let rows = [vec![vec![1, 2, 3]], vec![vec![4], vec![5]]];
+        let right = Tokens::new(&rows, Some(4), Side::Right, 9, &device()).unwrap();
+        assert_eq!(
+            right.ids.to_data().iter::<i32>().collect::<Vec<_>>(),
+            [1, 2, 3, 9, 4, 5, 9, 9]
+        );
+        assert_eq!(
+            right.spans[..],
+            [vec![span(0, 3)], vec![span(0, 1), span(1, 2)]]
+        );
+        assert_eq!(right.positions(), [0, 1, 2, 3, 0, 0, 1, 2]);
+        assert_eq!(right.last_places(), [2, 5]);
+        let left = Tokens::new(&rows, Some(4), Side::Left, 9, &device()).unwrap();
+        assert_eq!(
+            left.ids.to_data().iter::<i32>().collect::<Vec<_>>(),
+            [9, 1, 2, 3, 9, 9, 4, 5]
+        );
+        assert_eq!(
+            left.spans[..],
+            [vec![span(1, 4)], vec![span(2, 3), span(3, 4)]]
+        );
+        assert_eq!(left.positions(), [0, 0, 1, 2, 0, 0, 0, 0]);
+        assert_eq!(left.last_places(), [3, 7]);
+        assert_eq!(left.first_places(), [1, 6]);
+    }
+
+    #[test]
+    fn the_next_token_continues_the_last_document() {
+        let rows = [vec![vec![1, 2, 3]], vec![vec![5]]];
+        let tokens = Tokens::new(&rows, None, Side::Left, 0, &device()).unwrap();
+        let next = tokens.next(&[7, 8]).unwrap();
+        assert_eq!(next.past, 3);
+        assert_eq!(next.positions(), [3, 1]);
+        assert_eq!(next.spans[..], [vec![span(0, 4)], vec![span(2, 4)]]);
+        let padded = Tokens::new(&rows, None, Side::Right, 0, &device()).unwrap();
+        assert!(padded.next(&[7, 8]).is_err());
+    }
+
+    #[test]
+    fn a_mask_becomes_spans_and_a_gap_is_refused() {
+        let mask = [false, true, true, true, true, false];
+        let tokens = Tokens::from_mask(&[1, 2, 3, 4, 5, 6], &mask, 3, &device()).unwrap();
+        assert_eq!(tokens.spans[..], [vec![span(1, 3)], vec![span(0, 2)]]);
+        let gap = Tokens::from_mask(&[1, 2, 3], &[true, false, true], 3, &device());
+        assert!(gap.unwrap_err().to_string().contains("row 0"));
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_are_refused() {
+        let build =
+            |rows: &[Vec<Vec<u32>>], length| Tokens::new(rows, length, Side::Right, 0, &device());
+        assert!(build(&[], None).is_err());
+        assert!(build(&[vec![vec![]]], None).is_err());
+        assert!(
+            build(&[vec![vec![1, 2]]], Some(1))
+                .unwrap_err()
+                .to_string()
+                .contains("2 tokens")
+        );
+    }
+}
