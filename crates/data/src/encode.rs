@@ -1,0 +1,1 @@
+//! Encoding conversations and texts into token ids.

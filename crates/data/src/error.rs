@@ -1,0 +1,553 @@
+//! What can go wrong between a file and its token ids.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::document::Origin;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = DataError> = std::result::Result<T, E>;
+
+/// How many characters of untrusted text an error shows.
+const SHOWN: usize = 200;
+
+/// Everything that can be wrong with data, templates and tokenizers.
+///
+/// Every message says where, what was found, what was expected and what to do. Text that comes from a file is escaped
+/// and cut to 200 characters before it gets into a message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    // --- files ---------------------------------------------------------------------------------------------------
+    /// The operating system refused an operation.
+    #[error("{place}: cannot {operation}: {source}")]
+    Io {
+        /// The file.
+        place: Place,
+        /// What was tried, as a verb: "open", "read".
+        operation: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The path is a directory, a pipe, a device or a loop of links.
+    #[error("{place}: found {found}; expected a regular file")]
+    NotARegularFile {
+        /// The path.
+        place: Place,
+        /// What lies there.
+        found: &'static str,
+    },
+    /// No loader knows the file's extension.
+    #[error(
+        "{place}: no loader for {found}; expected one of {known}. Rename the file, or add a loader"
+    )]
+    UnknownFormat {
+        /// The file.
+        place: Place,
+        /// Its extension.
+        found: String,
+        /// The extensions that have a loader.
+        known: String,
+    },
+    /// The content is something else than the file's name says.
+    #[error("{place}: found {found}; expected {expected}. {hint}")]
+    WrongFormat {
+        /// The file.
+        place: Place,
+        /// What the content looks like.
+        found: &'static str,
+        /// What the name promises.
+        expected: &'static str,
+        /// What to do.
+        hint: String,
+    },
+    /// The file is not UTF-8 but another encoding as a whole.
+    #[error(
+        "{place}: the text looks like {found}; expected UTF-8. Convert it: iconv -f {found} -t UTF-8"
+    )]
+    Encoding {
+        /// The file.
+        place: Place,
+        /// The encoding that it looks like.
+        found: &'static str,
+    },
+    /// The file was written to, cut or replaced while it was read.
+    #[error(
+        "{place}: the file changed while it was read: {before} bytes before, {after} bytes now. Load it again"
+    )]
+    FileChanged {
+        /// The file.
+        place: Place,
+        /// Size in bytes when it was opened.
+        before: u64,
+        /// Size in bytes when the end was reached.
+        after: u64,
+    },
+    /// A compressed file ends too early.
+    #[error("{place}: the compressed data ends too early; the file is truncated. Get it again")]
+    Truncated {
+        /// The file.
+        place: Place,
+    },
+    /// A compressed file does not have the checksum that it says.
+    #[error("{place}: the compressed data is corrupt: {message}. Get the file again")]
+    Checksum {
+        /// The file.
+        place: Place,
+        /// What the decoder says.
+        message: String,
+    },
+    /// A limit that protects memory and time was reached.
+    #[error("{place}: {what} is {found}, limit {limit}. {hint}")]
+    LimitExceeded {
+        /// The file.
+        place: Place,
+        /// What is limited.
+        what: &'static str,
+        /// What was found, in the limit's unit.
+        found: u64,
+        /// The limit.
+        limit: u64,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Nothing was left after loading.
+    #[error("{place}: no record found ({blank} blank, {broken} broken); expected at least one")]
+    EmptyDataset {
+        /// The first of the paths.
+        place: Place,
+        /// Number of blank lines or empty documents.
+        blank: u64,
+        /// Number of records that were skipped or quarantined.
+        broken: u64,
+    },
+
+    // --- records -------------------------------------------------------------------------------------------------
+    /// A byte that is not UTF-8.
+    #[error(
+        "{place}: invalid byte 0x{byte:02X}; expected UTF-8 text. Convert the file, or repair this place"
+    )]
+    Utf8 {
+        /// Where the byte is.
+        place: Place,
+        /// The byte.
+        byte: u8,
+    },
+    /// Not JSON.
+    #[error("{place}: {message}")]
+    JsonSyntax {
+        /// Where reading stopped.
+        place: Place,
+        /// Found, expected, and a hint.
+        message: String,
+    },
+    /// A number that neither a 64-bit integer nor a 64-bit float can hold.
+    #[error(
+        "{place}: the number {number} is out of range; expected a 64-bit number. Write it as a string"
+    )]
+    NumberRange {
+        /// Where the number starts.
+        place: Place,
+        /// The number as written.
+        number: String,
+    },
+    /// An object, or the head of a table, has the same name twice.
+    #[error("{place}: the name {key} stands here twice; expected it once. Remove one of the two")]
+    DuplicateKey {
+        /// Where the second one starts.
+        place: Place,
+        /// The name.
+        key: String,
+    },
+    /// Lists and objects nested too deeply.
+    #[error("{place}: the value is nested too deeply, limit {limit}")]
+    TooDeep {
+        /// Where the limit was passed.
+        place: Place,
+        /// The limit.
+        limit: usize,
+    },
+    /// A record that is not an object with named fields.
+    #[error(
+        "{place}: found {found}; expected an object with named fields, such as {{\"text\": \"…\"}}"
+    )]
+    NotAnObject {
+        /// The record.
+        place: Place,
+        /// What it is instead: "array", "string".
+        found: &'static str,
+    },
+    /// A line or record too long to be data.
+    #[error("{place}: the {what} is too long, limit {} MiB. Is it one record?", limit >> 20)]
+    LineTooLong {
+        /// Where it starts.
+        place: Place,
+        /// "line" or "record".
+        what: &'static str,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Not a table of comma- or tab-separated values.
+    #[error("{place}: {message}")]
+    CsvSyntax {
+        /// The place.
+        place: Place,
+        /// Found, expected, and a hint.
+        message: String,
+    },
+    /// A control character in the content, where these were forbidden.
+    #[error(
+        "{place}: the content holds the control character U+{character:04X}; expected text without control characters"
+    )]
+    ControlChar {
+        /// The record.
+        place: Place,
+        /// The character.
+        character: u32,
+    },
+    /// The record lacks a field that the mapping needs.
+    #[error("{place}: field {field} is missing (found: {found}). {hint}")]
+    MissingField {
+        /// The record.
+        place: Place,
+        /// The field.
+        field: String,
+        /// The fields that the record has.
+        found: String,
+        /// The mapping to write.
+        hint: String,
+    },
+    /// A field holds a value of another type.
+    #[error("{place}: field {field}: found {found}; expected {expected}")]
+    WrongType {
+        /// The record.
+        place: Place,
+        /// The field.
+        field: String,
+        /// The type that it has.
+        found: &'static str,
+        /// The type that it should have.
+        expected: &'static str,
+    },
+    /// A role that no chat has.
+    #[error("{place}: unknown role {found}; expected system, user, assistant or tool{hint}")]
+    UnknownRole {
+        /// The record.
+        place: Place,
+        /// The role as written.
+        found: String,
+        /// The nearest role, as "; did you mean …?", or nothing.
+        hint: String,
+    },
+    /// The turns of a chat come in an order that no template renders.
+    #[error("{place}: turn {turn}: found {found}; expected {expected}")]
+    RoleOrder {
+        /// The record.
+        place: Place,
+        /// The turn, from 1.
+        turn: usize,
+        /// What stands there.
+        found: String,
+        /// What could stand there.
+        expected: &'static str,
+    },
+    /// A chat without turns.
+    #[error(
+        "{place}: the conversation has no turns; expected at least a user's and an assistant's"
+    )]
+    EmptyConversation {
+        /// The record.
+        place: Place,
+    },
+    /// A text that is empty or only white space.
+    #[error("{place}: {field} is empty; expected text")]
+    EmptyContent {
+        /// The record.
+        place: Place,
+        /// The field or turn.
+        field: String,
+    },
+    /// A preference pair whose two answers are the same.
+    #[error("{place}: the chosen and the rejected answer are equal; expected a difference")]
+    NoPreference {
+        /// The record.
+        place: Place,
+    },
+    /// A record that asks for something that is not built.
+    #[error("{place}: {what} is not supported. {hint}")]
+    Unsupported {
+        /// The record.
+        place: Place,
+        /// What it asks for.
+        what: String,
+        /// What to do.
+        hint: &'static str,
+    },
+
+    // --- settings ------------------------------------------------------------------------------------------------
+    /// A setting given by the user cannot be used.
+    #[error("{name}: found {found}; expected {expected}")]
+    Setting {
+        /// The setting.
+        name: String,
+        /// Its value.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+
+    // --- templates and tokenizers --------------------------------------------------------------------------------
+    /// A template cannot be read.
+    #[error("template {name}:{line}: {message}")]
+    TemplateSyntax {
+        /// The template.
+        name: String,
+        /// Line from 1, or 0 if unknown.
+        line: usize,
+        /// What the engine says.
+        message: String,
+    },
+    /// A template failed while it rendered a conversation.
+    #[error("{place}: template {name}:{line}: {message}")]
+    TemplateRender {
+        /// The record.
+        place: Place,
+        /// The template.
+        name: String,
+        /// Line from 1, or 0 if unknown.
+        line: usize,
+        /// What the engine says.
+        message: String,
+    },
+    /// A template refused a conversation with `raise_exception`.
+    #[error("{place}: template {name} refuses the conversation: {message}")]
+    TemplateRaised {
+        /// The record.
+        place: Place,
+        /// The template.
+        name: String,
+        /// The template's own words.
+        message: String,
+    },
+    /// A template needs more time, depth or room than is granted.
+    #[error("template {name}: passes the limit of {limit}")]
+    TemplateLimit {
+        /// The template.
+        name: String,
+        /// Which limit: "fuel", "depth", "output", "source".
+        limit: &'static str,
+    },
+    /// A template renders something that cannot be trained on.
+    #[error("template {name}: {message}")]
+    TemplateCheck {
+        /// The template.
+        name: String,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// There is no template of this name.
+    #[error("no template {name}; known: {known}")]
+    NoTemplate {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A tokenizer's file cannot be used.
+    #[error("{place}: the tokenizer is invalid: {message}")]
+    TokenizerInvalid {
+        /// The file.
+        place: Place,
+        /// Which part, and why.
+        message: String,
+    },
+    /// The tokenizer has no token for a text.
+    #[error("no token for {text} at byte {byte}, and no unknown token")]
+    UnknownToken {
+        /// The text.
+        text: String,
+        /// Its byte offset.
+        byte: usize,
+    },
+    /// A text too long to be tokenized.
+    #[error("{place}: the text has {found} bytes, limit {limit}. Split it")]
+    TextTooLong {
+        /// The record.
+        place: Place,
+        /// Its length in bytes.
+        found: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A row of which nothing would be learned.
+    #[error("{place}: no token to learn: {message}")]
+    NoTrainableTokens {
+        /// The record.
+        place: Place,
+        /// Where its completion starts, and how long a row may be.
+        message: String,
+    },
+    /// A row longer than allowed, under the policy that refuses it.
+    #[error(
+        "{place}: the row has {found} tokens, limit {limit}. Choose a truncation policy, or a greater length"
+    )]
+    TooManyTokens {
+        /// The record.
+        place: Place,
+        /// Its length in tokens.
+        found: usize,
+        /// The limit in tokens.
+        limit: usize,
+    },
+}
+
+impl DataError {
+    /// The kind in a few words, the same for every error of its variant: the key under which counts are kept.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "input/output",
+            Self::NotARegularFile { .. } => "not a regular file",
+            Self::UnknownFormat { .. } => "unknown format",
+            Self::WrongFormat { .. } => "wrong format",
+            Self::Encoding { .. } => "encoding",
+            Self::FileChanged { .. } => "file changed",
+            Self::Truncated { .. } => "truncated",
+            Self::Checksum { .. } => "checksum",
+            Self::LimitExceeded { .. } => "limit exceeded",
+            Self::EmptyDataset { .. } => "empty data set",
+            Self::Utf8 { .. } => "utf-8",
+            Self::JsonSyntax { .. } => "json syntax",
+            Self::NumberRange { .. } => "number range",
+            Self::DuplicateKey { .. } => "duplicate key",
+            Self::TooDeep { .. } => "too deep",
+            Self::NotAnObject { .. } => "not an object",
+            Self::LineTooLong { .. } => "line too long",
+            Self::CsvSyntax { .. } => "csv syntax",
+            Self::ControlChar { .. } => "control character",
+            Self::MissingField { .. } => "missing field",
+            Self::WrongType { .. } => "wrong type",
+            Self::UnknownRole { .. } => "unknown role",
+            Self::RoleOrder { .. } => "role order",
+            Self::EmptyConversation { .. } => "empty conversation",
+            Self::EmptyContent { .. } => "empty content",
+            Self::NoPreference { .. } => "no preference",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Setting { .. } => "setting",
+            Self::TemplateSyntax { .. } => "template syntax",
+            Self::TemplateRender { .. } => "template render",
+            Self::TemplateRaised { .. } => "template raised",
+            Self::TemplateLimit { .. } => "template limit",
+            Self::TemplateCheck { .. } => "template check",
+            Self::NoTemplate { .. } => "no template",
+            Self::TokenizerInvalid { .. } => "tokenizer invalid",
+            Self::UnknownToken { .. } => "unknown token",
+            Self::TextTooLong { .. } => "text too long",
+            Self::NoTrainableTokens { .. } => "no trainable tokens",
+            Self::TooManyTokens { .. } => "too many tokens",
+        }
+    }
+}
+
+/// A place in a file: the whole file, a line of it, or a column of a line.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Place {
+    /// The file; empty if the text came from no file.
+    pub path: PathBuf,
+    /// Line (or row, or page) from 1; 0 means the whole file.
+    pub line: u64,
+    /// Column from 1, in characters; 0 means the whole line.
+    pub column: u64,
+}
+
+impl Place {
+    /// The whole file.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            line: 0,
+            column: 0,
+        }
+    }
+
+    /// A column of a line, both from 1.
+    pub fn at(path: impl Into<PathBuf>, line: u64, column: u64) -> Self {
+        Self {
+            path: path.into(),
+            line,
+            column,
+        }
+    }
+}
+
+impl From<&Origin> for Place {
+    fn from(origin: &Origin) -> Self {
+        Self {
+            path: origin.path.clone(),
+            line: origin.place,
+            column: 0,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_path(&self.path, f)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        if self.column > 0 {
+            write!(f, ":{}", self.column)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a path with control characters escaped, so that a file's name cannot forge lines of a log.
+pub(crate) fn show_path(path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    use fmt::Write as _;
+
+    if path.as_os_str().is_empty() {
+        return f.write_str("input");
+    }
+    for character in path.to_string_lossy().chars() {
+        if character.is_control() {
+            write!(f, "{}", character.escape_default())?;
+        } else {
+            f.write_char(character)?;
+        }
+    }
+    Ok(())
+}
+
+/// Untrusted text for a message: in quotes, escaped, and cut to 200 characters.
+pub fn quoted(text: &str) -> String {
+    let mut shown = String::from("\"");
+    for (count, character) in text.chars().enumerate() {
+        if count == SHOWN {
+            shown.push('…');
+            break;
+        }
+        shown.extend(character.escape_debug());
+    }
+    shown.push('"');
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn untrusted_text_is_escaped_and_cut() {
+        assert_eq!(quoted("a\n\u{1b}[31m\"b"), "\"a\\n\\u{1b}[31m\\\"b\"");
+        assert_eq!(quoted(&"é".repeat(500)).chars().count(), 203);
+    }
+
+    #[test]
+    fn a_place_shows_what_it_knows() {
+        assert_eq!(Place::at("a.jsonl", 37, 14).to_string(), "a.jsonl:37:14");
+        assert_eq!(Place::at("a.jsonl", 37, 0).to_string(), "a.jsonl:37");
+        assert_eq!(Place::file("a\nb").to_string(), "a\\nb");
+        assert_eq!(Place::default().to_string(), "input");
+    }
+}

@@ -1,0 +1,279 @@
+//! What a model is trained on: conversations, labelled texts, preferences and plain text.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::{Origin, Value};
+use crate::error::{DataError, Place, Result, quoted};
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions that stand above the conversation.
+    System,
+    /// The one who asks.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool that the model called.
+    Tool,
+}
+
+impl Role {
+    /// The name that chat templates use: `system`, `user`, `assistant` or `tool`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One contribution to a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, exactly as in the record.
+    pub text: String,
+}
+
+impl Turn {
+    /// A turn.
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        Self {
+            role,
+            text: text.into(),
+        }
+    }
+}
+
+/// A conversation; a prompt with its completion is one of two turns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Conversation {
+    /// The turns in order: an optional system turn, then users (or tools) and assistants in alternation.
+    pub turns: Vec<Turn>,
+    /// Named fields for templates that ask for them: what the mapping did not turn into turns.
+    ///
+    /// One convention: a record with a separate input (the Alpaca form) keeps `instruction` and `input` here, both
+    /// non-empty strings, while its user turn holds the two joined by an empty line; so every template renders the
+    /// whole, and one with a slot of its own for the input can fill it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Value>,
+    /// Where it comes from.
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+impl Conversation {
+    /// A conversation of these turns, from nowhere.
+    pub fn new(turns: Vec<Turn>) -> Self {
+        Self {
+            turns,
+            fields: BTreeMap::new(),
+            origin: Origin::default(),
+        }
+    }
+
+    /// A prompt and its completion.
+    pub fn pair(prompt: impl Into<String>, completion: impl Into<String>) -> Self {
+        Self::new(vec![
+            Turn::new(Role::User, prompt),
+            Turn::new(Role::Assistant, completion),
+        ])
+    }
+
+    /// A prompt that waits for its completion.
+    pub fn prompt(text: impl Into<String>) -> Self {
+        Self::new(vec![Turn::new(Role::User, text)])
+    }
+
+    /// The same with another origin.
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// The text of the last turn, if it is the assistant's: the reference against which an answer is graded.
+    pub fn answer(&self) -> Option<&str> {
+        self.turns
+            .last()
+            .filter(|turn| turn.role == Role::Assistant)
+            .map(|turn| turn.text.as_str())
+    }
+
+    /// The conversation up to where the assistant's last answer begins.
+    pub fn without_answer(&self) -> Self {
+        let mut asked = self.clone();
+        if asked.answer().is_some() {
+            asked.turns.pop();
+        }
+        asked
+    }
+
+    /// What is asked: every turn before the last answer, one after the other. The text to split data by, so that the
+    /// same question with two answers never stands on both sides.
+    pub fn question(&self) -> String {
+        let asked = self.turns.len() - usize::from(self.answer().is_some());
+        let texts: Vec<&str> = self.turns[..asked]
+            .iter()
+            .map(|turn| turn.text.as_str())
+            .collect();
+        texts.join("\n")
+    }
+}
+
+/// A text, or a pair of texts, with its label.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Labeled {
+    /// The text.
+    pub text: String,
+    /// The second text of a pair, such as a hypothesis for a premise.
+    pub pair: Option<String>,
+    /// What is to be predicted.
+    pub label: Label,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// What is to be predicted about a text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Label {
+    /// A quantity, for regression.
+    Number(f64),
+    /// A class by name.
+    Class(String),
+}
+
+/// Two answers to the same prompt, of which one is better.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preference {
+    /// The turns up to where the answer begins.
+    pub prompt: Vec<Turn>,
+    /// The better answer.
+    pub chosen: String,
+    /// The worse answer.
+    pub rejected: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A text to be learned as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainText {
+    /// The text.
+    pub text: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Every name that a role has in the usual data sets, with the role.
+const ROLE_NAMES: [(&str, Role); 15] = [
+    ("system", Role::System),
+    ("user", Role::User),
+    ("assistant", Role::Assistant),
+    ("tool", Role::Tool),
+    ("developer", Role::System),
+    ("human", Role::User),
+    ("prompter", Role::User),
+    ("gpt", Role::Assistant),
+    ("chatgpt", Role::Assistant),
+    ("bot", Role::Assistant),
+    ("model", Role::Assistant),
+    ("ai", Role::Assistant),
+    ("function", Role::Tool),
+    ("function_response", Role::Tool),
+    ("observation", Role::Tool),
+];
+
+impl FromStr for Role {
+    type Err = DataError;
+
+    /// Reads a role by the name it has in the `OpenAI` form (`user`) or the `ShareGPT` form (`human`), in any case.
+    fn from_str(name: &str) -> Result<Self> {
+        Self::read(name, Place::default())
+    }
+}
+
+impl Role {
+    /// As [`Role::from_str`], with the place for the error.
+    pub(crate) fn read(name: &str, place: Place) -> Result<Self> {
+        let known = name.trim().to_ascii_lowercase();
+        if let Some((_, role)) = ROLE_NAMES.iter().find(|(name, _)| *name == known) {
+            return Ok(*role);
+        }
+        let hint = nearest(&known, ROLE_NAMES.iter().map(|(name, _)| *name))
+            .map_or(String::new(), |name| format!("; did you mean \"{name}\"?"));
+        Err(DataError::UnknownRole {
+            place,
+            found: quoted(name),
+            hint,
+        })
+    }
+}
+
+/// The candidate that is fewest edits away from a name, if it is near enough to be a slip of the hand.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    // Nobody mistypes a longer name, and the distance takes time by the product of the lengths.
+    if name.len() > 64 {
+        return None;
+    }
+    let (distance, best) = candidates
+        .into_iter()
+        .map(|candidate| (strsim::levenshtein(name, candidate), candidate))
+        .min()?;
+    (distance <= best.chars().count().max(name.chars().count()) / 3).then_some(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_have_the_names_of_both_forms() {
+        for (name, role) in [
+            ("user", Role::User),
+            ("Human", Role::User),
+            ("gpt", Role::Assistant),
+            ("tool", Role::Tool),
+        ] {
+            assert_eq!(name.parse::<Role>().unwrap(), role);
+        }
+    }
+
+    #[test]
+    fn an_unknown_role_suggests_the_nearest() {
+        let error = "systm".parse::<Role>().unwrap_err().to_string();
+        assert!(
+            error.contains("\"systm\"") && error.contains("did you mean \"system\"?"),
+            "{error}"
+        );
+        let error = "zebra crossing".parse::<Role>().unwrap_err().to_string();
+        assert!(!error.contains("did you mean"), "{error}");
+    }
+
+    #[test]
+    fn a_conversation_knows_its_question_and_answer() {
+        let conversation = Conversation::pair("Why?", "Because.");
+        assert_eq!(conversation.answer(), Some("Because."));
+        assert_eq!(conversation.question(), "Why?");
+        assert_eq!(conversation.without_answer(), Conversation::prompt("Why?"));
+        assert_eq!(Conversation::prompt("Why?").answer(), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! Loaders: one file per format, and the list of them.

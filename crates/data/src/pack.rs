@@ -1,0 +1,1 @@
+//! Packing rows into full ones.

@@ -1,0 +1,1 @@
+//! Templates: from a conversation to pieces of text, each learned or not.
