@@ -1,0 +1,27 @@
+//! The arithmetic of the model as free functions on burn tensors.
+//!
+//! Each works on every device and is differentiable. Results do not depend on the number of threads.
+
+mod activation;
+mod adamw;
+mod attention;
+mod dropout;
+mod embed;
+mod linear;
+mod log_probs;
+mod mask;
+mod norm;
+mod rotary;
+mod sum;
+
+pub use activation::{Activation, UnknownActivation, activate, gate};
+pub use adamw::{AdamWStep, adamw};
+pub use attention::attention;
+pub use dropout::dropout;
+pub use embed::embed;
+pub use linear::linear;
+pub use log_probs::log_probs;
+pub use mask::Mask;
+pub use norm::{layer_norm, rms_norm};
+pub use rotary::rotate;
+pub use sum::{square_sum, sum};
