@@ -14,7 +14,9 @@ pub type Result<T, E = EvalError> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum EvalError {
     /// A task was given no documents.
-    #[error("{task}: the evaluation set is empty; expected at least one document; check the path and the split")]
+    #[error(
+        "{task}: the evaluation set is empty; expected at least one document; check the path and the split"
+    )]
     EmptyEvaluation {
         /// The task's name.
         task: String,
@@ -77,7 +79,9 @@ pub enum EvalError {
         found: Vec<String>,
     },
     /// A score is not a finite number.
-    #[error("{origin}: {score} is {value}; expected a finite number; look at the model's log-likelihoods of this item")]
+    #[error(
+        "{origin}: {score} is {value}; expected a finite number; look at the model's log-likelihoods of this item"
+    )]
     NotFinite {
         /// Where the item stands.
         origin: Origin,
@@ -87,7 +91,9 @@ pub enum EvalError {
         value: f64,
     },
     /// A model answered fewer or more requests than it was asked.
-    #[error("the model gave {found} answers to {expected} requests; every request needs exactly one answer, in order")]
+    #[error(
+        "the model gave {found} answers to {expected} requests; every request needs exactly one answer, in order"
+    )]
     AnswerCount {
         /// The number of requests.
         expected: usize,
@@ -107,7 +113,9 @@ pub enum EvalError {
         found: &'static str,
     },
     /// Two runs that should hold the same items do not.
-    #[error("{before} and {after} hold different items: {detail}; compare runs of one task over the same documents")]
+    #[error(
+        "{before} and {after} hold different items: {detail}; compare runs of one task over the same documents"
+    )]
     Unmatched {
         /// The first run.
         before: String,
@@ -181,13 +189,25 @@ fn fields(names: &[String]) -> String {
     if names.is_empty() {
         return "none".into();
     }
-    let shown: Vec<_> = names.iter().take(20).map(|name| format!("{:?}", excerpt(name))).collect();
+    let shown: Vec<_> = names
+        .iter()
+        .take(20)
+        .map(|name| format!("{:?}", excerpt(name)))
+        .collect();
     let rest = names.len() - shown.len();
-    if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more", shown.join(", ")) }
+    if rest == 0 {
+        shown.join(", ")
+    } else {
+        format!("{} and {rest} more", shown.join(", "))
+    }
 }
 
 /// `path:line:column`, as far as it is known.
 fn place(path: Option<&PathBuf>, line: usize, column: usize) -> String {
     let path = path.map_or_else(|| "report".to_owned(), |path| path.display().to_string());
-    if column == 0 { format!("{path}:{line}") } else { format!("{path}:{line}:{column}") }
+    if column == 0 {
+        format!("{path}:{line}")
+    } else {
+        format!("{path}:{line}:{column}")
+    }
 }

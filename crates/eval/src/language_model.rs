@@ -1,18 +1,18 @@
 //! The seam to any engine: strings in, strings and numbers out.
 
-use finetune_data::Turn;
+use finetune_data::Conversation;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
 /// What stands before an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Context {
     /// Text, taken as it is: no template is put around it.
     Text(String),
-    /// The turns of a conversation that waits for the assistant. The engine renders them with its own template, so
-    /// that evaluation asks in the very form in which the model was trained.
-    Turns(Vec<Turn>),
+    /// A conversation that waits for the assistant. The engine renders it with its own template, so that evaluation
+    /// asks in the very form in which the model was trained.
+    Conversation(Conversation),
 }
 
 impl From<&str> for Context {
@@ -27,14 +27,14 @@ impl From<String> for Context {
     }
 }
 
-impl From<Vec<Turn>> for Context {
-    fn from(turns: Vec<Turn>) -> Self {
-        Self::Turns(turns)
+impl From<Conversation> for Context {
+    fn from(conversation: Conversation) -> Self {
+        Self::Conversation(conversation)
     }
 }
 
 /// A request to score: how likely is `text` after `context`?
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Continuation {
     /// What stands before; an empty text stands for the beginning of a document.
     pub context: Context,
@@ -45,7 +45,10 @@ pub struct Continuation {
 impl Continuation {
     /// The continuation `text` of `context`.
     pub fn new(context: impl Into<Context>, text: impl Into<String>) -> Self {
-        Self { context: context.into(), text: text.into() }
+        Self {
+            context: context.into(),
+            text: text.into(),
+        }
     }
 }
 
@@ -61,7 +64,7 @@ pub struct Score {
 }
 
 /// A request to generate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Prompt {
     /// What stands before the answer.
     pub context: Context,
@@ -74,7 +77,11 @@ pub struct Prompt {
 impl Prompt {
     /// A prompt without stop texts that may generate `max_tokens` tokens.
     pub fn new(context: impl Into<Context>, max_tokens: usize) -> Self {
-        Self { context: context.into(), stop: Vec::new(), max_tokens }
+        Self {
+            context: context.into(),
+            stop: Vec::new(),
+            max_tokens,
+        }
     }
 
     /// Adds a text that ends the answer.
@@ -137,7 +144,10 @@ pub trait LanguageModel {
     /// # Errors
     /// If the engine fails.
     fn rolling(&self, documents: &[String]) -> Result<Vec<Score>> {
-        let requests: Vec<_> = documents.iter().map(|text| Continuation::new("", text.as_str())).collect();
+        let requests: Vec<_> = documents
+            .iter()
+            .map(|text| Continuation::new("", text.as_str()))
+            .collect();
         self.score(&requests)
     }
 }

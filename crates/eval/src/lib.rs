@@ -21,11 +21,10 @@ mod run;
 pub mod task;
 mod text;
 
-pub use analysis::{Analysis, ErrorClass, Flow};
 pub use error::{EvalError, Result};
 pub use language_model::{Context, Continuation, Finish, Generation, LanguageModel, Prompt, Score};
 pub use metric::{Difference, Estimate, Interval, Metric};
 pub use outcome::Outcome;
-pub use report::Report;
+
 pub use run::{Evaluation, Measured, Run, evaluate};
 pub use task::{Answer, Request, Task};

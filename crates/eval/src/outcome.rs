@@ -69,16 +69,23 @@ impl Outcome {
     /// # Errors
     /// [`EvalError::MissingScore`] if the outcome lacks it, [`EvalError::NotFinite`] if it is not a finite number.
     pub fn score(&self, metric: &str, name: &str) -> Result<f64> {
-        let value = *self.scores.get(name).ok_or_else(|| EvalError::MissingScore {
-            origin: self.origin.clone(),
-            metric: metric.to_owned(),
-            score: name.to_owned(),
-            found: self.scores.keys().cloned().collect(),
-        })?;
+        let value = *self
+            .scores
+            .get(name)
+            .ok_or_else(|| EvalError::MissingScore {
+                origin: self.origin.clone(),
+                metric: metric.to_owned(),
+                score: name.to_owned(),
+                found: self.scores.keys().cloned().collect(),
+            })?;
         if value.is_finite() {
             Ok(value)
         } else {
-            Err(EvalError::NotFinite { origin: self.origin.clone(), score: name.to_owned(), value })
+            Err(EvalError::NotFinite {
+                origin: self.origin.clone(),
+                score: name.to_owned(),
+                value,
+            })
         }
     }
 }

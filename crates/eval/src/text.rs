@@ -75,7 +75,10 @@ mod tests {
 
     #[test]
     fn active_characters_are_written_out() {
-        assert_eq!(visible("a\u{1b}[31mb\u{202e}c\r\n\td"), "a\\u{1b}[31mb\\u{202e}c\\r\n\td");
+        assert_eq!(
+            visible("a\u{1b}[31mb\u{202e}c\r\n\td"),
+            "a\\u{1b}[31mb\\u{202e}c\\r\n\td"
+        );
         assert_eq!(one_line("a\n\tb"), "a\\n\\tb");
     }
 

@@ -22,7 +22,10 @@ pub struct Bootstrap {
 
 impl Default for Bootstrap {
     fn default() -> Self {
-        Self { resamples: 1000, seed: 1234 }
+        Self {
+            resamples: 1000,
+            seed: 1234,
+        }
     }
 }
 
@@ -49,12 +52,24 @@ impl Bootstrap {
         let mut replicates = self.replicates(count, statistic)?;
         let error = deviation(&replicates, mean(&replicates));
         replicates.sort_by(f64::total_cmp);
-        let interval = Interval { low: percentile(&replicates, 0.025), high: percentile(&replicates, 0.975) };
-        Ok(Estimate { value, error, interval: Some(interval), count })
+        let interval = Interval {
+            low: percentile(&replicates, 0.025),
+            high: percentile(&replicates, 0.975),
+        };
+        Ok(Estimate {
+            value,
+            error,
+            interval: Some(interval),
+            count,
+        })
     }
 
     /// The replicates, in order.
-    fn replicates(self, count: usize, statistic: impl Fn(&[usize]) -> Result<f64> + Sync) -> Result<Vec<f64>> {
+    fn replicates(
+        self,
+        count: usize,
+        statistic: impl Fn(&[usize]) -> Result<f64> + Sync,
+    ) -> Result<Vec<f64>> {
         if self.resamples < 2 {
             return Err(EvalError::Setting {
                 what: "bootstrap".into(),
@@ -119,7 +134,10 @@ mod tests {
 
     fn estimate(threads: usize) -> Estimate {
         let scores = scores();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         pool.install(|| {
             Bootstrap::default()
                 .estimate(mean(&scores), scores.len(), |draw| {
@@ -148,9 +166,21 @@ mod tests {
             Bootstrap::default().estimate(0.0, 0, |_| Ok(0.0)),
             Err(EvalError::NoOutcomes { .. })
         ));
-        let few = Bootstrap { resamples: 1, seed: 0 };
-        assert!(matches!(few.estimate(0.0, 5, |_| Ok(0.0)), Err(EvalError::Setting { .. })));
-        assert_eq!(Bootstrap::default().estimate(0.5, 1, |_| Ok(0.5)).unwrap().error, None);
+        let few = Bootstrap {
+            resamples: 1,
+            seed: 0,
+        };
+        assert!(matches!(
+            few.estimate(0.0, 5, |_| Ok(0.0)),
+            Err(EvalError::Setting { .. })
+        ));
+        assert_eq!(
+            Bootstrap::default()
+                .estimate(0.5, 1, |_| Ok(0.5))
+                .unwrap()
+                .error,
+            None
+        );
     }
 
     #[test]

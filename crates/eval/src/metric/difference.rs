@@ -44,19 +44,37 @@ impl Difference {
         }
     }
 
-    fn of_items(metric: &dyn Metric, (before, after): (f64, f64), old: &[f64], new: &[f64]) -> Result<Self> {
+    fn of_items(
+        metric: &dyn Metric,
+        (before, after): (f64, f64),
+        old: &[f64],
+        new: &[f64],
+    ) -> Result<Self> {
         let changes: Vec<f64> = old.iter().zip(new).map(|(old, new)| new - old).collect();
-        let mut change = Estimate::of_mean(&changes).ok_or_else(|| super::no_outcomes(metric.name()))?;
+        let mut change =
+            Estimate::of_mean(&changes).ok_or_else(|| super::no_outcomes(metric.name()))?;
         // Differences of shares lie in [−1, 1]; Wilson's interval does not fit them.
-        change.interval = change.error.map(|error| super::Interval::normal(change.value, error));
-        let (up, down) =
-            (changes.iter().filter(|c| **c > 0.0).count(), changes.iter().filter(|c| **c < 0.0).count());
+        change.interval = change
+            .error
+            .map(|error| super::Interval::normal(change.value, error));
+        let (up, down) = (
+            changes.iter().filter(|c| **c > 0.0).count(),
+            changes.iter().filter(|c| **c < 0.0).count(),
+        );
         let (better, worse) = match metric.better() {
             Better::Higher => (up, down),
             Better::Lower => (down, up),
         };
         let metric = metric.name().to_owned();
-        Ok(Self { metric, before, after, change, better, worse, p_value: sign_test(better, worse) })
+        Ok(Self {
+            metric,
+            before,
+            after,
+            change,
+            better,
+            worse,
+            p_value: sign_test(better, worse),
+        })
     }
 
     /// A metric without per-item values: both runs are resampled with the same draws.
@@ -67,25 +85,53 @@ impl Difference {
         new: &[&Outcome],
     ) -> Result<Self> {
         let drawn = |outcomes: &[&Outcome], draw: &[usize]| {
-            metric.value(&draw.iter().map(|&index| outcomes[index]).collect::<Vec<_>>())
+            metric.value(
+                &draw
+                    .iter()
+                    .map(|&index| outcomes[index])
+                    .collect::<Vec<_>>(),
+            )
         };
-        let change = Bootstrap::default()
-            .estimate(after - before, old.len(), |draw| Ok(drawn(new, draw)? - drawn(old, draw)?))?;
-        Ok(Self { metric: metric.name().to_owned(), before, after, change, better: 0, worse: 0, p_value: None })
+        let change = Bootstrap::default().estimate(after - before, old.len(), |draw| {
+            Ok(drawn(new, draw)? - drawn(old, draw)?)
+        })?;
+        Ok(Self {
+            metric: metric.name().to_owned(),
+            before,
+            after,
+            change,
+            better: 0,
+            worse: 0,
+            p_value: None,
+        })
     }
 
     /// Whether the interval of the change leaves out zero.
     pub fn is_clear(&self) -> bool {
-        self.change.interval.is_some_and(|interval| !interval.contains(0.0))
+        self.change
+            .interval
+            .is_some_and(|interval| !interval.contains(0.0))
     }
 }
 
 /// Checks that both runs hold the same items in the same order.
-pub(crate) fn same_items(before: &str, old: &[Outcome], after: &str, new: &[Outcome]) -> Result<()> {
-    let unmatched =
-        |detail| EvalError::Unmatched { before: before.to_owned(), after: after.to_owned(), detail };
+pub(crate) fn same_items(
+    before: &str,
+    old: &[Outcome],
+    after: &str,
+    new: &[Outcome],
+) -> Result<()> {
+    let unmatched = |detail| EvalError::Unmatched {
+        before: before.to_owned(),
+        after: after.to_owned(),
+        detail,
+    };
     if old.len() != new.len() {
-        return Err(unmatched(format!("{} items and {} items", old.len(), new.len())));
+        return Err(unmatched(format!(
+            "{} items and {} items",
+            old.len(),
+            new.len()
+        )));
     }
     for (index, (old, new)) in old.iter().zip(new).enumerate() {
         if old.origin != new.origin || old.input != new.input {
@@ -137,7 +183,16 @@ mod tests {
             .zip(1..)
             .map(|(&score, place)| {
                 let label = if score > 0.5 { "yes" } else { "no" };
-                Outcome::new(Origin { path: "q.jsonl".into(), place }, "q", "yes", label).with_score("f1", score)
+                Outcome::new(
+                    Origin {
+                        path: "q.jsonl".into(),
+                        place,
+                    },
+                    "q",
+                    "yes",
+                    label,
+                )
+                .with_score("f1", score)
             })
             .collect()
     }
@@ -145,23 +200,34 @@ mod tests {
     #[test]
     fn pairs_items() {
         let metric = Mean::new("token F1", "f1");
-        let difference =
-            Difference::of(&metric, &run(&[0.0, 0.2, 1.0, 0.4]), &run(&[1.0, 0.6, 0.5, 0.4])).unwrap();
+        let difference = Difference::of(
+            &metric,
+            &run(&[0.0, 0.2, 1.0, 0.4]),
+            &run(&[1.0, 0.6, 0.5, 0.4]),
+        )
+        .unwrap();
         assert!((difference.change.value - 0.225).abs() < 1e-12);
         // numpy: np.std([1, .4, -.5, 0], ddof=1) / 2
-        assert!((difference.change.error.unwrap() - 0.316_885_886_505_499_2).abs() < 1e-9);
+        assert!((difference.change.error.unwrap() - 0.317_214_438_511_238_04).abs() < 1e-9);
         assert_eq!((difference.better, difference.worse), (2, 1));
         assert!(!difference.is_clear());
     }
 
     #[test]
     fn resamples_pairs_for_a_corpus_metric() {
-        let old: Vec<f64> = (0..60).map(|index| f64::from(u8::from(index % 3 == 0))).collect();
-        let new: Vec<f64> = (0..60).map(|index| f64::from(u8::from(index % 3 != 1))).collect();
-        let difference = Difference::of(&MacroF1, &run(&old), &run(&new)).unwrap();
+        let old: Vec<f64> = (0..60)
+            .map(|index| f64::from(u8::from(index % 3 == 0)))
+            .collect();
+        let new: Vec<f64> = (0..60)
+            .map(|index| f64::from(u8::from(index % 3 != 1)))
+            .collect();
+        let difference = Difference::of(&MacroF1::default(), &run(&old), &run(&new)).unwrap();
         assert!(difference.change.value > 0.0 && difference.is_clear());
-        assert_eq!(difference, Difference::of(&MacroF1, &run(&old), &run(&new)).unwrap());
-        let none = Difference::of(&MacroF1, &run(&old), &run(&old)).unwrap();
+        assert_eq!(
+            difference,
+            Difference::of(&MacroF1::default(), &run(&old), &run(&new)).unwrap()
+        );
+        let none = Difference::of(&MacroF1::default(), &run(&old), &run(&old)).unwrap();
         assert_eq!((none.change.value, none.change.error), (0.0, Some(0.0)));
     }
 
@@ -179,7 +245,11 @@ mod tests {
     #[test]
     fn the_sign_test_is_exact() {
         // scipy.stats.binomtest(k, n, 0.5).pvalue
-        for (a, b, p) in [(8, 2, 0.109_375), (3, 3, 1.0), (60, 40, 0.056_887_933_640_980_03)] {
+        for (a, b, p) in [
+            (8, 2, 0.109_375),
+            (3, 3, 1.0),
+            (60, 40, 0.056_887_933_640_980_03),
+        ] {
             assert!((sign_test(a, b).unwrap() - p).abs() < 1e-9, "{a} {b}");
         }
         assert_eq!(sign_test(0, 0), None);

@@ -44,7 +44,10 @@ impl Confusion {
         for &(reference, output) in &coded.pairs {
             counts[reference][output] += 1;
         }
-        Ok(Self { labels: coded.labels, counts })
+        Ok(Self {
+            labels: coded.labels,
+            counts,
+        })
     }
 
     /// Precision, recall and F1 of every label.
@@ -68,13 +71,41 @@ impl Confusion {
 
 /// `2·hits/(given + present)`, 0 for a class without hits (scikit-learn's `zero_division=0`).
 fn f1(hits: usize, given: usize, present: usize) -> f64 {
-    if hits == 0 { 0.0 } else { 2.0 * hits as f64 / (given + present) as f64 }
+    if hits == 0 {
+        0.0
+    } else {
+        2.0 * hits as f64 / (given + present) as f64
+    }
 }
 
-/// The unweighted mean of the classes' F1, over all labels that occur as reference or output (scikit-learn's
-/// `f1_score(average="macro")`). Its error comes from the bootstrap.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MacroF1;
+/// The unweighted mean of the classes' F1. Its error comes from the bootstrap.
+///
+/// By default over all labels that occur as reference or output (scikit-learn's `f1_score(average="macro")`); with
+/// [`MacroF1::over`], over those of a list that occur, so that an answer outside the list costs recall and is no class of
+/// its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MacroF1 {
+    labels: Option<Vec<String>>,
+}
+
+impl MacroF1 {
+    /// The mean over these labels only.
+    pub fn over(labels: &[String]) -> Self {
+        Self {
+            labels: Some(labels.to_vec()),
+        }
+    }
+
+    /// Which of the coded labels count.
+    fn counted(&self, coded: &Coded) -> Vec<bool> {
+        let counts = |label| {
+            self.labels
+                .as_ref()
+                .is_none_or(|labels| labels.contains(label))
+        };
+        coded.labels.iter().map(counts).collect()
+    }
+}
 
 /// Matthews' correlation coefficient, in its form for any number of classes (Gorodkin 2004): −1 to 1, 0 for guessing,
 /// and 0 where it is undefined. Its error comes from the bootstrap.
@@ -87,13 +118,17 @@ impl Metric for MacroF1 {
     }
 
     fn value(&self, outcomes: &[&Outcome]) -> Result<f64> {
-        Ok(Coded::of(self.name(), outcomes)?.tally(None).macro_f1())
+        let coded = Coded::of(self.name(), outcomes)?;
+        Ok(coded.tally(None).macro_f1(&self.counted(&coded)))
     }
 
     fn measure(&self, outcomes: &[&Outcome]) -> Result<Estimate> {
         let coded = Coded::of(self.name(), outcomes)?;
-        let value = coded.tally(None).macro_f1();
-        Bootstrap::default().estimate(value, outcomes.len(), |draw| Ok(coded.tally(Some(draw)).macro_f1()))
+        let counted = self.counted(&coded);
+        let value = coded.tally(None).macro_f1(&counted);
+        Bootstrap::default().estimate(value, outcomes.len(), |draw| {
+            Ok(coded.tally(Some(draw)).macro_f1(&counted))
+        })
     }
 }
 
@@ -117,7 +152,9 @@ impl Metric for Matthews {
     fn measure(&self, outcomes: &[&Outcome]) -> Result<Estimate> {
         let coded = Coded::of(self.name(), outcomes)?;
         let value = coded.tally(None).matthews();
-        Bootstrap::default().estimate(value, outcomes.len(), |draw| Ok(coded.tally(Some(draw)).matthews()))
+        Bootstrap::default().estimate(value, outcomes.len(), |draw| {
+            Ok(coded.tally(Some(draw)).matthews())
+        })
     }
 }
 
@@ -132,20 +169,31 @@ impl Coded {
         if outcomes.is_empty() {
             return Err(no_outcomes(metric));
         }
-        let labels: BTreeSet<&str> =
-            outcomes.iter().flat_map(|outcome| [outcome.reference(), outcome.output.as_str()]).collect();
+        let labels: BTreeSet<&str> = outcomes
+            .iter()
+            .flat_map(|outcome| [outcome.reference(), outcome.output.as_str()])
+            .collect();
         let labels: Vec<String> = labels.into_iter().map(str::to_owned).collect();
         let number = |label: &str| {
-            labels.binary_search_by(|known| known.as_str().cmp(label)).expect("every label was collected just above")
+            labels
+                .binary_search_by(|known| known.as_str().cmp(label))
+                .expect("every label was collected just above")
         };
-        let pairs = outcomes.iter().map(|outcome| (number(outcome.reference()), number(&outcome.output))).collect();
+        let pairs = outcomes
+            .iter()
+            .map(|outcome| (number(outcome.reference()), number(&outcome.output)))
+            .collect();
         Ok(Self { labels, pairs })
     }
 
     /// The counts over a draw, or over all items.
     fn tally(&self, draw: Option<&[usize]>) -> Tally {
         let classes = self.labels.len();
-        let mut tally = Tally { hits: vec![0; classes], given: vec![0; classes], present: vec![0; classes] };
+        let mut tally = Tally {
+            hits: vec![0; classes],
+            given: vec![0; classes],
+            present: vec![0; classes],
+        };
         let mut add = |&(reference, output): &(usize, usize)| {
             tally.present[reference] += 1;
             tally.given[output] += 1;
@@ -167,26 +215,40 @@ struct Tally {
 }
 
 impl Tally {
-    fn macro_f1(&self) -> f64 {
+    fn macro_f1(&self, counted: &[bool]) -> f64 {
         let mut sum = 0.0;
         let mut classes = 0;
         for class in 0..self.hits.len() {
             // A label that a resample left out is no class of it.
-            if self.given[class] + self.present[class] > 0 {
+            if counted[class] && self.given[class] + self.present[class] > 0 {
                 sum += f1(self.hits[class], self.given[class], self.present[class]);
                 classes += 1;
             }
         }
-        sum / f64::from(classes)
+        if classes == 0 {
+            0.0
+        } else {
+            sum / f64::from(classes)
+        }
     }
 
     fn matthews(&self) -> f64 {
         let n: f64 = self.present.iter().sum::<usize>() as f64;
         let hits: f64 = self.hits.iter().sum::<usize>() as f64;
-        let dot = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(&a, &b)| a as f64 * b as f64).sum::<f64>();
+        let dot = |a: &[usize], b: &[usize]| {
+            a.iter()
+                .zip(b)
+                .map(|(&a, &b)| a as f64 * b as f64)
+                .sum::<f64>()
+        };
         let covariance = hits * n - dot(&self.given, &self.present);
-        let scale = (n * n - dot(&self.given, &self.given)) * (n * n - dot(&self.present, &self.present));
-        if scale == 0.0 { 0.0 } else { covariance / scale.sqrt() }
+        let scale =
+            (n * n - dot(&self.given, &self.given)) * (n * n - dot(&self.present, &self.present));
+        if scale == 0.0 {
+            0.0
+        } else {
+            covariance / scale.sqrt()
+        }
     }
 }
 
@@ -201,7 +263,15 @@ mod tests {
             .iter()
             .zip(1..)
             .map(|((reference, output), place)| {
-                Outcome::new(Origin { path: "labels.csv".into(), place }, "", *reference, *output)
+                Outcome::new(
+                    Origin {
+                        path: "labels.csv".into(),
+                        place,
+                    },
+                    "",
+                    *reference,
+                    *output,
+                )
             })
             .collect()
     }
@@ -211,7 +281,7 @@ mod tests {
         let outcomes = outcomes(&[("a", "a"), ("a", "a")]);
         let outcomes: Vec<_> = outcomes.iter().collect();
         assert_eq!(Matthews.value(&outcomes).unwrap(), 0.0);
-        assert_eq!(MacroF1.value(&outcomes).unwrap(), 1.0);
+        assert_eq!(MacroF1::default().value(&outcomes).unwrap(), 1.0);
     }
 
     #[test]

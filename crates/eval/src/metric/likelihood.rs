@@ -38,7 +38,9 @@ impl Metric for Perplexity {
     }
 
     fn value(&self, outcomes: &[&Outcome]) -> Result<f64> {
-        Ok(Ratio::of(self.name(), self.unit_score(), outcomes)?.value.exp())
+        Ok(Ratio::of(self.name(), self.unit_score(), outcomes)?
+            .value
+            .exp())
     }
 
     fn better(&self) -> Better {
@@ -55,7 +57,10 @@ impl Metric for Perplexity {
         Ok(Estimate {
             value,
             error: ratio.error.map(|error| value * error),
-            interval: ratio.interval().map(|Interval { low, high }| Interval { low: low.exp(), high: high.exp() }),
+            interval: ratio.interval().map(|Interval { low, high }| Interval {
+                low: low.exp(),
+                high: high.exp(),
+            }),
             count: outcomes.len(),
         })
     }
@@ -88,7 +93,10 @@ impl Metric for BitsPerByte {
         Ok(Estimate {
             value: bits(ratio.value),
             error: ratio.error.map(bits),
-            interval: ratio.interval().map(|Interval { low, high }| Interval { low: bits(low), high: bits(high) }),
+            interval: ratio.interval().map(|Interval { low, high }| Interval {
+                low: bits(low),
+                high: bits(high),
+            }),
             count: outcomes.len(),
         })
     }
@@ -105,7 +113,10 @@ impl Ratio {
     fn of(metric: &str, unit: &str, outcomes: &[&Outcome]) -> Result<Self> {
         let mut items = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
-            items.push((-outcome.score(metric, "log_likelihood")?, outcome.score(metric, unit)?));
+            items.push((
+                -outcome.score(metric, "log_likelihood")?,
+                outcome.score(metric, unit)?,
+            ));
         }
         let loss: f64 = items.iter().map(|item| item.0).sum();
         let units: f64 = items.iter().map(|item| item.1).sum();
@@ -114,14 +125,20 @@ impl Ratio {
         }
         let (value, n) = (loss / units, items.len() as f64);
         let error = (items.len() > 1).then(|| {
-            let squares: f64 = items.iter().map(|(loss, units)| (loss - value * units).powi(2)).sum();
+            let squares: f64 = items
+                .iter()
+                .map(|(loss, units)| (loss - value * units).powi(2))
+                .sum();
             (n / (n - 1.0) * squares).sqrt() / units
         });
         Ok(Self { value, error })
     }
 
     fn interval(&self) -> Option<Interval> {
-        self.error.map(|error| Interval { low: self.value - Z * error, high: self.value + Z * error })
+        self.error.map(|error| Interval {
+            low: self.value - Z * error,
+            high: self.value + Z * error,
+        })
     }
 }
 
@@ -133,11 +150,19 @@ mod tests {
     use crate::{EvalError, metric::Bootstrap};
 
     fn outcome(index: u64, log_likelihood: f64, bytes: f64) -> Outcome {
-        Outcome::new(Origin { path: "a.txt".into(), place: index }, "", "", "")
-            .with_score("log_likelihood", log_likelihood)
-            .with_score("bytes", bytes)
-            .with_score("words", bytes / 5.0)
-            .with_score("tokens", bytes / 4.0)
+        Outcome::new(
+            Origin {
+                path: "a.txt".into(),
+                place: index,
+            },
+            "",
+            "",
+            "",
+        )
+        .with_score("log_likelihood", log_likelihood)
+        .with_score("bytes", bytes)
+        .with_score("words", bytes / 5.0)
+        .with_score("tokens", bytes / 4.0)
     }
 
     #[test]
@@ -147,8 +172,12 @@ mod tests {
         let bits = BitsPerByte.measure(&outcomes).unwrap();
         assert!((bits.value - 130.0 / 80.0 / std::f64::consts::LN_2).abs() < 1e-12);
         assert_eq!(bits.count, 2);
-        assert!((Perplexity::Word.value(&outcomes).unwrap() - (130.0_f64 / 16.0).exp()).abs() < 1e-9);
-        assert!((Perplexity::Byte.value(&outcomes).unwrap() - (130.0_f64 / 80.0).exp()).abs() < 1e-12);
+        assert!(
+            (Perplexity::Word.value(&outcomes).unwrap() - (130.0_f64 / 16.0).exp()).abs() < 1e-9
+        );
+        assert!(
+            (Perplexity::Byte.value(&outcomes).unwrap() - (130.0_f64 / 80.0).exp()).abs() < 1e-12
+        );
     }
 
     #[test]
@@ -163,7 +192,12 @@ mod tests {
         let exact = BitsPerByte.measure(&outcomes).unwrap();
         let drawn = Bootstrap::default()
             .estimate(exact.value, outcomes.len(), |draw| {
-                BitsPerByte.value(&draw.iter().map(|&index| outcomes[index]).collect::<Vec<_>>())
+                BitsPerByte.value(
+                    &draw
+                        .iter()
+                        .map(|&index| outcomes[index])
+                        .collect::<Vec<_>>(),
+                )
             })
             .unwrap();
         assert!((exact.error.unwrap() / drawn.error.unwrap() - 1.0).abs() < 0.1);
@@ -171,10 +205,19 @@ mod tests {
 
     #[test]
     fn nothing_is_refused() {
-        assert!(matches!(BitsPerByte.value(&[]), Err(EvalError::NoOutcomes { .. })));
+        assert!(matches!(
+            BitsPerByte.value(&[]),
+            Err(EvalError::NoOutcomes { .. })
+        ));
         let empty = outcome(1, 0.0, 0.0);
-        assert!(matches!(BitsPerByte.value(&[&empty]), Err(EvalError::NoOutcomes { .. })));
+        assert!(matches!(
+            BitsPerByte.value(&[&empty]),
+            Err(EvalError::NoOutcomes { .. })
+        ));
         let broken = outcome(1, f64::NAN, 5.0);
-        assert!(matches!(BitsPerByte.value(&[&broken]), Err(EvalError::NotFinite { .. })));
+        assert!(matches!(
+            BitsPerByte.value(&[&broken]),
+            Err(EvalError::NotFinite { .. })
+        ));
     }
 }

@@ -15,7 +15,12 @@ pub struct Mean {
 impl Mean {
     /// The mean of the score `score`, shown as `name`, a share of which more is better.
     pub fn new(name: impl Into<String>, score: impl Into<String>) -> Self {
-        Self { name: name.into(), score: score.into(), better: Better::Higher, unit: Unit::Share }
+        Self {
+            name: name.into(),
+            score: score.into(),
+            better: Better::Higher,
+            unit: Unit::Share,
+        }
     }
 
     /// Says which way it improves.
@@ -38,7 +43,11 @@ impl Metric for Mean {
 
     fn value(&self, outcomes: &[&Outcome]) -> Result<f64> {
         let items = self.items(outcomes)?.unwrap_or_default();
-        if items.is_empty() { Err(no_outcomes(&self.name)) } else { Ok(mean(&items)) }
+        if items.is_empty() {
+            Err(no_outcomes(&self.name))
+        } else {
+            Ok(mean(&items))
+        }
     }
 
     fn better(&self) -> Better {
@@ -50,6 +59,10 @@ impl Metric for Mean {
     }
 
     fn items(&self, outcomes: &[&Outcome]) -> Result<Option<Vec<f64>>> {
-        outcomes.iter().map(|outcome| outcome.score(&self.name, &self.score)).collect::<Result<_>>().map(Some)
+        outcomes
+            .iter()
+            .map(|outcome| outcome.score(&self.name, &self.score))
+            .collect::<Result<_>>()
+            .map(Some)
     }
 }

@@ -17,8 +17,16 @@ impl Overlap {
     fn of(shared: usize, reference: usize, output: usize) -> Self {
         let precision = shared as f64 / output.max(1) as f64;
         let recall = shared as f64 / reference.max(1) as f64;
-        let f1 = if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 };
-        Self { precision, recall, f1 }
+        let f1 = if precision + recall > 0.0 {
+            2.0 * precision * recall / (precision + recall)
+        } else {
+            0.0
+        };
+        Self {
+            precision,
+            recall,
+            f1,
+        }
     }
 }
 
@@ -41,7 +49,11 @@ fn tokens(text: &str) -> Vec<String> {
 pub fn rouge_l(reference: &str, output: &str) -> Overlap {
     let (reference, output) = (tokens(reference), tokens(output));
     let (reference, output) = intern(&reference, &output);
-    Overlap::of(common_subsequence(&reference, &output), reference.len(), output.len())
+    Overlap::of(
+        common_subsequence(&reference, &output),
+        reference.len(),
+        output.len(),
+    )
 }
 
 /// ROUGE-N: the shared n-grams of the tokens, each counted as often as both have it.
@@ -88,7 +100,11 @@ fn common_subsequence(a: &[u32], b: &[u32]) -> usize {
         let mut diagonal = 0;
         for (index, y) in b.iter().enumerate() {
             let above = row[index + 1];
-            row[index + 1] = if x == y { diagonal + 1 } else { above.max(row[index]) };
+            row[index + 1] = if x == y {
+                diagonal + 1
+            } else {
+                above.max(row[index])
+            };
             diagonal = above;
         }
     }

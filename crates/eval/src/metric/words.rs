@@ -28,13 +28,23 @@ pub struct Normalization {
 
 impl Default for Normalization {
     fn default() -> Self {
-        Self { lowercase: true, punctuation: true, articles: true, whitespace: true }
+        Self {
+            lowercase: true,
+            punctuation: true,
+            articles: true,
+            whitespace: true,
+        }
     }
 }
 
 impl Normalization {
     /// Everything counts, to the byte.
-    pub const EXACT: Self = Self { lowercase: false, punctuation: false, articles: false, whitespace: false };
+    pub const EXACT: Self = Self {
+        lowercase: false,
+        punctuation: false,
+        articles: false,
+        whitespace: false,
+    };
 
     /// `text` with what does not count removed.
     pub fn apply(self, text: &str) -> String {
@@ -63,7 +73,9 @@ impl Normalization {
 /// assert_eq!(exact_match("The Rank.", "rank", Normalization::default()), 1.0);
 /// ```
 pub fn exact_match(reference: &str, output: &str, normalization: Normalization) -> f64 {
-    f64::from(u8::from(normalization.apply(reference) == normalization.apply(output)))
+    f64::from(u8::from(
+        normalization.apply(reference) == normalization.apply(output),
+    ))
 }
 
 /// The F1 of the bags of words, after normalisation: the harmonic mean of precision and recall of the shared words.
@@ -104,7 +116,10 @@ mod tests {
     #[test]
     fn normalises_as_documented() {
         let squad = Normalization::default();
-        assert_eq!(squad.apply(" The  quick-brown fox, an\nanimal. "), "quickbrown fox animal");
+        assert_eq!(
+            squad.apply(" The  quick-brown fox, an\nanimal. "),
+            "quickbrown fox animal"
+        );
         assert_eq!(squad.apply("a theory of then"), "theory of then");
         assert_eq!(Normalization::EXACT.apply(" The "), " The ");
     }
