@@ -192,7 +192,11 @@ impl TrainConfig {
     fn own_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.steps.is_none() && !(self.epochs.is_finite() && self.epochs > 0.0) {
-            faults.push(Fault::new("epochs", self.epochs, "must be a positive number"));
+            faults.push(Fault::new(
+                "epochs",
+                self.epochs,
+                "must be a positive number",
+            ));
         }
         faults.extend(positive("steps", self.steps));
         faults.extend(positive("accumulate", Some(self.accumulate)));
@@ -205,7 +209,11 @@ impl BatchConfig {
         let mut faults = positive("batch.rows", Some(self.rows as u64));
         // A row of one token has nothing to predict.
         if self.length < 2 {
-            faults.push(Fault::new("batch.length", self.length, "must be at least 2"));
+            faults.push(Fault::new(
+                "batch.length",
+                self.length,
+                "must be at least 2",
+            ));
         }
         faults
     }
@@ -216,8 +224,18 @@ impl OptimizerConfig {
         let share = |x: f64| (0.0..1.0).contains(&x);
         let natural = |x: f64| x.is_finite() && x >= 0.0;
         [
-            (share(self.beta1), "beta1", self.beta1, "must be at least 0 and below 1"),
-            (share(self.beta2), "beta2", self.beta2, "must be at least 0 and below 1"),
+            (
+                share(self.beta1),
+                "beta1",
+                self.beta1,
+                "must be at least 0 and below 1",
+            ),
+            (
+                share(self.beta2),
+                "beta2",
+                self.beta2,
+                "must be at least 0 and below 1",
+            ),
             (
                 self.epsilon.is_finite() && self.epsilon > 0.0,
                 "epsilon",

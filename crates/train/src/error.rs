@@ -41,7 +41,8 @@ pub enum TrainError {
     /// No row teaches the model to stop, so it would never stop.
     #[error(
         "none of {rows} rows learns a stop token ({}): the model would never learn to stop. Let the template end with \
-         it, and keep it inside the learned part", list(stop)
+         it, and keep it inside the learned part",
+        list(stop)
     )]
     NoStop {
         /// How many rows were looked at.
@@ -52,7 +53,8 @@ pub enum TrainError {
     /// Rows that begin with the begin-of-text token twice: the template writes it, and the tokenizer adds it again.
     #[error(
         "{count} rows begin with two begin-of-text tokens (id {bos}): {}; the template and the tokenizer both add it, \
-         let only one of them", list(origins)
+         let only one of them",
+        list(origins)
     )]
     TwoBos {
         /// How many rows.
@@ -75,7 +77,9 @@ pub enum TrainError {
         limit: usize,
     },
     /// A row whose parts disagree about their length.
-    #[error("{origin}: {ids} ids, {learn} marks of what is learned, {kinds} kinds; expected as many of each")]
+    #[error(
+        "{origin}: {ids} ids, {learn} marks of what is learned, {kinds} kinds; expected as many of each"
+    )]
     RowInvalid {
         /// The row.
         origin: Origin,
@@ -97,7 +101,9 @@ pub enum TrainError {
         expected: String,
     },
     /// The batches ended before the epoch did.
-    #[error("epoch {epoch} ended after {found} micro-batches; expected {expected} from Batches::per_epoch")]
+    #[error(
+        "epoch {epoch} ended after {found} micro-batches; expected {expected} from Batches::per_epoch"
+    )]
     EpochTooShort {
         /// The epoch, from 0.
         epoch: u64,
@@ -109,7 +115,9 @@ pub enum TrainError {
 
     // --- the step ------------------------------------------------------------------------------------------------
     /// The model has no trainable parameter.
-    #[error("the model has no trainable parameter: all {parameters} tensors are frozen; unfreeze some or attach an adapter")]
+    #[error(
+        "the model has no trainable parameter: all {parameters} tensors are frozen; unfreeze some or attach an adapter"
+    )]
     NothingToTrain {
         /// How many tensors the model has.
         parameters: usize,
@@ -124,7 +132,10 @@ pub enum TrainError {
         paths: Vec<String>,
     },
     /// A step without a single target. Its loss would be 0/0.
-    #[error("step {step}: no targets in the rows {}; expected at least one learned token", list(origins))]
+    #[error(
+        "step {step}: no targets in the rows {}; expected at least one learned token",
+        list(origins)
+    )]
     NoTargets {
         /// The step, from 1.
         step: u64,
@@ -134,7 +145,8 @@ pub enum TrainError {
     /// The loss or the gradient is no finite number. The weights were not touched.
     #[error(
         "step {step}: the {what} is {value}; the weights were not changed by this step. Rows: {}. Lower the learning \
-         rate, lengthen the warm-up, or look at these rows", list(origins)
+         rate, lengthen the warm-up, or look at these rows",
+        list(origins)
     )]
     NonFinite {
         /// The step, from 1; in a validation, the steps done before it.
@@ -202,7 +214,12 @@ pub enum TrainError {
         now: String,
     },
     /// The saved tensors are not those of this model.
-    #[error("the checkpoint's {what} do not fit the model: missing {}; unexpected {}; misshapen {}", list(missing), list(extra), list(misshapen))]
+    #[error(
+        "the checkpoint's {what} do not fit the model: missing {}; unexpected {}; misshapen {}",
+        list(missing),
+        list(extra),
+        list(misshapen)
+    )]
     ParametersMismatch {
         /// `weights` or `moments`.
         what: &'static str,
@@ -266,7 +283,11 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(field: impl Into<String>, value: impl Display, rule: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        field: impl Into<String>,
+        value: impl Display,
+        rule: impl Into<String>,
+    ) -> Self {
         Self {
             field: field.into(),
             value: value.to_string(),

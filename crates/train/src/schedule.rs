@@ -220,7 +220,11 @@ impl Schedule {
             let why = format!(
                 "must fit with the warm-up of {warmup} steps into the run, which has {steps} steps"
             );
-            return vec![Fault::new("schedule.decay.warmup-stable-decay.decay", decay, why)];
+            return vec![Fault::new(
+                "schedule.decay.warmup-stable-decay.decay",
+                decay,
+                why,
+            )];
         }
         Vec::new()
     }
