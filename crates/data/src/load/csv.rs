@@ -213,7 +213,7 @@ fn cells(raw: &[u8], separator: u8, place: &Place) -> Result<Vec<(usize, String)
             }
             (_, State::Stray) => return Err(fault(at, STRAY)),
             (_, State::Bare) | (State::Quoted | State::Closed, State::Quoted) => {
-                cell.push(character)
+                cell.push(character);
             }
             (_, State::Closed | State::Quoted) => {}
         }

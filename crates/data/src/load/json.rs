@@ -235,63 +235,60 @@ fn advance(line: &mut u64, column: &mut u64, bytes: &[u8]) {
 struct Balance {
     /// The closing brackets that are due.
     due: Vec<u8>,
-    string: bool,
-    escaped: bool,
-    /// A number or a word, which ends before the next mark.
-    bare: bool,
+    inside: Inside,
     /// The value ended, and its brackets match.
     closed: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Brackets,
+    String,
+    /// Behind a backslash in a string.
+    Escape,
+    /// A number or a word, which ends before the next mark or with the file.
+    Word,
+}
+
 impl Balance {
     fn new(first: u8) -> Self {
-        let bare = !matches!(first, b'{' | b'[' | b'"');
-        // A bare value at the end of the file is closed by it.
+        let word = !matches!(first, b'{' | b'[' | b'"');
+        let inside = if word { Inside::Word } else { Inside::Brackets };
         Self {
             due: Vec::new(),
-            string: false,
-            escaped: false,
-            bare,
-            closed: bare,
+            inside,
+            closed: word,
         }
     }
 
     /// How many of the bytes belong to the value, if it ends among them.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
-        if self.bare {
+        if self.inside == Inside::Word {
             return bytes.iter().position(|byte| {
                 matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n')
             });
         }
-        for (index, byte) in bytes.iter().enumerate() {
-            if self.ends_with(*byte) {
-                return Some(index + 1);
-            }
-        }
-        None
+        bytes
+            .iter()
+            .position(|byte| self.ends_with(*byte))
+            .map(|last| last + 1)
     }
 
     fn ends_with(&mut self, byte: u8) -> bool {
-        if self.string {
-            match byte {
-                // No string goes over a line's end: the quote is missing.
-                b'\n' => return true,
-                _ if self.escaped => self.escaped = false,
-                b'\\' => self.escaped = true,
-                b'"' => self.string = false,
-                _ => return false,
-            }
-        } else {
-            match byte {
-                b'"' => self.string = true,
-                b'{' => self.due.push(b'}'),
-                b'[' => self.due.push(b']'),
-                b'}' | b']' if self.due.pop() != Some(byte) => return true,
-                _ if self.due.len() > BRACKETS => return true,
-                _ => {}
-            }
+        match (self.inside, byte) {
+            // No string goes over a line's end: the quote is missing.
+            (Inside::String | Inside::Escape, b'\n') => return true,
+            (Inside::Escape, _) => self.inside = Inside::String,
+            (Inside::String, b'\\') => self.inside = Inside::Escape,
+            (Inside::String, b'"') => self.inside = Inside::Brackets,
+            (Inside::String, _) => return false,
+            (_, b'"') => self.inside = Inside::String,
+            (_, b'{') => self.due.push(b'}'),
+            (_, b'[') => self.due.push(b']'),
+            (_, b'}' | b']') if self.due.pop() != Some(byte) => return true,
+            _ => {}
         }
-        self.closed = !self.string && self.due.is_empty();
-        self.closed
+        self.closed = self.inside == Inside::Brackets && self.due.is_empty();
+        self.closed || self.due.len() > BRACKETS
     }
 }

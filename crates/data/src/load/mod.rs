@@ -186,10 +186,10 @@ impl Chain {
         }
     }
 
-    fn fail(&mut self, error: DataError) -> Option<Result<Record>> {
+    fn fail(&mut self, error: DataError) -> Result<Record> {
         self.files = Vec::new().into_iter();
         self.open = None;
-        Some(Err(error))
+        Err(error)
     }
 }
 
@@ -200,13 +200,13 @@ impl Iterator for Chain {
         loop {
             match self.open.as_mut().and_then(Iterator::next) {
                 Some(Ok(record)) => return Some(Ok(record)),
-                Some(Err(error)) => return self.fail(error),
+                Some(Err(error)) => return Some(self.fail(error)),
                 None => {}
             }
             let (file, loader) = self.files.next()?;
             match loader.records(&file) {
                 Ok(records) => self.open = Some(records),
-                Err(error) => return self.fail(error),
+                Err(error) => return Some(self.fail(error)),
             }
         }
     }
