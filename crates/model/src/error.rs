@@ -370,7 +370,7 @@ pub(crate) fn escape(text: &str) -> String {
 }
 
 /// Whether a character may reach a terminal as it is: no control, no mark that reorders text.
-fn is_plain(c: char) -> bool {
+pub(crate) fn is_plain(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

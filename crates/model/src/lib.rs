@@ -1,10 +1,17 @@
 //! Weights and arithmetic: blueprints, parts, families, checkpoints, adapters and generation.
 
+pub mod blueprint;
 pub mod error;
+pub mod generate;
+pub mod head;
 pub mod noise;
 pub mod op;
+pub mod part;
 pub mod tokens;
+pub mod weights;
 
 pub use error::{ModelError, Result};
+pub use generate::cache::Cache;
+pub use head::{CausalLm, Classifier, Head, MaskedLm, Network};
 pub use noise::Noise;
 pub use tokens::{Side, Span, Targets, Tokens};

@@ -117,7 +117,11 @@ impl Tokens {
     /// # Errors
     /// When the mask is not one run of ones in each row, or the sizes do not fit.
     pub fn from_mask(ids: &[u32], mask: &[bool], length: usize, device: &Device) -> Result<Self> {
-        if length == 0 || ids.is_empty() || ids.len() % length != 0 || mask.len() != ids.len() {
+        if length == 0
+            || ids.is_empty()
+            || !ids.len().is_multiple_of(length)
+            || mask.len() != ids.len()
+        {
             let why = format!(
                 "found {} ids and {} mask values; expected rows of {length}",
                 ids.len(),

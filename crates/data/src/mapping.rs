@@ -1,0 +1,1 @@
+//! Mappings: from the fields of a record to an example.

@@ -1,0 +1,310 @@
+//! What a trunk is made of: the numbers that a family's `config.json` leads to.
+//!
+//! One trunk serves every family. What only some families know is a variant that owns its fields, so that no field is
+//! ever without meaning; a family that needs more adds a variant.
+
+use std::ops::Range;
+
+use crate::op::Activation;
+
+/// The plan of a trunk: embeddings and a stack of blocks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blueprint {
+    /// Features of the hidden state.
+    pub width: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Who sees whom.
+    pub direction: Direction,
+    /// What turns token ids into hidden states.
+    pub embedding: Embedding,
+    /// How a token knows where it stands.
+    pub position: Position,
+    /// How tokens look at each other.
+    pub attention: Attention,
+    /// What happens to each token alone.
+    pub feed_forward: FeedForward,
+    /// The kind of normalisation.
+    pub norm: Norm,
+    /// Where the normalisation stands in a block.
+    pub residual: Residual,
+    /// How much is dropped while training.
+    pub dropout: Dropout,
+}
+
+/// Who sees whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// A token sees itself and what stands before it.
+    Causal,
+    /// A token sees its whole document.
+    Both,
+}
+
+/// What turns token ids into hidden states.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding {
+    /// Number of token ids.
+    pub vocabulary: usize,
+    /// Number of segments that are told apart (the two texts of a pair), for families that know them.
+    pub kinds: Option<usize>,
+    /// Whether the sum of the embeddings is normalised.
+    pub norm: bool,
+}
+
+/// How a token knows where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Position {
+    /// A learned vector per position, added to the embedding.
+    Learned {
+        /// Number of positions.
+        length: usize,
+    },
+    /// Queries and keys are rotated by an angle per position.
+    Rotary(Rotary),
+}
+
+/// Rotary positions (Su et al. 2021): feature `i` and feature `i + width/2` of a head are turned by
+/// `position · base^(-2i/width)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rotary {
+    /// The base of the geometric series of wavelengths.
+    pub base: f64,
+    /// How many features of a head are rotated; even.
+    pub width: usize,
+    /// How the series is stretched for texts longer than those of pretraining.
+    pub scaling: Scaling,
+}
+
+/// How rotary frequencies are stretched.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scaling {
+    /// Not at all.
+    None,
+    /// Every frequency divided by a factor (position interpolation, Chen et al. 2023).
+    Linear {
+        /// The factor, at least 1.
+        factor: f64,
+    },
+    /// Long wavelengths stretched, short ones kept, a ramp between them (LLaMA 3.1).
+    Llama3 {
+        /// The factor of the long wavelengths.
+        factor: f64,
+        /// Wavelengths longer than `original / low` are stretched in full.
+        low: f64,
+        /// Wavelengths shorter than `original / high` are kept.
+        high: f64,
+        /// The length of texts in pretraining.
+        original: usize,
+    },
+}
+
+/// How tokens look at each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attention {
+    /// Number of query heads.
+    pub heads: usize,
+    /// Number of key and value heads; divides `heads`.
+    pub groups: usize,
+    /// Features of a head.
+    pub head_width: usize,
+    /// Which projections have a bias.
+    pub bias: AttentionBias,
+    /// What the scores are multiplied by.
+    pub scale: Scale,
+}
+
+/// Which projections of an attention have a bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttentionBias {
+    /// None of them.
+    None,
+    /// Query, key and value.
+    Inputs,
+    /// Query, key, value and output.
+    All,
+}
+
+impl AttentionBias {
+    /// Whether query, key and value have one.
+    pub fn of_inputs(self) -> bool {
+        self != Self::None
+    }
+
+    /// Whether the output has one.
+    pub fn of_output(self) -> bool {
+        self == Self::All
+    }
+}
+
+/// What attention scores are multiplied by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scale {
+    /// The same in every block.
+    Same(f64),
+    /// Divided by the number of the block, counted from 1.
+    ByDepth(f64),
+}
+
+impl Scale {
+    /// The factor of one block, counted from 0.
+    pub fn of(self, block: usize) -> f64 {
+        match self {
+            Self::Same(factor) => factor,
+            Self::ByDepth(factor) => factor / (block + 1) as f64,
+        }
+    }
+}
+
+/// What happens to each token alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedForward {
+    /// Features between the two projections.
+    pub inner: usize,
+    /// The function between them.
+    pub activation: Activation,
+    /// How it is applied.
+    pub kind: FeedForwardKind,
+    /// Whether the projections have a bias.
+    pub bias: bool,
+}
+
+/// The shape of a feed-forward part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedForwardKind {
+    /// `down(activation(up(x)))`.
+    Plain,
+    /// `down(activation(gate(x)) · up(x))`.
+    Gated,
+}
+
+/// A normalisation over the features of a token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Norm {
+    /// The formula.
+    pub kind: NormKind,
+    /// Added to the mean square or the variance.
+    pub eps: f64,
+}
+
+/// The formula of a normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// `x / sqrt(mean(x²) + eps) · weight` (Zhang & Sennrich 2019).
+    Rms,
+    /// `(x - mean) / sqrt(variance + eps) · weight + bias` (Ba et al. 2016).
+    Layer,
+}
+
+/// Where the normalisation stands in a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Residual {
+    /// `x + part(norm(x))`, and one more norm after the last block.
+    PreNorm,
+    /// `norm(x + part(x))`.
+    PostNorm,
+}
+
+/// Rates of dropout, each in `0..1`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Dropout {
+    /// On the embeddings.
+    pub embedding: f64,
+    /// On the attention's probabilities.
+    pub attention: f64,
+    /// On what a part adds to the residual stream.
+    pub residual: f64,
+}
+
+/// The heads that a family has; `None` where it has no such head.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Heads {
+    /// Predicts the next token.
+    pub causal: Option<CausalHead>,
+    /// Predicts the class of a text.
+    pub classifier: Option<ClassifierHead>,
+    /// Predicts hidden tokens.
+    pub masked: Option<MaskedHead>,
+}
+
+/// The head that predicts the next token: one projection to the vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CausalHead {
+    /// Whether the projection is the embedding of the tokens.
+    pub tied: bool,
+}
+
+/// The head that predicts the class of a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClassifierHead {
+    /// Which hidden state stands for the text.
+    pub place: Place,
+    /// The function after one more projection, where there is one.
+    pub pooler: Option<Activation>,
+    /// Whether the projection to the classes has a bias.
+    pub bias: bool,
+    /// The rate of dropout before it.
+    pub dropout: f64,
+    /// Number of classes.
+    pub labels: usize,
+}
+
+/// Which hidden state stands for a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// That of the first token.
+    First,
+    /// That of the last token.
+    Last,
+}
+
+/// The head that predicts hidden tokens: a projection, a function and a norm, then a projection to the vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaskedHead {
+    /// Whether the last projection is the embedding of the tokens.
+    pub tied: bool,
+    /// The function after the first projection.
+    pub activation: Activation,
+}
+
+/// The spread of new random weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Standard deviation of weights.
+    pub weights: f64,
+    /// Standard deviation of the projections that write into the residual stream.
+    pub residual: f64,
+}
+
+impl Blueprint {
+    /// The longest text that the positions allow; `None` when the arithmetic has no limit.
+    pub fn longest(&self) -> Option<usize> {
+        match self.position {
+            Position::Learned { length } => Some(length),
+            Position::Rotary(_) => None,
+        }
+    }
+
+    /// The numbers of the blocks.
+    pub fn blocks(&self) -> Range<usize> {
+        0..self.depth
+    }
+
+    /// How many numbers the parameters of the trunk are, without allocating any; used to refuse what is absurd.
+    pub fn parameters(&self) -> u128 {
+        let (width, depth) = (self.width as u128, self.depth as u128);
+        let attention = &self.attention;
+        let queries = (attention.heads * attention.head_width) as u128;
+        let keys = (attention.groups * attention.head_width) as u128;
+        let matrices = match self.feed_forward.kind {
+            FeedForwardKind::Plain => 2,
+            FeedForwardKind::Gated => 3,
+        };
+        let block =
+            2 * width * (queries + keys) + matrices * width * self.feed_forward.inner as u128;
+        let rows = self.embedding.vocabulary
+            + self.embedding.kinds.unwrap_or(0)
+            + self.longest().unwrap_or(0);
+        depth * block + width * rows as u128
+    }
+}

@@ -1,0 +1,3 @@
+//! Making new tokens.
+
+pub mod cache;

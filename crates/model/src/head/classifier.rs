@@ -1,0 +1,82 @@
+//! The class of a text.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::causal::gather;
+use super::{Head, Network};
+use crate::blueprint::{Blueprint, ClassifierHead, Place};
+use crate::noise::Noise;
+use crate::op::{self, Activation};
+use crate::part::{Embeddings, Init, Linear, LinearVisitor, Stack, site};
+use crate::tokens::Tokens;
+
+/// A model that predicts the class of a text, or a number when it has one class.
+#[derive(Module, Debug)]
+pub struct Classifier {
+    /// Token ids to hidden states.
+    pub embeddings: Embeddings,
+    /// The blocks.
+    pub stack: Stack,
+    /// One more projection of the hidden state that stands for the text.
+    pub pooler: Option<Linear>,
+    /// Width to classes.
+    pub head: Linear,
+    #[module(skip)]
+    place: Place,
+    #[module(skip)]
+    activation: Option<Activation>,
+    dropout: f64,
+}
+
+impl Classifier {
+    /// A model with random weights.
+    pub fn new(init: &Init, plan: &Blueprint, head: ClassifierHead) -> Self {
+        let width = plan.width;
+        let pooler = || Linear::new(&init.at("pooler"), width, width, true);
+        Self {
+            embeddings: Embeddings::new(&init.at("embeddings"), plan),
+            stack: Stack::new(&init.at("stack"), plan),
+            pooler: head.pooler.map(|_| pooler()),
+            head: Linear::new(&init.at("head"), width, head.labels, head.bias),
+            place: head.place,
+            activation: head.pooler,
+            dropout: head.dropout,
+        }
+    }
+
+    /// Unnormalised log-probabilities of the classes.
+    ///
+    /// # Shapes
+    /// Tokens `[batch, length]` to `[batch, labels]`.
+    pub fn logits(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
+        let x = self.embeddings.forward(tokens, noise);
+        let x = self.stack.forward(x, tokens, noise, None);
+        let places = match self.place {
+            Place::First => tokens.first_places(),
+            Place::Last => tokens.last_places(),
+        };
+        let mut x = gather(x, &places);
+        let noise = noise.site(site::HEAD);
+        if let Some(pooler) = &self.pooler {
+            x = pooler.forward(x, noise.site(0));
+        }
+        if let Some(activation) = self.activation {
+            x = op::activate(x, activation);
+        }
+        x = op::dropout(x, self.dropout, noise.site(1));
+        self.head.forward(x, noise.site(2))
+    }
+}
+
+impl Network for Classifier {
+    const HEAD: Head = Head::Classifier;
+
+    fn linears(&mut self, visit: &mut LinearVisitor<'_>) {
+        self.stack.linears("stack", visit);
+        if let Some(pooler) = &mut self.pooler {
+            visit("pooler", pooler);
+        }
+        visit("head", &mut self.head);
+    }
+}

@@ -1,0 +1,107 @@
+//! What turns token ids into hidden states.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Int, Tensor};
+
+use super::{Init, Norm, site};
+use crate::blueprint::{Blueprint, Position};
+use crate::noise::Noise;
+use crate::op;
+use crate::tokens::{Tokens, int_tensor};
+
+/// A learned vector per id.
+#[derive(Module, Debug)]
+pub struct Embedding {
+    /// `[ids, width]`.
+    pub weight: Param<Tensor<2>>,
+}
+
+impl Embedding {
+    /// Random vectors.
+    pub fn new(init: &Init, ids: usize, width: usize) -> Self {
+        Self {
+            weight: init.normal("weight", [ids, width]),
+        }
+    }
+
+    /// # Shapes
+    /// `[rows]` to `[rows, width]`.
+    pub fn forward(&self, ids: Tensor<1, Int>) -> Tensor<2> {
+        op::embed(self.weight.val(), ids)
+    }
+
+    /// The vectors as the weight of a projection to the ids, `[width, ids]`: a view, nothing is copied.
+    pub fn transposed(&self) -> Tensor<2> {
+        self.weight.val().transpose()
+    }
+}
+
+/// The sum of a token's vectors: of its id, and where the family has them of its segment and its position.
+#[derive(Module, Debug)]
+pub struct Embeddings {
+    /// A vector per token id.
+    pub tokens: Embedding,
+    /// A vector per segment.
+    pub kinds: Option<Embedding>,
+    /// A vector per position.
+    pub positions: Option<Embedding>,
+    /// The norm of the sum.
+    pub norm: Option<Norm>,
+    dropout: f64,
+}
+
+impl Embeddings {
+    /// Random vectors.
+    pub fn new(init: &Init, plan: &Blueprint) -> Self {
+        let width = plan.width;
+        let positions = match plan.position {
+            Position::Learned { length } => Some(length),
+            Position::Rotary(_) => None,
+        };
+        let table = |name: &str, ids| Embedding::new(&init.at(name), ids, width);
+        let norm = plan.embedding.norm;
+        Self {
+            tokens: table("tokens", plan.embedding.vocabulary),
+            kinds: plan.embedding.kinds.map(|ids| table("kinds", ids)),
+            positions: positions.map(|ids| table("positions", ids)),
+            norm: norm.then(|| Norm::new(&init.at("norm"), width, plan.norm)),
+            dropout: plan.dropout.embedding,
+        }
+    }
+
+    /// # Shapes
+    /// Tokens `[batch, length]` to hidden states `[batch * length, width]`.
+    ///
+    /// # Panics
+    /// When a text is longer than the learned positions; check [`Blueprint::longest`] where texts come in.
+    pub fn forward(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
+        let rows = tokens.batch() * tokens.length();
+        let device = tokens.ids.device();
+        let mut x = self.tokens.forward(tokens.ids.clone().reshape([rows]));
+        if let Some(kinds) = &self.kinds {
+            let of = match &tokens.kinds {
+                Some(kinds) => kinds.clone().reshape([rows]),
+                None => Tensor::zeros([rows], &device),
+            };
+            x = x + kinds.forward(of);
+        }
+        if let Some(positions) = &self.positions {
+            let length = positions.weight.lazy_shape()[0];
+            let of: Vec<i32> = tokens
+                .positions()
+                .iter()
+                .map(|place| *place as i32)
+                .collect();
+            let last = of.iter().max().copied().unwrap_or(0) as usize;
+            assert!(
+                last < length,
+                "a text reaches position {last}, the model has {length} learned positions"
+            );
+            x = x + positions.forward(int_tensor(of, [rows], &device));
+        }
+        if let Some(norm) = &self.norm {
+            x = norm.forward(x);
+        }
+        op::dropout(x, self.dropout, noise.site(site::EMBEDDINGS))
+    }
+}

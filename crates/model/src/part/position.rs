@@ -1,0 +1,116 @@
+//! Rotary positions: the angles by which queries and keys are turned.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use crate::blueprint::{Rotary, Scaling};
+use crate::tokens::Tokens;
+
+/// Cosine and sine of the angle of every feature pair at every place, `[batch * length, rotated / 2]` each.
+#[derive(Debug, Clone)]
+pub struct Angles {
+    /// Cosines.
+    pub cos: Tensor<2>,
+    /// Sines.
+    pub sin: Tensor<2>,
+}
+
+impl Angles {
+    /// The angles of every place that is read now.
+    pub fn new(plan: &Rotary, tokens: &Tokens, device: &Device, dtype: DType) -> Self {
+        let frequencies = frequencies(plan);
+        let positions = tokens.positions();
+        let seen = positions.iter().max().map_or(0, |last| *last as usize + 1);
+        // The sine of a position is needed once per row and document: computed once, then copied.
+        let table: Vec<(f32, f32)> = (0..seen)
+            .flat_map(|position| {
+                // In f32 like the reference: the rounding of the product is part of what checkpoints were trained with.
+                let turn = move |frequency: &f32| (position as f32 * frequency).sin_cos();
+                frequencies.iter().map(turn).collect::<Vec<_>>()
+            })
+            .collect();
+        let half = frequencies.len();
+        let rows = |pick: fn(&(f32, f32)) -> f32| {
+            let row = |position: &u32| &table[*position as usize * half..][..half];
+            let values: Vec<f32> = positions.iter().flat_map(row).map(pick).collect();
+            let data = TensorData::new(values, [positions.len(), half]);
+            Tensor::from_data(data, (device, dtype))
+        };
+        Self {
+            cos: rows(|(_, cos)| *cos),
+            sin: rows(|(sin, _)| *sin),
+        }
+    }
+}
+
+/// The angle per position of each feature pair, in f32 as the reference computes it.
+fn frequencies(plan: &Rotary) -> Vec<f32> {
+    let frequency = |pair: usize| {
+        let exponent = (2 * pair) as f32 / plan.width as f32;
+        let frequency = 1.0 / plan.base.powf(f64::from(exponent)) as f32;
+        stretched(frequency, &plan.scaling)
+    };
+    (0..plan.width / 2).map(frequency).collect()
+}
+
+fn stretched(frequency: f32, scaling: &Scaling) -> f32 {
+    match *scaling {
+        Scaling::None => frequency,
+        Scaling::Linear { factor } => frequency / factor as f32,
+        Scaling::Llama3 {
+            factor,
+            low,
+            high,
+            original,
+        } => {
+            let wavelength = std::f64::consts::TAU / f64::from(frequency);
+            let original = original as f64;
+            let stretched = f64::from(frequency) / factor;
+            if wavelength < original / high {
+                frequency
+            } else if wavelength > original / low {
+                stretched as f32
+            } else {
+                let kept = (original / wavelength - low) / (high - low);
+                ((1.0 - kept) * stretched + kept * f64::from(frequency)) as f32
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::Side;
+
+    #[test]
+    fn angles_follow_positions() {
+        let device = Device::default();
+        let plan = Rotary {
+            base: 100.0,
+            width: 4,
+            scaling: Scaling::Linear { factor: 2.0 },
+        };
+        let rows = [vec![vec![1, 1], vec![1]]];
+        let tokens = Tokens::new(&rows, None, Side::Right, 0, &device).unwrap();
+        let angles = Angles::new(&plan, &tokens, &device, DType::F32);
+        let sin = angles.sin.to_data().try_to_vec::<f32>().unwrap();
+        let expected = [0.0, 0.0, 0.5f32.sin(), 0.05f32.sin(), 0.0, 0.0];
+        for (found, expected) in sin.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-7, "{sin:?}");
+        }
+    }
+
+    #[test]
+    fn llama3_keeps_short_wavelengths_and_stretches_long_ones() {
+        let scaling = Scaling::Llama3 {
+            factor: 8.0,
+            low: 1.0,
+            high: 4.0,
+            original: 8192,
+        };
+        assert_eq!(stretched(1.0, &scaling).to_bits(), 1f32.to_bits());
+        assert!((stretched(1e-5, &scaling) - 1.25e-6).abs() < 1e-12);
+        let between = stretched(2e-3, &scaling);
+        assert!(between < 2e-3 && between > 2.5e-4);
+    }
+}

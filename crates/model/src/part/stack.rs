@@ -1,0 +1,93 @@
+//! The blocks of a trunk.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::attention::Pass;
+use super::{Angles, Block, Init, LinearVisitor, Norm};
+use crate::blueprint::{Blueprint, Direction, Position, Residual};
+use crate::generate::cache::Cache;
+use crate::noise::Noise;
+use crate::op::Mask;
+use crate::tokens::Tokens;
+
+/// Blocks, one after the other, and the norm after the last where blocks begin with theirs.
+#[derive(Module, Debug)]
+pub struct Stack {
+    /// The blocks.
+    pub blocks: Vec<Block>,
+    /// The norm after the last block.
+    pub norm: Option<Norm>,
+    #[module(skip)]
+    direction: Direction,
+    #[module(skip)]
+    position: Position,
+}
+
+impl Stack {
+    /// Blocks with random weights.
+    pub fn new(init: &Init, plan: &Blueprint) -> Self {
+        let blocks = init.at("blocks");
+        let block = |number| Block::new(&blocks.at(number), plan, number);
+        let norm = (plan.residual == Residual::PreNorm)
+            .then(|| Norm::new(&init.at("norm"), plan.width, plan.norm));
+        Self {
+            blocks: plan.blocks().map(block).collect(),
+            norm,
+            direction: plan.direction,
+            position: plan.position.clone(),
+        }
+    }
+
+    /// # Shapes
+    /// `[batch * length, width]` to the same.
+    ///
+    /// # Panics
+    /// When the cache holds another number of places than `tokens.past`.
+    pub fn forward(
+        &self,
+        mut x: Tensor<2>,
+        tokens: &Tokens,
+        noise: Noise,
+        mut cache: Option<&mut Cache>,
+    ) -> Tensor<2> {
+        let pass = self.pass(&x, tokens);
+        if let Some(cache) = &mut cache {
+            cache.begin(tokens, self.blocks.len());
+        }
+        for (number, block) in self.blocks.iter().enumerate() {
+            let layer = cache.as_mut().map(|cache| cache.layer(number));
+            x = block.forward(x, &pass, noise.site(number as u64), layer);
+        }
+        match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
+    }
+
+    fn pass(&self, x: &Tensor<2>, tokens: &Tokens) -> Pass {
+        let angles = match &self.position {
+            Position::Learned { .. } => None,
+            // Angles are constants: on the plain device, so that no graph is kept for them.
+            Position::Rotary(plan) => Some(Angles::new(plan, tokens, &x.device(), x.dtype())),
+        };
+        let mask = Mask {
+            causal: self.direction == Direction::Causal,
+            spans: tokens.spans.clone(),
+            past: tokens.past,
+            ..Mask::default()
+        };
+        Pass {
+            batch: tokens.batch(),
+            length: tokens.length(),
+            mask,
+            angles,
+        }
+    }
+
+    pub(crate) fn linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) {
+        for (number, block) in self.blocks.iter_mut().enumerate() {
+            block.linears(&format!("{path}.blocks.{number}"), visit);
+        }
+    }
+}
