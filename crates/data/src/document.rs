@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 pub use serde_json::Value;
 
-use crate::error::{Place, Result, show_path};
+use crate::error::{DataError, Place, Result, show_path};
 
 /// One unit of data as it came from a file: a text, or a record with named fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,11 +104,33 @@ pub(crate) enum Raw {
     Range { start: u64, length: u64 },
 }
 
+impl Raw {
+    /// The bytes that are in memory.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if let Self::Bytes(bytes) = self {
+            bytes
+        } else {
+            &[]
+        }
+    }
+
+    /// Length in bytes, 0 if unknown.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Unknown => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Range { length, .. } => *length,
+        }
+    }
+}
+
 pub(crate) enum Content {
     /// An empty line.
     Blank,
     /// The file began with a byte order mark. Not a record.
     ByteOrderMark,
+    /// The file ends here with an error.
+    End(DataError),
     Ready(Result<Document>),
     Later {
         place: Place,
@@ -136,6 +158,22 @@ impl Record {
         }
     }
 
+    /// A broken record, with its bytes.
+    pub(crate) fn broken(raw: Raw, error: DataError) -> Self {
+        Self {
+            raw,
+            content: Content::Ready(Err(error)),
+        }
+    }
+
+    /// The note that the file began with a byte order mark.
+    pub(crate) fn byte_order_mark() -> Self {
+        Self {
+            raw: Raw::Unknown,
+            content: Content::ByteOrderMark,
+        }
+    }
+
     /// A blank line: counted, and otherwise passed over.
     pub fn blank() -> Self {
         Self {
@@ -152,11 +190,14 @@ impl Record {
     pub fn document(self) -> Result<Option<Document>> {
         match self.content {
             Content::Blank | Content::ByteOrderMark => Ok(None),
+            Content::End(error) => Err(error),
             Content::Ready(document) => document.map(Some),
-            Content::Later { place, read } => match self.raw {
-                Raw::Bytes(raw) => read(&raw, &place).map(Some),
-                Raw::Unknown | Raw::Range { .. } => read(&[], &place).map(Some),
-            },
+            Content::Later { place, read } => read(self.raw.bytes(), &place).map(Some),
         }
     }
+}
+
+/// The documents of records: blank lines are passed over, an error that ends the file ends the iterator.
+pub fn documents(records: Records) -> Documents {
+    Box::new(records.filter_map(|record| record.and_then(Record::document).transpose()))
 }

@@ -448,6 +448,53 @@ impl DataError {
     }
 }
 
+impl DataError {
+    /// Where it is, for errors that have a place in a file.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Io { place, .. }
+            | Self::NotARegularFile { place, .. }
+            | Self::UnknownFormat { place, .. }
+            | Self::WrongFormat { place, .. }
+            | Self::Encoding { place, .. }
+            | Self::FileChanged { place, .. }
+            | Self::Truncated { place }
+            | Self::Checksum { place, .. }
+            | Self::LimitExceeded { place, .. }
+            | Self::EmptyDataset { place, .. }
+            | Self::Utf8 { place, .. }
+            | Self::JsonSyntax { place, .. }
+            | Self::NumberRange { place, .. }
+            | Self::DuplicateKey { place, .. }
+            | Self::TooDeep { place, .. }
+            | Self::NotAnObject { place, .. }
+            | Self::LineTooLong { place, .. }
+            | Self::CsvSyntax { place, .. }
+            | Self::ControlChar { place, .. }
+            | Self::MissingField { place, .. }
+            | Self::WrongType { place, .. }
+            | Self::UnknownRole { place, .. }
+            | Self::RoleOrder { place, .. }
+            | Self::EmptyConversation { place }
+            | Self::EmptyContent { place, .. }
+            | Self::NoPreference { place }
+            | Self::Unsupported { place, .. }
+            | Self::TemplateRender { place, .. }
+            | Self::TemplateRaised { place, .. }
+            | Self::TokenizerInvalid { place, .. }
+            | Self::TextTooLong { place, .. }
+            | Self::NoTrainableTokens { place, .. }
+            | Self::TooManyTokens { place, .. } => Some(place),
+            Self::Setting { .. }
+            | Self::TemplateSyntax { .. }
+            | Self::TemplateLimit { .. }
+            | Self::TemplateCheck { .. }
+            | Self::NoTemplate { .. }
+            | Self::UnknownToken { .. } => None,
+        }
+    }
+}
+
 /// A place in a file: the whole file, a line of it, or a column of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Place {

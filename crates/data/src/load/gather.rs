@@ -1,0 +1,311 @@
+//! Loading everything at once, with a policy for broken records and an account of every one.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use rayon::prelude::*;
+use serde_json::Value;
+
+use super::counts::Counts;
+use super::quarantine::Quarantine;
+use super::{Chain, Loaders};
+use crate::document::{Content, Document, Raw, Record};
+use crate::error::{DataError, Place, Result, quoted};
+
+/// How many records, and about how many bytes of them, are read in parallel at a time.
+const CHUNK: usize = 1024;
+const CHUNK_BYTES: u64 = 4 << 20;
+
+/// What to do with a broken record. A broken file (it cannot be read, it changed, it is something else than its name
+/// says) always stops the load.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// Stop with its error.
+    #[default]
+    Stop,
+    /// Leave it out and count it.
+    Skip,
+    /// Leave it out, count it, and write it byte for byte to this file; the messages go to the same name with `.why`.
+    Quarantine(PathBuf),
+}
+
+impl FromStr for OnError {
+    type Err = DataError;
+
+    /// `stop`, `skip` or `quarantine=FILE`.
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once('=') {
+            None if text == "stop" => Ok(Self::Stop),
+            None if text == "skip" => Ok(Self::Skip),
+            Some(("quarantine", path)) if !path.is_empty() => Ok(Self::Quarantine(path.into())),
+            _ => Err(DataError::Setting {
+                name: "on error".into(),
+                found: quoted(text),
+                expected: "stop, skip or quarantine=FILE".into(),
+            }),
+        }
+    }
+}
+
+impl Loaders {
+    /// All documents of files and folders, in order, and what became of every record.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loaders::collect`].
+    pub fn load_all<P: AsRef<Path>>(
+        &self,
+        paths: &[P],
+        on_error: &OnError,
+    ) -> Result<(Vec<Document>, Counts)> {
+        self.collect(paths, on_error, Ok)
+    }
+
+    /// What `read` makes of all documents of files and folders, in order. Usually `read` is a
+    /// [mapping](crate::mapping::Mapping): a record that it refuses is as broken as one that cannot be read.
+    ///
+    /// Records are read in parallel on rayon's current pool; the result does not depend on the number of threads.
+    ///
+    /// # Errors
+    ///
+    /// The first broken record under [`OnError::Stop`]; the first broken file always; [`DataError::EmptyDataset`] if
+    /// no record is kept.
+    ///
+    /// # Panics
+    ///
+    /// If the counts do not add up, which would be an error of this crate.
+    pub fn collect<P, T, F>(
+        &self,
+        paths: &[P],
+        on_error: &OnError,
+        read: F,
+    ) -> Result<(Vec<T>, Counts)>
+    where
+        P: AsRef<Path>,
+        T: Send,
+        F: Fn(Document) -> Result<T> + Sync,
+    {
+        let mut gathering = Gathering {
+            kept: Vec::new(),
+            counts: Counts::default(),
+            quarantine: None,
+            on_error,
+        };
+        let mut found = Vec::new();
+        for path in paths {
+            let files = self.files(path.as_ref())?;
+            gathering.counts.passed_over += files.passed_over;
+            found.extend(files.found);
+        }
+        if let OnError::Quarantine(quarantine) = on_error {
+            let named = |file: &Path| paths.iter().any(|path| path.as_ref() == file);
+            found.retain(|(file, _)| named(file) || !Quarantine::owns(quarantine, file));
+            let files: Vec<PathBuf> = found.iter().map(|(file, _)| file.clone()).collect();
+            gathering.quarantine = Some(Quarantine::create(quarantine, &files)?);
+        }
+        gathering.counts.files = found.len() as u64;
+        let mut records = Chain::new(found);
+        let strict = self.strict;
+        loop {
+            let chunk = chunk(&mut records)?;
+            if chunk.is_empty() {
+                break;
+            }
+            let outcomes: Vec<Outcome<T>> = chunk
+                .into_par_iter()
+                .map(|record| outcome(record, strict, &read))
+                .collect();
+            outcomes
+                .into_iter()
+                .try_for_each(|outcome| gathering.add(outcome))?;
+        }
+        gathering.finish(paths.first().map(AsRef::as_ref))
+    }
+}
+
+/// The next records, not yet read.
+fn chunk(records: &mut Chain) -> Result<Vec<Record>> {
+    let mut chunk = Vec::new();
+    let mut bytes = 0;
+    while chunk.len() < CHUNK && bytes < CHUNK_BYTES {
+        match records.next() {
+            // The records before a broken file are accounted for first: one of them may have to be reported.
+            Some(Err(error)) if chunk.is_empty() => return Err(error),
+            Some(Err(error)) => {
+                chunk.push(Record {
+                    raw: Raw::Unknown,
+                    content: Content::End(error),
+                });
+                break;
+            }
+            Some(Ok(record)) => {
+                bytes += record.raw.len();
+                chunk.push(record);
+            }
+            None => break,
+        }
+    }
+    Ok(chunk)
+}
+
+enum Outcome<T> {
+    Blank,
+    ByteOrderMark,
+    Kept {
+        value: T,
+        control_chars: u64,
+    },
+    Broken {
+        error: DataError,
+        raw: Raw,
+        control_chars: u64,
+    },
+    End(DataError),
+}
+
+fn outcome<T>(record: Record, strict: bool, read: impl Fn(Document) -> Result<T>) -> Outcome<T> {
+    let Record { raw, content } = record;
+    let document = match content {
+        Content::Blank => return Outcome::Blank,
+        Content::ByteOrderMark => return Outcome::ByteOrderMark,
+        Content::End(error) => return Outcome::End(error),
+        Content::Ready(document) => document,
+        Content::Later { place, read } => read(raw.bytes(), &place),
+    };
+    let document = match document {
+        Ok(document) => document,
+        Err(error) => {
+            return Outcome::Broken {
+                error,
+                raw,
+                control_chars: 0,
+            };
+        }
+    };
+    let (control_chars, first) = control_chars(&document);
+    let value = match first {
+        Some(character) if strict => Err(DataError::ControlChar {
+            place: Place::from(&document.origin),
+            character: character.into(),
+        }),
+        _ => read(document),
+    };
+    match value {
+        Ok(value) => Outcome::Kept {
+            value,
+            control_chars,
+        },
+        Err(error) => Outcome::Broken {
+            error,
+            raw,
+            control_chars,
+        },
+    }
+}
+
+/// The number of control characters in a document's texts, and the first.
+fn control_chars(document: &Document) -> (u64, Option<char>) {
+    let mut found = (0, None);
+    count(&document.text, &mut found);
+    document
+        .fields
+        .values()
+        .for_each(|value| count_value(value, &mut found));
+    found
+}
+
+fn count_value(value: &Value, found: &mut (u64, Option<char>)) {
+    match value {
+        Value::String(text) => count(text, found),
+        Value::Array(values) => values.iter().for_each(|value| count_value(value, found)),
+        Value::Object(fields) => fields.values().for_each(|value| count_value(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn count(text: &str, found: &mut (u64, Option<char>)) {
+    let forbidden = |byte: &u8| matches!(byte, 0..=8 | 11 | 12 | 14..=31 | 127);
+    for byte in text.bytes().filter(forbidden) {
+        found.0 += 1;
+        found.1.get_or_insert(char::from(byte));
+    }
+}
+
+struct Gathering<'a, T> {
+    kept: Vec<T>,
+    counts: Counts,
+    quarantine: Option<Quarantine>,
+    on_error: &'a OnError,
+}
+
+impl<T> Gathering<'_, T> {
+    fn add(&mut self, outcome: Outcome<T>) -> Result<()> {
+        match outcome {
+            Outcome::End(error) => return Err(error),
+            Outcome::ByteOrderMark => {
+                self.counts.byte_order_marks += 1;
+                return Ok(());
+            }
+            Outcome::Blank => self.counts.blank += 1,
+            Outcome::Kept {
+                value,
+                control_chars,
+            } => {
+                self.counts.kept += 1;
+                self.counts.control_chars += control_chars;
+                self.kept.push(value);
+            }
+            Outcome::Broken {
+                error,
+                raw,
+                control_chars,
+            } => {
+                self.counts.control_chars += control_chars;
+                self.broken(error, &raw)?;
+            }
+        }
+        self.counts.read += 1;
+        Ok(())
+    }
+
+    fn broken(&mut self, error: DataError, raw: &Raw) -> Result<()> {
+        if *self.on_error == OnError::Stop {
+            return Err(error);
+        }
+        let source = error
+            .place()
+            .map(|place| place.path.clone())
+            .unwrap_or_default();
+        let written = match &mut self.quarantine {
+            Some(quarantine) => quarantine.add(raw, &error, &source)?,
+            None => false,
+        };
+        if written {
+            self.counts.quarantined += 1;
+        } else {
+            self.counts.skipped += 1;
+        }
+        self.counts.blame(&error);
+        Ok(())
+    }
+
+    fn finish(self, first: Option<&Path>) -> Result<(Vec<T>, Counts)> {
+        if let Some(quarantine) = self.quarantine {
+            quarantine.finish()?;
+        }
+        let counts = self.counts;
+        assert!(
+            counts.balanced(),
+            "every record is kept, skipped, quarantined or blank: {counts:?}"
+        );
+        if self.kept.is_empty() {
+            let place = Place::file(first.unwrap_or(Path::new("")));
+            return Err(DataError::EmptyDataset {
+                place,
+                blank: counts.blank,
+                broken: counts.broken(),
+            });
+        }
+        Ok((self.kept, counts))
+    }
+}

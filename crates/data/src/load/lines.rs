@@ -1,0 +1,87 @@
+//! Lines of a source, and the iterator that every loader's records share.
+
+use super::source::{RECORD_LIMIT, Source};
+use crate::document::{Raw, Record, Records};
+use crate::error::Result;
+
+/// Cuts a file into records.
+pub(super) trait Cut {
+    /// The next record, or `None` at the end. An error ends the file.
+    fn cut(&mut self) -> Result<Option<Record>>;
+
+    /// Whether the file began with a byte order mark.
+    fn byte_order_mark(&self) -> bool;
+}
+
+/// The records of a file: a note of its byte order mark, then what `cut` finds, up to the first error.
+pub(super) fn records(cut: impl Cut + Send + 'static) -> Records {
+    let mark = cut.byte_order_mark().then(Record::byte_order_mark);
+    let mut open = Some(cut);
+    let rest = std::iter::from_fn(move || {
+        let record = open.as_mut()?.cut().transpose();
+        if !matches!(record, Some(Ok(_))) {
+            open = None;
+        }
+        record
+    });
+    Box::new(mark.map(Ok).into_iter().chain(rest))
+}
+
+/// Splits a source at `\n`.
+pub(super) struct Lines {
+    pub(super) source: Source,
+    count: u64,
+}
+
+/// One line, with its end, or several that belong together.
+pub(super) struct Line {
+    pub(super) raw: Raw,
+    /// From 1.
+    pub(super) number: u64,
+    /// Only white space.
+    pub(super) blank: bool,
+    /// Offset in the unpacked file.
+    start: u64,
+}
+
+impl Lines {
+    pub(super) fn new(source: Source) -> Self {
+        Self { source, count: 0 }
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Line>> {
+        let start = self.source.position();
+        let raw = self.source.take(|bytes| {
+            bytes
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map(|at| at + 1)
+        })?;
+        let Some(raw) = raw else { return Ok(None) };
+        self.count += 1;
+        let blank = matches!(&raw, Raw::Bytes(bytes) if bytes.trim_ascii().is_empty());
+        Ok(Some(Line {
+            raw,
+            number: self.count,
+            blank,
+            start,
+        }))
+    }
+}
+
+impl Line {
+    /// Adds the line that follows.
+    pub(super) fn append(&mut self, next: Self) {
+        match (&mut self.raw, next.raw) {
+            (Raw::Bytes(bytes), Raw::Bytes(more)) if bytes.len() + more.len() <= RECORD_LIMIT => {
+                bytes.extend_from_slice(&more);
+            }
+            (raw, more) => {
+                *raw = Raw::Range {
+                    start: self.start,
+                    length: raw.len() + more.len(),
+                }
+            }
+        }
+    }
+}

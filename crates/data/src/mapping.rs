@@ -1,1 +1,0 @@
-//! Mappings: from the fields of a record to an example.

@@ -1,0 +1,276 @@
+//! Chats: lists of messages.
+
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+use super::completion::SYSTEM;
+use super::fields::Fields;
+use super::{Mapping, assignments};
+use crate::document::Document;
+use crate::error::{DataError, Place, Result, quoted};
+use crate::example::{Conversation, Role, Turn};
+use crate::load::parse::type_name;
+
+/// Names that the list of messages has.
+pub(super) const MESSAGES: [&str; 3] = ["messages", "conversations", "conversation"];
+const ROLE: [&str; 2] = ["role", "from"];
+const CONTENT: [&str; 3] = ["content", "value", "text"];
+
+/// Maps a record with a list of messages to a conversation.
+///
+/// By default both usual forms are found: `messages` with `role` and `content` (the `OpenAI` form), and `conversations` with
+/// `from` and `value` (the `ShareGPT` form, where `human` is the user and `gpt` the assistant). The content is a text or a list
+/// of text parts. A system prompt in a field of its own comes first. All other fields of the record are kept in
+/// [`Conversation::fields`].
+///
+/// The turns must be in an order that chat templates render: an optional system turn, then user and assistant in
+/// alternation, where the results of tools may stand between two turns of the assistant; and there must be an
+/// assistant's turn to learn.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ChatMapping {
+    /// The field of the record that holds the list.
+    pub messages: Option<String>,
+    /// The field of a message that holds the role.
+    pub role: Option<String>,
+    /// The field of a message that holds the text.
+    pub content: Option<String>,
+    /// The field of the record that holds a system prompt; it may be missing or empty.
+    pub system: Option<String>,
+}
+
+impl Mapping for ChatMapping {
+    type Example = Conversation;
+
+    fn example(&self, document: Document) -> Result<Conversation> {
+        let mut fields = Fields::from(document);
+        let Some(name) = self.messages.as_deref().or_else(|| fields.first(&MESSAGES)) else {
+            return Err(fields.missing("messages", fields.suggest(&[("messages", &MESSAGES)])));
+        };
+        let system = self.system.as_deref().or_else(|| fields.first(&SYSTEM));
+        let system = system
+            .map(|name| fields.take_optional(name))
+            .transpose()?
+            .flatten();
+        let messages = fields.take(name)?;
+        let place = fields.place();
+        let mut turns = self.turns(name, messages, &place)?;
+        if let Some(text) = system
+            && turns.first().is_none_or(|turn| turn.role != Role::System)
+        {
+            turns.insert(0, Turn::new(Role::System, text));
+        }
+        check_order(&turns, &place)?;
+        if !turns.iter().any(|turn| turn.role == Role::Assistant) {
+            let found = "the end of the conversation".into();
+            return Err(DataError::RoleOrder {
+                place,
+                turn: turns.len() + 1,
+                found,
+                expected: "a turn of the assistant",
+            });
+        }
+        Ok(Conversation {
+            turns,
+            fields: fields.rest,
+            origin: fields.origin,
+        })
+    }
+}
+
+impl ChatMapping {
+    /// The turns of a list of messages, in whatever order they are.
+    pub(super) fn turns(&self, name: &str, messages: Value, place: &Place) -> Result<Vec<Turn>> {
+        let messages = match messages {
+            Value::Array(messages) => messages,
+            other => return Err(wrong_type(name, &other, "array", place)),
+        };
+        if messages.is_empty() {
+            return Err(DataError::EmptyConversation {
+                place: place.clone(),
+            });
+        }
+        let named = |(index, message)| match message {
+            Value::Object(message) => self.turn(message, &format!("{name}.{index}"), place),
+            other => Err(wrong_type(
+                &format!("{name}.{index}"),
+                &other,
+                "object",
+                place,
+            )),
+        };
+        messages.into_iter().enumerate().map(named).collect()
+    }
+
+    /// The turn of one message. `at` is the message's name in errors.
+    fn turn(&self, mut message: Map<String, Value>, at: &str, place: &Place) -> Result<Turn> {
+        check_supported(&message, at, place)?;
+        let mut take = |set: &Option<String>, usual: &[&str]| {
+            let name = set.as_deref().or_else(|| {
+                usual
+                    .iter()
+                    .copied()
+                    .find(|name| message.contains_key(*name))
+            });
+            name.and_then(|name| message.remove(name)).ok_or_else(|| {
+                let field = format!("{at}.{}", set.as_deref().unwrap_or(usual[0]));
+                let found: Vec<String> = message.keys().map(|name| quoted(name)).collect();
+                let hint = format!("Map it, such as \"{}=FIELD\"", usual[0]);
+                DataError::MissingField {
+                    place: place.clone(),
+                    field: quoted(&field),
+                    found: found.join(", "),
+                    hint,
+                }
+            })
+        };
+        let role = match take(&self.role, &ROLE)? {
+            Value::String(role) => Role::read(&role, place.clone())?,
+            other => return Err(wrong_type(&format!("{at}.role"), &other, "string", place)),
+        };
+        let field = format!("{at}.content");
+        let text = match take(&self.content, &CONTENT)? {
+            Value::String(text) => text,
+            Value::Array(parts) => joined(parts, &field, place)?,
+            other => return Err(wrong_type(&field, &other, "string", place)),
+        };
+        if matches!(role, Role::User | Role::Assistant) && text.trim().is_empty() {
+            return Err(DataError::EmptyContent {
+                place: place.clone(),
+                field,
+            });
+        }
+        Ok(Turn { role, text })
+    }
+}
+
+/// Refuses what would change the meaning of a message if it were passed over.
+fn check_supported(message: &Map<String, Value>, at: &str, place: &Place) -> Result<()> {
+    let refuse = |what: &str, hint| {
+        Err(DataError::Unsupported {
+            place: place.clone(),
+            what: format!("{at}: {what}"),
+            hint,
+        })
+    };
+    let called = |name: &str| {
+        message
+            .get(name)
+            .is_some_and(|calls| !calls.is_null() && *calls != Value::Array(Vec::new()))
+    };
+    if called("tool_calls") || called("function_call") {
+        return refuse(
+            "a call of a tool",
+            "Write the call into the content as the model shall write it",
+        );
+    }
+    if message.get("from").and_then(Value::as_str) == Some("function_call") {
+        return refuse(
+            "a call of a tool",
+            "Write the call into the content as the model shall write it",
+        );
+    }
+    if message
+        .get("weight")
+        .and_then(Value::as_f64)
+        .is_some_and(|weight| weight.total_cmp(&1.0).is_ne())
+    {
+        return refuse(
+            "a weight other than 1",
+            "Remove the weight, or end the conversation before this message",
+        );
+    }
+    Ok(())
+}
+
+/// The texts of content parts, one after the other.
+fn joined(parts: Vec<Value>, field: &str, place: &Place) -> Result<String> {
+    let mut text = String::new();
+    for part in parts {
+        let kind = part.get("type").and_then(Value::as_str);
+        match part
+            .as_str()
+            .or_else(|| part.get("text").and_then(Value::as_str))
+        {
+            Some(part) if kind.is_none_or(|kind| kind == "text") => text.push_str(part),
+            _ => {
+                let Some(kind) = kind else {
+                    return Err(wrong_type(field, &part, "text parts", place));
+                };
+                let what = format!("{field}: a content part of type {}", quoted(kind));
+                return Err(DataError::Unsupported {
+                    place: place.clone(),
+                    what,
+                    hint: "Only text can be learned",
+                });
+            }
+        }
+    }
+    Ok(text)
+}
+
+fn wrong_type(field: &str, found: &Value, expected: &'static str, place: &Place) -> DataError {
+    let found = type_name(found);
+    DataError::WrongType {
+        place: place.clone(),
+        field: quoted(&field),
+        found,
+        expected,
+    }
+}
+
+/// Checks that a template can render the turns: an optional system turn, then user and assistant in alternation, with
+/// results of tools between turns of the assistant.
+pub(super) fn check_order(turns: &[Turn], place: &Place) -> Result<()> {
+    let mut before: Option<Role> = None;
+    for (index, turn) in turns.iter().enumerate() {
+        let (good, expected) = match before {
+            None => (
+                matches!(turn.role, Role::System | Role::User),
+                "a system or user turn",
+            ),
+            Some(Role::System) => (turn.role == Role::User, "a user turn"),
+            Some(Role::User) => (turn.role == Role::Assistant, "an assistant turn"),
+            Some(Role::Assistant) => (
+                matches!(turn.role, Role::User | Role::Tool),
+                "a user or tool turn",
+            ),
+            Some(Role::Tool) => (
+                matches!(turn.role, Role::Assistant | Role::Tool),
+                "an assistant or tool turn",
+            ),
+        };
+        if !good {
+            let found = match before {
+                Some(role) => format!("{} after {role}", turn.role),
+                None => format!("{} first", turn.role),
+            };
+            return Err(DataError::RoleOrder {
+                place: place.clone(),
+                turn: index + 1,
+                found,
+                expected,
+            });
+        }
+        before = Some(turn.role);
+    }
+    Ok(())
+}
+
+impl FromStr for ChatMapping {
+    type Err = DataError;
+
+    /// Reads `messages=FIELD`, with `role=FIELD`, `content=FIELD` and `system=FIELD` where the names differ.
+    fn from_str(text: &str) -> Result<Self> {
+        let mut mapping = Self::default();
+        for (name, field) in assignments(text, &["messages", "role", "content", "system"])? {
+            match name.as_str() {
+                "messages" => mapping.messages = Some(field),
+                "role" => mapping.role = Some(field),
+                "content" => mapping.content = Some(field),
+                _ => mapping.system = Some(field),
+            }
+        }
+        Ok(mapping)
+    }
+}

@@ -1,0 +1,70 @@
+//! Mappings: from the fields of a record to an example.
+//!
+//! Every mapping detects the usual names of fields by default. Where a data set has other names, its mapping is set
+//! field by field, or parsed from a text such as `prompt=question,completion=answer`: what the example needs on the
+//! left, the record's field on the right. A field inside a field is named with dots: `completion=answers.text.0`.
+
+mod any;
+mod chat;
+mod completion;
+mod fields;
+mod label;
+mod preference;
+mod text;
+
+pub use any::AnyChat;
+pub use chat::ChatMapping;
+pub use completion::CompletionMapping;
+pub use label::{LabelKind, LabelMapping};
+pub use preference::PreferenceMapping;
+pub use text::TextMapping;
+
+use crate::document::Document;
+use crate::error::{DataError, Result, quoted};
+use crate::example::nearest;
+
+/// Makes examples of records. A closure from a document to a result is one too, where
+/// [`Loaders::collect`](crate::Loaders::collect) takes it.
+pub trait Mapping {
+    /// What a record becomes.
+    type Example;
+
+    /// The example of a record.
+    ///
+    /// # Errors
+    ///
+    /// If the record lacks a field ([`DataError::MissingField`] names those that it has), or a field does not hold
+    /// what it should.
+    fn example(&self, document: Document) -> Result<Self::Example>;
+}
+
+/// The parts of `name=field,name=field`.
+///
+/// # Errors
+///
+/// If a part has no `=`, or names something that `known` does not list.
+fn assignments(text: &str, known: &[&str]) -> Result<Vec<(String, String)>> {
+    let fault = |found: &str, expected: String| DataError::Setting {
+        name: "mapping".into(),
+        found: quoted(found),
+        expected,
+    };
+    let mut parts: Vec<(String, String)> = Vec::new();
+    for part in text.split(',') {
+        let (name, field) = part.split_once('=').unwrap_or((part, ""));
+        let (name, field) = (name.trim(), field.trim());
+        if field.is_empty() {
+            return Err(fault(part, format!("{}=FIELD", known.join("=FIELD, "))));
+        }
+        if !known.contains(&name) {
+            let hint = nearest(name, known.iter().copied())
+                .map_or(String::new(), |near| format!("; did you mean {near}?"));
+            return Err(fault(name, format!("one of {}{hint}", known.join(", "))));
+        }
+        if parts.iter().any(|(before, _)| before == name) {
+            return Err(fault(part, format!("{name} only once")));
+        }
+        parts.push((name.into(), field.into()));
+    }
+    Ok(parts)
+}

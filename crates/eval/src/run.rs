@@ -1,0 +1,226 @@
+//! One model, one task, a set of documents.
+
+use std::time::Instant;
+
+use finetune_data::Document;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Answer, Continuation, Estimate, EvalError, LanguageModel, Outcome, Request, Result, Task,
+    metric::{Better, Unit},
+};
+
+/// A measured metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// The metric's name.
+    pub metric: String,
+    /// Which way it improves.
+    pub better: Better,
+    /// How its value is written.
+    pub unit: Unit,
+    /// Its value, error, interval and count.
+    pub estimate: Estimate,
+}
+
+/// The result of one evaluation: every outcome, and what was measured over them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// What was evaluated, as a reader should see it: `base, few-shot`.
+    pub model: String,
+    /// The task's name.
+    pub task: String,
+    /// One outcome per document, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// The metrics, the main one first.
+    pub measured: Vec<Measured>,
+    /// How long the model took, in seconds.
+    pub seconds: f64,
+}
+
+impl Run {
+    /// Measures outcomes that came from elsewhere.
+    ///
+    /// # Errors
+    /// [`EvalError::EmptyEvaluation`] if there are none; whatever a metric returns.
+    pub fn of_outcomes(
+        model: impl Into<String>,
+        task: &dyn Task,
+        outcomes: Vec<Outcome>,
+    ) -> Result<Self> {
+        if outcomes.is_empty() {
+            return Err(EvalError::EmptyEvaluation {
+                task: task.name().to_owned(),
+            });
+        }
+        let items: Vec<_> = outcomes.iter().collect();
+        let measure = |metric: Box<dyn crate::Metric>| {
+            Ok(Measured {
+                metric: metric.name().to_owned(),
+                better: metric.better(),
+                unit: metric.unit(),
+                estimate: metric.measure(&items)?,
+            })
+        };
+        let measured = task
+            .metrics()
+            .into_iter()
+            .map(measure)
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            model: model.into(),
+            task: task.name().to_owned(),
+            outcomes,
+            measured,
+            seconds: 0.0,
+        })
+    }
+
+    /// The estimate of a metric, by its name.
+    pub fn estimate(&self, metric: &str) -> Option<Estimate> {
+        self.measured
+            .iter()
+            .find(|measured| measured.metric == metric)
+            .map(|measured| measured.estimate)
+    }
+}
+
+/// What is called after each chunk with the number of documents done and their total.
+type Progress<'a> = Box<dyn FnMut(usize, usize) + 'a>;
+
+/// How an evaluation runs.
+pub struct Evaluation<'a> {
+    chunk: usize,
+    progress: Option<Progress<'a>>,
+}
+
+impl Default for Evaluation<'_> {
+    fn default() -> Self {
+        Self {
+            chunk: 256,
+            progress: None,
+        }
+    }
+}
+
+/// Evaluates `model`, called `name` in reports, on `task` over `documents`.
+///
+/// # Errors
+/// See [`Evaluation::run`].
+pub fn evaluate(
+    name: impl Into<String>,
+    model: &dyn LanguageModel,
+    task: &dyn Task,
+    documents: &[Document],
+) -> Result<Run> {
+    Evaluation::default().run(name, model, task, documents)
+}
+
+impl<'a> Evaluation<'a> {
+    /// How many documents are handed to the model at once; 256 by default. The model makes its own batches of them; a
+    /// larger chunk lets it sort more by length, a smaller one reports progress more often. Results do not depend on it.
+    pub fn chunk(mut self, documents: usize) -> Self {
+        self.chunk = documents.max(1);
+        self
+    }
+
+    /// Calls `progress` after each chunk with the number of documents done and their total.
+    pub fn progress(mut self, progress: impl FnMut(usize, usize) + 'a) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Asks the model about every document, grades its answers and measures the outcomes.
+    ///
+    /// All requests are made before the model is first asked, so that a broken record is found at once.
+    ///
+    /// # Errors
+    /// [`EvalError::EmptyEvaluation`] without documents; the task's error, with file and line, for a document that it
+    /// cannot use; the model's errors; [`EvalError::AnswerCount`] if the model answers too little or too much.
+    pub fn run(
+        mut self,
+        name: impl Into<String>,
+        model: &dyn LanguageModel,
+        task: &dyn Task,
+        documents: &[Document],
+    ) -> Result<Run> {
+        if documents.is_empty() {
+            return Err(EvalError::EmptyEvaluation {
+                task: task.name().to_owned(),
+            });
+        }
+        let requests = documents
+            .iter()
+            .map(|document| task.request(document))
+            .collect::<Result<Vec<_>>>()?;
+        let started = Instant::now();
+        let mut outcomes = Vec::with_capacity(documents.len());
+        for (documents_chunk, requests) in documents
+            .chunks(self.chunk)
+            .zip(requests.chunks(self.chunk))
+        {
+            let answers = ask(model, requests)?;
+            for (document, answer) in documents_chunk.iter().zip(&answers) {
+                outcomes.push(task.grade(document, answer)?);
+            }
+            if let Some(progress) = &mut self.progress {
+                progress(outcomes.len(), documents.len());
+            }
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(Run {
+            seconds,
+            ..Run::of_outcomes(name, task, outcomes)?
+        })
+    }
+}
+
+/// Puts the requests of each kind to the model in one call and returns the answers in the order of the requests.
+fn ask(model: &dyn LanguageModel, requests: &[Request]) -> Result<Vec<Answer>> {
+    let mut prompts = Vec::new();
+    let mut continuations: Vec<Continuation> = Vec::new();
+    let mut texts = Vec::new();
+    for request in requests {
+        match request {
+            Request::Generate(prompt) => prompts.push(prompt.clone()),
+            Request::Score(choices) => continuations.extend_from_slice(choices),
+            Request::Rolling(text) => texts.push(text.clone()),
+        }
+    }
+    let mut generations = answers(&prompts, |prompts| model.generate(prompts))?.into_iter();
+    let mut scores =
+        answers(&continuations, |continuations| model.score(continuations))?.into_iter();
+    let mut rolling = answers(&texts, |texts| model.rolling(texts))?.into_iter();
+    let short = || EvalError::AnswerCount {
+        expected: requests.len(),
+        found: 0,
+    };
+    requests
+        .iter()
+        .map(|request| match request {
+            Request::Generate(_) => generations.next().map(Answer::Generation).ok_or_else(short),
+            Request::Score(choices) => Ok(Answer::Scores(
+                scores.by_ref().take(choices.len()).collect(),
+            )),
+            Request::Rolling(_) => rolling.next().map(Answer::Rolling).ok_or_else(short),
+        })
+        .collect()
+}
+
+/// The answers to `requests`, checked for their number. An engine is not called with nothing.
+fn answers<Q, A>(requests: &[Q], call: impl FnOnce(&[Q]) -> Result<Vec<A>>) -> Result<Vec<A>> {
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    let answers = call(requests)?;
+    if answers.len() == requests.len() {
+        Ok(answers)
+    } else {
+        Err(EvalError::AnswerCount {
+            expected: requests.len(),
+            found: answers.len(),
+        })
+    }
+}
