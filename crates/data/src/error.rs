@@ -284,6 +284,15 @@ pub enum DataError {
         hint: &'static str,
     },
 
+    /// A fact or a phrasing that no question can be made of.
+    #[error("{place}: {message}")]
+    Fact {
+        /// The fact, or the phrasings.
+        place: Place,
+        /// Found, expected, and a hint.
+        message: String,
+    },
+
     // --- settings ------------------------------------------------------------------------------------------------
     /// A setting given by the user cannot be used.
     #[error("{name}: found {found}; expected {expected}")]
@@ -432,6 +441,7 @@ impl DataError {
             Self::EmptyContent { .. } => "empty content",
             Self::NoPreference { .. } => "no preference",
             Self::Unsupported { .. } => "unsupported",
+            Self::Fact { .. } => "fact",
             Self::Setting { .. } => "setting",
             Self::TemplateSyntax { .. } => "template syntax",
             Self::TemplateRender { .. } => "template render",
@@ -479,6 +489,7 @@ impl DataError {
             | Self::EmptyContent { place, .. }
             | Self::NoPreference { place }
             | Self::Unsupported { place, .. }
+            | Self::Fact { place, .. }
             | Self::TemplateRender { place, .. }
             | Self::TemplateRaised { place, .. }
             | Self::TokenizerInvalid { place, .. }
@@ -568,15 +579,23 @@ pub(crate) fn show_path(path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result 
 
 /// Untrusted text for a message: in quotes, escaped, and cut to 200 characters.
 pub fn quoted(text: &str) -> String {
-    let mut shown = String::from("\"");
+    let shown = escaped(text);
+    format!("\"{}\"", shown.replace('"', "\\\""))
+}
+
+/// Untrusted text for a message: escaped, and cut to 200 characters.
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::new();
     for (count, character) in text.chars().enumerate() {
-        if count == SHOWN {
-            shown.push('…');
-            break;
+        match character {
+            _ if count == SHOWN => {
+                shown.push('…');
+                break;
+            }
+            '"' | '\'' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
         }
-        shown.extend(character.escape_debug());
     }
-    shown.push('"');
     shown
 }
 

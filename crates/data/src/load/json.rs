@@ -278,11 +278,10 @@ impl Balance {
         match (self.inside, byte) {
             // No string goes over a line's end: the quote is missing.
             (Inside::String | Inside::Escape, b'\n') => return true,
-            (Inside::Escape, _) => self.inside = Inside::String,
             (Inside::String, b'\\') => self.inside = Inside::Escape,
             (Inside::String, b'"') => self.inside = Inside::Brackets,
             (Inside::String, _) => return false,
-            (_, b'"') => self.inside = Inside::String,
+            (Inside::Escape, _) | (Inside::Brackets, b'"') => self.inside = Inside::String,
             (_, b'{') => self.due.push(b'}'),
             (_, b'[') => self.due.push(b']'),
             (_, b'}' | b']') if self.due.pop() != Some(byte) => return true,

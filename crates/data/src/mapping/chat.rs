@@ -213,7 +213,7 @@ fn wrong_type(field: &str, found: &Value, expected: &'static str, place: &Place)
     let found = type_name(found);
     DataError::WrongType {
         place: place.clone(),
-        field: quoted(&field),
+        field: quoted(field),
         found,
         expected,
     }
