@@ -50,7 +50,7 @@ pub enum EvalError {
         /// The field that was looked for.
         field: String,
         /// The kind of value that was expected.
-        expected: String,
+        expected: &'static str,
         /// The fields that the record has.
         found: Vec<String>,
     },

@@ -21,6 +21,7 @@ mod run;
 pub mod task;
 mod text;
 
+pub use analysis::{Analysis, Classes, ErrorClass, Flow};
 pub use error::{EvalError, Result};
 pub use language_model::{Context, Continuation, Finish, Generation, LanguageModel, Prompt, Score};
 pub use metric::{Difference, Estimate, Interval, Metric};

@@ -35,7 +35,7 @@ impl Difference {
     /// # Errors
     /// [`EvalError::Unmatched`] if they do not hold the same items; else whatever the metric returns.
     pub fn of(metric: &dyn Metric, before: &[Outcome], after: &[Outcome]) -> Result<Self> {
-        same_items("before", before, "after", after)?;
+        same_items("before", before.iter(), "after", after.iter())?;
         let (before, after): (Vec<_>, Vec<_>) = (before.iter().collect(), after.iter().collect());
         let values = (metric.value(&before)?, metric.value(&after)?);
         match (metric.items(&before)?, metric.items(&after)?) {
@@ -115,11 +115,11 @@ impl Difference {
 }
 
 /// Checks that both runs hold the same items in the same order.
-pub(crate) fn same_items(
+pub(crate) fn same_items<'a>(
     before: &str,
-    old: &[Outcome],
+    old: impl ExactSizeIterator<Item = &'a Outcome>,
     after: &str,
-    new: &[Outcome],
+    new: impl ExactSizeIterator<Item = &'a Outcome>,
 ) -> Result<()> {
     let unmatched = |detail| EvalError::Unmatched {
         before: before.to_owned(),
@@ -133,11 +133,10 @@ pub(crate) fn same_items(
             new.len()
         )));
     }
-    for (index, (old, new)) in old.iter().zip(new).enumerate() {
+    for (number, (old, new)) in (1..).zip(old.zip(new)) {
         if old.origin != new.origin || old.input != new.input {
             return Err(unmatched(format!(
-                "item {} is {} {:?} in one and {} {:?} in the other",
-                index + 1,
+                "item {number} is {} {:?} in one and {} {:?} in the other",
                 old.origin,
                 excerpt(&old.input),
                 new.origin,

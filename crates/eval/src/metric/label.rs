@@ -218,9 +218,9 @@ impl Tally {
     fn macro_f1(&self, counted: &[bool]) -> f64 {
         let mut sum = 0.0;
         let mut classes = 0;
-        for class in 0..self.hits.len() {
+        for (class, counted) in counted.iter().enumerate() {
             // A label that a resample left out is no class of it.
-            if counted[class] && self.given[class] + self.present[class] > 0 {
+            if *counted && self.given[class] + self.present[class] > 0 {
                 sum += f1(self.hits[class], self.given[class], self.present[class]);
                 classes += 1;
             }
@@ -253,6 +253,7 @@ impl Tally {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use finetune_data::Origin;
 

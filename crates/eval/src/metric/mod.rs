@@ -20,6 +20,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 
 pub use bootstrap::Bootstrap;
+pub(crate) use difference::same_items;
 pub use difference::{Difference, sign_test};
 pub use label::{ClassFigures, Confusion, MacroF1, Matthews};
 pub use likelihood::{BitsPerByte, Perplexity};
@@ -162,7 +163,7 @@ impl Estimate {
         let count = scores.len();
         let value = mean(scores);
         let error = deviation(scores, value).map(|deviation| deviation / (count as f64).sqrt());
-        let interval = if scores.iter().all(|&score| score == 0.0 || score == 1.0) {
+        let interval = if scores.iter().all(|&score| [0.0, 1.0].contains(&score)) {
             Some(Interval::of_share(value, count))
         } else {
             let bounded = scores.iter().all(|score| (0.0..=1.0).contains(score));

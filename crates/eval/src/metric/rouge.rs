@@ -112,6 +112,7 @@ fn common_subsequence(a: &[u32], b: &[u32]) -> usize {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use proptest::prelude::*;
 

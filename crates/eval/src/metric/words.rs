@@ -11,10 +11,14 @@ static ARTICLES: LazyLock<Regex> = LazyLock::new(|| {
 
 /// What is made equal before two answers are compared.
 ///
-/// The default is that of SQuAD's evaluation script, version 1.1: lower case, no ASCII punctuation, no English articles,
+/// The default is that of `SQuAD`'s evaluation script, version 1.1: lower case, no ASCII punctuation, no English articles,
 /// whitespace runs as one space. In this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent switches, each a field of a configuration"
+)]
 pub struct Normalization {
     /// Lower case.
     pub lowercase: bool,
@@ -80,7 +84,7 @@ pub fn exact_match(reference: &str, output: &str, normalization: Normalization) 
 
 /// The F1 of the bags of words, after normalisation: the harmonic mean of precision and recall of the shared words.
 ///
-/// If either has no words, it is 1 if both have none, else 0 (SQuAD 2.0's script).
+/// If either has no words, it is 1 if both have none, else 0 (`SQuAD` 2.0's script).
 pub fn token_f1(reference: &str, output: &str, normalization: Normalization) -> f64 {
     let (reference, output) = (normalization.apply(reference), normalization.apply(output));
     let expected: Vec<_> = reference.split_whitespace().collect();
@@ -108,6 +112,7 @@ pub fn token_f1(reference: &str, output: &str, normalization: Normalization) -> 
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use proptest::prelude::*;
 

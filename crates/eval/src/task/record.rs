@@ -26,12 +26,17 @@ pub(super) fn texts(document: &Document, task: &str, field: &str) -> Result<Vec<
 }
 
 /// The error for a field that is not there, or of another kind.
-pub(super) fn missing(document: &Document, task: &str, field: &str, expected: &str) -> EvalError {
+pub(super) fn missing(
+    document: &Document,
+    task: &str,
+    field: &str,
+    expected: &'static str,
+) -> EvalError {
     EvalError::MissingField {
         origin: document.origin.clone(),
         task: task.to_owned(),
         field: field.to_owned(),
-        expected: expected.to_owned(),
+        expected,
         found: document.fields.keys().cloned().collect(),
     }
 }

@@ -1,0 +1,124 @@
+//! Which class became which between two models.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Analysis, RIGHT};
+use crate::{
+    Result,
+    metric::{same_items, sign_test},
+};
+
+/// Which main class became which, over the same items.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flow {
+    /// The model before.
+    pub before: String,
+    /// The model after.
+    pub after: String,
+    /// The classes in the order of rows and columns: the weightiest first, [`RIGHT`] last. Every class of either
+    /// analysis stands here, whether or not it occurs.
+    pub classes: Vec<String>,
+    /// The number of items, by class before (row) and after (column).
+    pub counts: Vec<Vec<usize>>,
+    /// How many were wrong before and are right after.
+    pub fixed: usize,
+    /// How many were right before and are wrong after.
+    pub broken: usize,
+    /// The two-sided p-value of the exact sign test of `fixed` against `broken`; none if both are 0.
+    pub p_value: Option<f64>,
+    /// The class of every item before and after, in the items' order.
+    pub moves: Vec<Move>,
+}
+
+/// The class of one item before and after, as indices into [`Flow::classes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Move {
+    /// The class before.
+    pub from: usize,
+    /// The class after.
+    pub to: usize,
+}
+
+impl Flow {
+    /// The flow between two analyses of the same items in the same order.
+    ///
+    /// # Errors
+    /// [`Unmatched`](crate::EvalError::Unmatched) if they do not hold the same items.
+    pub fn between<'a>(before: &'a Analysis, after: &'a Analysis) -> Result<Self> {
+        let outcomes = |analysis: &'a Analysis| analysis.items.iter().map(|item| &item.outcome);
+        same_items(
+            &before.model,
+            outcomes(before),
+            &after.model,
+            outcomes(after),
+        )?;
+        let mut classes: Vec<String> = Vec::new();
+        for total in before.totals.iter().chain(&after.totals) {
+            if !classes.contains(&total.name) {
+                classes.push(total.name.clone());
+            }
+        }
+        classes.push(RIGHT.to_owned());
+        let place = |class: &str| {
+            classes
+                .iter()
+                .position(|name| name == class)
+                .unwrap_or(classes.len() - 1)
+        };
+        let moves: Vec<_> = before
+            .items
+            .iter()
+            .zip(&after.items)
+            .map(|(old, new)| Move {
+                from: place(old.class()),
+                to: place(new.class()),
+            })
+            .collect();
+        let right = classes.len() - 1;
+        let mut counts = vec![vec![0; classes.len()]; classes.len()];
+        for step in &moves {
+            counts[step.from][step.to] += 1;
+        }
+        let fixed = moves
+            .iter()
+            .filter(|step| step.from != right && step.to == right)
+            .count();
+        let broken = moves
+            .iter()
+            .filter(|step| step.from == right && step.to != right)
+            .count();
+        Ok(Self {
+            before: before.model.clone(),
+            after: after.model.clone(),
+            classes,
+            counts,
+            fixed,
+            broken,
+            p_value: sign_test(fixed, broken),
+            moves,
+        })
+    }
+
+    /// The items that went from wrong to right.
+    pub fn fixed_items(&self) -> Vec<usize> {
+        let right = self.classes.len() - 1;
+        self.items(|step| step.from != right && step.to == right)
+    }
+
+    /// The items that went from right to wrong.
+    pub fn broken_items(&self) -> Vec<usize> {
+        let right = self.classes.len() - 1;
+        self.items(|step| step.from == right && step.to != right)
+    }
+
+    fn items(&self, wanted: impl Fn(&Move) -> bool) -> Vec<usize> {
+        self.moves
+            .iter()
+            .enumerate()
+            .filter(|(_, step)| wanted(step))
+            .map(|(index, _)| index)
+            .collect()
+    }
+}
