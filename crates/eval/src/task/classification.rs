@@ -1,6 +1,6 @@
 //! Classification of texts by a language model.
 
-use finetune_data::{Document, Label, Labeled};
+use finetune_data::{Document, Label, Labeled, Mapping};
 
 use super::{Answer, Request, Task, largest};
 use crate::{
@@ -11,9 +11,6 @@ use crate::{
 /// The output of an item for which the model wrote no label of the list.
 pub const NO_LABEL: &str = "(no label)";
 
-/// How a document becomes a labelled text.
-type Read = Box<dyn Fn(Document) -> Result<Labeled, finetune_data::DataError> + Send + Sync>;
-
 /// Texts with one label each out of a fixed list: accuracy, macro F1, Matthews' correlation.
 ///
 /// By default the model scores every label after the text and the likeliest wins (the first of equal ones). With
@@ -21,7 +18,7 @@ type Read = Box<dyn Fn(Document) -> Result<Labeled, finetune_data::DataError> + 
 /// whitespace around it do not count.
 pub struct Classification {
     name: String,
-    read: Read,
+    mapping: Box<dyn Mapping<Example = Labeled> + Send + Sync>,
     labels: Vec<String>,
     before: String,
     after: String,
@@ -30,14 +27,14 @@ pub struct Classification {
 }
 
 impl Classification {
-    /// A task over `labels` whose documents `read` turns into labelled texts. The prompt is `text` and `\nLabel:`.
+    /// A task over `labels` whose documents `mapping` turns into labelled texts. The prompt is `text` and `\nLabel:`.
     ///
     /// # Errors
     /// [`EvalError::Setting`] for fewer than two labels, an empty one, or one given twice.
     pub fn new(
         name: impl Into<String>,
         labels: Vec<String>,
-        read: impl Fn(Document) -> Result<Labeled, finetune_data::DataError> + Send + Sync + 'static,
+        mapping: impl Mapping<Example = Labeled> + Send + Sync + 'static,
     ) -> Result<Self> {
         let name = name.into();
         let twice = labels
@@ -51,7 +48,7 @@ impl Classification {
         }
         Ok(Self {
             name,
-            read: Box::new(read),
+            mapping: Box::new(mapping),
             labels,
             before: String::new(),
             after: "\nLabel:".into(),
@@ -75,7 +72,7 @@ impl Classification {
 
     /// The text with its label, one of the list.
     fn read(&self, document: &Document) -> Result<(String, String)> {
-        let labeled = (self.read)(document.clone())?;
+        let labeled = self.mapping.example(document.clone())?;
         let label = match labeled.label {
             Label::Class(label) => label,
             Label::Number(number) => number.to_string(),

@@ -1,8 +1,8 @@
 //! Perplexity and bits per byte of plain text.
 
-use finetune_data::Document;
+use finetune_data::{Document, Mapping, mapping::TextMapping};
 
-use super::{Answer, Request, Task, record};
+use super::{Answer, Request, Task};
 use crate::{
     Metric, Outcome, Result,
     metric::{BitsPerByte, Perplexity},
@@ -12,40 +12,26 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LanguageModeling {
     name: String,
-    field: Option<String>,
+    mapping: TextMapping,
 }
 
 impl LanguageModeling {
-    /// A task over the documents' running text.
+    /// A task over the documents' texts, wherever they have them.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            field: None,
+            mapping: TextMapping::default(),
         }
     }
 
-    /// Takes the text from a field of the record instead.
-    pub fn field(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+    /// Says where the text of a record stands.
+    pub fn mapping(mut self, mapping: TextMapping) -> Self {
+        self.mapping = mapping;
         self
     }
 
     fn text(&self, document: &Document) -> Result<String> {
-        let text = match &self.field {
-            Some(field) => record::text(document, &self.name, field)?,
-            None if document.text.is_empty() => record::text(document, &self.name, "text")?,
-            None => document.text.clone(),
-        };
-        if text.is_empty() {
-            let field = self.field.as_deref().unwrap_or("text");
-            return Err(record::missing(
-                document,
-                &self.name,
-                field,
-                "a text that is not empty",
-            ));
-        }
-        Ok(text)
+        Ok(self.mapping.example(document.clone())?.text)
     }
 }
 

@@ -1,15 +1,12 @@
 //! Question answering by generation.
 
-use finetune_data::{Conversation, Document};
+use finetune_data::{Conversation, Document, Mapping};
 
 use super::{Answer, Prompting, Request, Task, record};
 use crate::{
     EvalError, Metric, Outcome, Result,
     metric::{Mean, Normalization, exact_match, rouge_l, token_f1},
 };
-
-/// How a document becomes a conversation.
-type Read = Box<dyn Fn(Document) -> Result<Conversation, finetune_data::DataError> + Send + Sync>;
 
 /// Questions with reference answers: the model writes, and its answer is compared with the references by exact match,
 /// token F1 and ROUGE-L. With several references the best one counts, for each score.
@@ -18,7 +15,7 @@ type Read = Box<dyn Fn(Document) -> Result<Conversation, finetune_data::DataErro
 /// count.
 pub struct QuestionAnswering {
     name: String,
-    read: Read,
+    mapping: Box<dyn Mapping<Example = Conversation> + Send + Sync>,
     prompting: Prompting,
     max_tokens: usize,
     also: Option<String>,
@@ -26,17 +23,14 @@ pub struct QuestionAnswering {
 }
 
 impl QuestionAnswering {
-    /// A task whose documents `read` turns into conversations.
+    /// A task whose documents `mapping` turns into conversations; `AnyChat::default()` detects the usual forms.
     pub fn new(
         name: impl Into<String>,
-        read: impl Fn(Document) -> Result<Conversation, finetune_data::DataError>
-        + Send
-        + Sync
-        + 'static,
+        mapping: impl Mapping<Example = Conversation> + Send + Sync + 'static,
     ) -> Self {
         Self {
             name: name.into(),
-            read: Box::new(read),
+            mapping: Box::new(mapping),
             prompting: Prompting::template(),
             max_tokens: 128,
             also: None,
@@ -70,7 +64,7 @@ impl QuestionAnswering {
 
     /// The conversation and the accepted answers.
     fn read(&self, document: &Document) -> Result<(Conversation, Vec<String>)> {
-        let conversation = (self.read)(document.clone())?;
+        let conversation = self.mapping.example(document.clone())?;
         let missing = |reason: &str| EvalError::MissingReference {
             origin: document.origin.clone(),
             task: self.name.clone(),
