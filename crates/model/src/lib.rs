@@ -12,6 +12,7 @@ pub mod weights;
 
 pub use error::{ModelError, Result};
 pub use generate::cache::Cache;
+pub use generate::{Finish, Generated, Generator, Sampling, Stops};
 pub use head::{CausalLm, Classifier, Head, MaskedLm, Network};
 pub use noise::Noise;
 pub use tokens::{Side, Span, Targets, Tokens};

@@ -206,6 +206,24 @@ impl Tokens {
         })
     }
 
+    /// The given rows, in the given order; a row may be taken more than once or not at all.
+    ///
+    /// # Panics
+    /// When a row does not exist.
+    pub fn select(&self, rows: &[u32]) -> Self {
+        let of: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+        let of: Tensor<1, Int> = int_tensor(of, [rows.len()], &self.ids.device());
+        Self {
+            ids: self.ids.clone().select(0, of.clone()),
+            kinds: self.kinds.clone().map(|kinds| kinds.select(0, of)),
+            spans: rows
+                .iter()
+                .map(|row| self.spans[*row as usize].clone())
+                .collect(),
+            past: self.past,
+        }
+    }
+
     /// The number of rows.
     pub fn batch(&self) -> usize {
         self.ids.dims()[0]

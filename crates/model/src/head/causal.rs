@@ -1,7 +1,7 @@
 //! The next token.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::{Head, Network};
 use crate::blueprint::{Blueprint, CausalHead};
@@ -32,6 +32,17 @@ impl CausalLm {
             stack: Stack::new(&init.at("stack"), plan),
             head: (!head.tied).then(linear),
         }
+    }
+
+    /// Where the parameters lie.
+    pub fn device(&self) -> Device {
+        self.embeddings.tokens.weight.lazy_device()
+    }
+
+    /// The longest text that the positions allow, in tokens; `None` when the arithmetic has no limit.
+    pub fn longest(&self) -> Option<usize> {
+        let positions = self.embeddings.positions.as_ref()?;
+        Some(positions.weight.lazy_shape()[0])
     }
 
     /// Hidden states after the last norm.
