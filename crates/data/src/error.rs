@@ -307,12 +307,14 @@ pub enum DataError {
 
     // --- templates and tokenizers --------------------------------------------------------------------------------
     /// A template cannot be read.
-    #[error("template {name}:{line}: {message}")]
+    #[error("template {name}:{line}:{column}: {message}")]
     TemplateSyntax {
         /// The template.
         name: String,
-        /// Line from 1, or 0 if unknown.
+        /// Line from 1.
         line: usize,
+        /// Column from 1, in characters.
+        column: usize,
         /// What the engine says.
         message: String,
     },
@@ -371,8 +373,12 @@ pub enum DataError {
         message: String,
     },
     /// The tokenizer has no token for a text.
-    #[error("no token for {text} at byte {byte}, and no unknown token")]
+    #[error(
+        "{place}: the tokenizer has no token for {text} at byte {byte}, and none for unknown text"
+    )]
     UnknownToken {
+        /// The record.
+        place: Place,
         /// The text.
         text: String,
         /// Its byte offset.
@@ -493,6 +499,7 @@ impl DataError {
             | Self::TemplateRender { place, .. }
             | Self::TemplateRaised { place, .. }
             | Self::TokenizerInvalid { place, .. }
+            | Self::UnknownToken { place, .. }
             | Self::TextTooLong { place, .. }
             | Self::NoTrainableTokens { place, .. }
             | Self::TooManyTokens { place, .. } => Some(place),
@@ -500,9 +507,20 @@ impl DataError {
             | Self::TemplateSyntax { .. }
             | Self::TemplateLimit { .. }
             | Self::TemplateCheck { .. }
-            | Self::NoTemplate { .. }
-            | Self::UnknownToken { .. } => None,
+            | Self::NoTemplate { .. } => None,
         }
+    }
+
+    /// The same error at a place, if it does not know one yet.
+    pub(crate) fn at(mut self, at: Place) -> Self {
+        if let Self::TextTooLong { place, .. }
+        | Self::UnknownToken { place, .. }
+        | Self::LimitExceeded { place, .. } = &mut self
+            && *place == Place::default()
+        {
+            *place = at;
+        }
+        self
     }
 }
 

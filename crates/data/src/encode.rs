@@ -1,1 +1,0 @@
-//! Encoding conversations and texts into token ids.

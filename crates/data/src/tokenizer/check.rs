@@ -1,0 +1,427 @@
+//! Checks `tokenizer.json` before the tokenizers crate sees it.
+//!
+//! That crate trusts the file: some broken files make it panic, one field makes it allocate without limit. What is
+//! refused here is refused with the path of the field.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::error::{DataError, Place, Result, quoted};
+
+/// The longest file that is read, in bytes. The greatest published ones have 35 MB.
+pub(super) const FILE: u64 = 256 << 20;
+
+/// The greatest id a token may have.
+const ID: u64 = 1 << 24;
+
+/// The longest text that a rule may insert, and the longest pattern, in bytes.
+const INSERTED: usize = 1 << 10;
+const PATTERN: usize = 16 << 10;
+
+/// By how much all replacements together may lengthen a text.
+const GROWTH: f64 = 256.0;
+
+/// Parses the file's bytes, checks them, and removes what is not wanted: truncation and padding (done by position,
+/// elsewhere), and dropout of merges (the same text shall always have the same ids).
+///
+/// # Errors
+///
+/// [`DataError::TokenizerInvalid`] with the place in the file, or the path of the field.
+pub(super) fn check(path: &Path, bytes: &[u8]) -> Result<Value> {
+    let mut value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        let kind = match bytes.trim_ascii_start() {
+            [b'<', ..] => "; this looks like HTML",
+            text if text.starts_with(b"version https://git-lfs") => {
+                "; this is a Git LFS pointer: run git lfs pull"
+            }
+            _ => "",
+        };
+        DataError::TokenizerInvalid {
+            place: Place::at(path, error.line() as u64, error.column() as u64),
+            message: format!("{error}{kind}"),
+        }
+    })?;
+    File { path }.all(&mut value)?;
+    Ok(value)
+}
+
+struct File<'a> {
+    path: &'a Path,
+}
+
+impl File<'_> {
+    fn wrong<T>(&self, field: &str, message: impl std::fmt::Display) -> Result<T> {
+        Err(DataError::TokenizerInvalid {
+            place: Place::file(self.path),
+            message: format!("{field}: {message}"),
+        })
+    }
+
+    fn all(&self, value: &mut Value) -> Result<()> {
+        let Some(file) = value.as_object_mut() else {
+            return self.wrong("$", "expected an object");
+        };
+        file.insert("truncation".to_owned(), Value::Null);
+        file.insert("padding".to_owned(), Value::Null);
+        let model = file.get_mut("model").and_then(Value::as_object_mut);
+        if let Some(dropout) = model.and_then(|model| model.get_mut("dropout")) {
+            *dropout = Value::Null;
+        }
+        let Some(model) = file.get("model").and_then(Value::as_object) else {
+            return self.wrong("model", "is missing; expected an object");
+        };
+        let vocabulary = self.model(model)?;
+        self.added(file.get("added_tokens"), &vocabulary)?;
+        let mut growth = 1.0;
+        for name in ["normalizer", "pre_tokenizer", "decoder", "post_processor"] {
+            if let Some(part) = file.get(name) {
+                self.part(name, part, &mut growth)?;
+            }
+        }
+        Ok(())
+    }
+
+    // --- model ---------------------------------------------------------------------------------------------------
+
+    /// Checks the model and returns its vocabulary.
+    fn model<'v>(&self, model: &'v Map<String, Value>) -> Result<HashMap<&'v str, u64>> {
+        let vocabulary = match model.get("vocab") {
+            Some(Value::Object(entries)) => self.table(entries)?,
+            Some(Value::Array(entries)) => self.pieces(entries)?,
+            _ => return self.wrong("model.vocab", "is missing; expected the vocabulary"),
+        };
+        if vocabulary.is_empty() {
+            return self.wrong("model.vocab", "is empty");
+        }
+        if let Some(merges) = model.get("merges") {
+            let prefix = model.get("continuing_subword_prefix");
+            let prefix = prefix.and_then(Value::as_str).unwrap_or("");
+            self.merges(merges, prefix, &vocabulary)?;
+        }
+        if let Some(unknown) = model.get("unk_id").filter(|id| !id.is_null())
+            && unknown
+                .as_u64()
+                .is_none_or(|id| id >= vocabulary.len() as u64)
+        {
+            return self.wrong(
+                "model.unk_id",
+                format!("found {unknown}; expected an id of the vocabulary"),
+            );
+        }
+        Ok(vocabulary)
+    }
+
+    /// A vocabulary of the form token: id.
+    fn table<'v>(&self, entries: &'v Map<String, Value>) -> Result<HashMap<&'v str, u64>> {
+        let mut ids = HashMap::with_capacity(entries.len());
+        let mut vocabulary = HashMap::with_capacity(entries.len());
+        for (token, id) in entries {
+            let id = self.id(&format!("model.vocab[{}]", quoted(token)), id)?;
+            if let Some(other) = ids.insert(id, token) {
+                let both = format!("{} and {}", quoted(other), quoted(token));
+                return self.wrong("model.vocab", format!("{both} have the same id {id}"));
+            }
+            vocabulary.insert(token.as_str(), id);
+        }
+        Ok(vocabulary)
+    }
+
+    /// A vocabulary of the form [[token, score], …].
+    fn pieces<'v>(&self, entries: &'v [Value]) -> Result<HashMap<&'v str, u64>> {
+        let mut vocabulary = HashMap::with_capacity(entries.len());
+        for (id, entry) in entries.iter().enumerate() {
+            let field = format!("model.vocab[{id}]");
+            let (Some(token), Some(score)) = (
+                entry.get(0).and_then(Value::as_str),
+                entry.get(1).and_then(Value::as_f64),
+            ) else {
+                return self.wrong(&field, "expected [token, score]");
+            };
+            if token.is_empty() || !score.is_finite() {
+                return self.wrong(
+                    &field,
+                    "expected a token that is not empty, and a finite score",
+                );
+            }
+            if vocabulary.insert(token, id as u64).is_some() {
+                return self.wrong(&field, format!("{} stands here twice", quoted(token)));
+            }
+        }
+        Ok(vocabulary)
+    }
+
+    fn merges(&self, merges: &Value, prefix: &str, vocabulary: &HashMap<&str, u64>) -> Result<()> {
+        let Some(merges) = merges.as_array() else {
+            return self.wrong("model.merges", "expected an array");
+        };
+        let mut joined = String::new();
+        for (index, merge) in merges.iter().enumerate() {
+            let pair = match merge {
+                Value::String(text) if index == 0 && text.starts_with("#version") => continue,
+                Value::String(text) => text.split_once(' ').filter(|(_, b)| !b.contains(' ')),
+                Value::Array(pair) => match pair.as_slice() {
+                    [Value::String(a), Value::String(b)] => Some((a.as_str(), b.as_str())),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let field = || format!("model.merges[{index}]");
+            let Some((a, b)) = pair else {
+                return self.wrong(&field(), "expected two tokens");
+            };
+            let Some(rest) = b.get(prefix.len()..) else {
+                return self.wrong(
+                    &field(),
+                    format!(
+                        "{} is shorter than the prefix {}",
+                        quoted(b),
+                        quoted(prefix)
+                    ),
+                );
+            };
+            joined.clear();
+            joined.extend([a, rest]);
+            for token in [a, b, joined.as_str()] {
+                if !vocabulary.contains_key(token) {
+                    return self.wrong(
+                        &field(),
+                        format!("{} is not in the vocabulary", quoted(token)),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn id(&self, field: &str, id: &Value) -> Result<u64> {
+        match id.as_u64().filter(|&id| id < ID) {
+            Some(id) => Ok(id),
+            None => self.wrong(
+                field,
+                format!("found the id {id}; expected a number below {ID}"),
+            ),
+        }
+    }
+
+    // --- added tokens --------------------------------------------------------------------------------------------
+
+    fn added(&self, tokens: Option<&Value>, vocabulary: &HashMap<&str, u64>) -> Result<()> {
+        let tokens = match tokens {
+            None | Some(Value::Null) => return Ok(()),
+            Some(Value::Array(tokens)) => tokens,
+            Some(_) => return self.wrong("added_tokens", "expected an array"),
+        };
+        let (mut ids, mut contents) = (HashSet::new(), HashSet::new());
+        for (index, token) in tokens.iter().enumerate() {
+            let field = format!("added_tokens[{index}]");
+            let Some(content) = token.get("content").and_then(Value::as_str) else {
+                return self.wrong(&field, "content is missing");
+            };
+            let id = self.id(
+                &format!("{field}.id"),
+                token.get("id").unwrap_or(&Value::Null),
+            )?;
+            if content.is_empty() {
+                return self.wrong(&field, "content is empty");
+            }
+            if !ids.insert(id) || !contents.insert(content) {
+                return self.wrong(
+                    &field,
+                    format!(
+                        "the token {} or its id {id} stands here twice",
+                        quoted(content)
+                    ),
+                );
+            }
+            if vocabulary.get(content).is_some_and(|&known| known != id) {
+                let known = vocabulary[content];
+                return self.wrong(
+                    &field,
+                    format!(
+                        "{} has the id {id} here and {known} in the vocabulary",
+                        quoted(content)
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    // --- rules ---------------------------------------------------------------------------------------------------
+
+    /// Checks a rule, and the rules in it.
+    fn part(&self, field: &str, part: &Value, growth: &mut f64) -> Result<()> {
+        let Some(rule) = part.as_object() else {
+            return Ok(());
+        };
+        let kind = rule.get("type").and_then(Value::as_str).unwrap_or("");
+        match kind {
+            "FixedLength"
+                if rule
+                    .get("length")
+                    .is_some_and(|length| length.as_u64() == Some(0)) =>
+            {
+                return self.wrong(field, "length is 0; expected at least 1");
+            }
+            "Strip" if field.starts_with("decoder") => self.strip(field, rule)?,
+            "Precompiled" => self.precompiled(field, rule)?,
+            "TemplateProcessing" => self.template(field, rule)?,
+            "Replace" | "Prepend" | "Split" => self.replacement(field, rule, growth)?,
+            _ => {}
+        }
+        for name in ["normalizers", "pretokenizers", "processors", "decoders"] {
+            if let Some(Value::Array(parts)) = rule.get(name) {
+                for (index, part) in parts.iter().enumerate() {
+                    self.part(&format!("{field}.{name}[{index}]"), part, growth)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Cutting at both ends, or more than there is, panics in the tokenizers crate.
+    fn strip(&self, field: &str, rule: &Map<String, Value>) -> Result<()> {
+        let count = |name: &str| rule.get(name).and_then(Value::as_u64).unwrap_or(0);
+        if count("stop") > 0 || count("start") > 8 {
+            return self.wrong(field, "expected start up to 8 and stop 0");
+        }
+        Ok(())
+    }
+
+    fn replacement(&self, field: &str, rule: &Map<String, Value>, growth: &mut f64) -> Result<()> {
+        let content = rule.get("content").or_else(|| rule.get("prepend"));
+        let content = content.and_then(Value::as_str).map_or(0, str::len);
+        if content > INSERTED {
+            return self.wrong(field, format!("inserts {content} bytes, limit {INSERTED}"));
+        }
+        let pattern = rule.get("pattern");
+        let text = pattern
+            .and_then(|pattern| pattern.get("String"))
+            .and_then(Value::as_str);
+        let regex = pattern
+            .and_then(|pattern| pattern.get("Regex"))
+            .and_then(Value::as_str);
+        if text == Some("") || regex == Some("") {
+            return self.wrong(field, "the pattern is empty");
+        }
+        if let Some(regex) = regex {
+            self.regex(field, regex)?;
+        }
+        if rule.get("type").and_then(Value::as_str) == Some("Replace") {
+            *growth *= (content as f64 / text.map_or(1, str::len) as f64).max(1.0);
+        }
+        if *growth > GROWTH {
+            return self.wrong(
+                field,
+                format!("replacements lengthen a text more than {GROWTH} times"),
+            );
+        }
+        Ok(())
+    }
+
+    fn regex(&self, field: &str, regex: &str) -> Result<()> {
+        if regex.len() > PATTERN {
+            return self.wrong(
+                field,
+                format!("the pattern has {} bytes, limit {PATTERN}", regex.len()),
+            );
+        }
+        // A reference back takes time that grows exponentially with the text.
+        let mut escaped = false;
+        let refers = regex.chars().any(|character| {
+            let refers = escaped && (matches!(character, '1'..='9' | 'k' | 'g'));
+            escaped = !escaped && character == '\\';
+            refers
+        });
+        if refers || regex.contains("(?P=") || regex.contains("(?R)") {
+            return self.wrong(
+                field,
+                format!("the pattern {} refers back to itself", quoted(regex)),
+            );
+        }
+        Ok(())
+    }
+
+    /// A map of characters in base 64: the length of a table, the table, and texts.
+    fn precompiled(&self, field: &str, rule: &Map<String, Value>) -> Result<()> {
+        let map = rule.get("precompiled_charsmap").and_then(Value::as_str);
+        let Some(map) = map else {
+            return self.wrong(field, "precompiled_charsmap is missing");
+        };
+        let head: Option<Vec<u32>> = map.bytes().take(8).map(sextet).collect();
+        let Some(head) = head.filter(|head| head.len() == 8) else {
+            return self.wrong(field, "precompiled_charsmap is not in base 64");
+        };
+        let bits = head
+            .iter()
+            .fold(0_u64, |bits, &six| bits << 6 | u64::from(six));
+        // The first four of six bytes, the least significant first.
+        let table = u64::from(((bits >> 16) as u32).swap_bytes());
+        let bytes = map.trim_end_matches('=').len() as u64 * 3 / 4;
+        if table < 4 || table + 4 > bytes {
+            return self.wrong(
+                field,
+                format!("the table has {table} bytes, the map {bytes}"),
+            );
+        }
+        Ok(())
+    }
+
+    fn template(&self, field: &str, rule: &Map<String, Value>) -> Result<()> {
+        let specials = rule.get("special_tokens").and_then(Value::as_object);
+        for (name, special) in specials.into_iter().flatten() {
+            let length = |name: &str| special.get(name).and_then(Value::as_array).map(Vec::len);
+            if length("ids").is_none() || length("ids") != length("tokens") {
+                let message = "ids and tokens must be of the same length";
+                return self.wrong(
+                    &format!("{field}.special_tokens[{}]", quoted(name)),
+                    message,
+                );
+            }
+        }
+        for (name, sequences) in [("single", 1), ("pair", 2)] {
+            let field = format!("{field}.{name}");
+            let Some(parts) = rule.get(name).and_then(Value::as_array) else {
+                return self.wrong(&field, "is missing; expected an array");
+            };
+            let mut stands = [0; 2];
+            for part in parts {
+                if let Some(token) = part.get("SpecialToken") {
+                    let id = token.get("id").and_then(Value::as_str).unwrap_or_default();
+                    if !specials.is_some_and(|specials| specials.contains_key(id)) {
+                        return self.wrong(
+                            &field,
+                            format!("names the token {}, which special_tokens lacks", quoted(id)),
+                        );
+                    }
+                } else {
+                    let id = part.get("Sequence").and_then(|part| part.get("id"));
+                    match id.and_then(Value::as_str) {
+                        Some("A") => stands[0] += 1,
+                        Some("B") => stands[1] += 1,
+                        _ => return self.wrong(&field, "expected SpecialToken or Sequence A or B"),
+                    }
+                }
+            }
+            if stands != [1, sequences - 1] {
+                return self.wrong(&field, "expected each text exactly once");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value of a digit in base 64.
+fn sextet(digit: u8) -> Option<u32> {
+    let value = match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(value.into())
+}
