@@ -196,7 +196,9 @@ fn message(error: &Error) -> String {
         text.push_str(detail);
     }
     let shown = quoted(&text);
-    shown[1..shown.len() - 1].replace("\\\"", "\"")
+    shown[1..shown.len() - 1]
+        .replace("\\\"", "\"")
+        .replace("\\'", "'")
 }
 
 /// Line and column, from 1, of a byte of a text.
@@ -478,7 +480,7 @@ mod tests {
             (
                 "{% include '/etc/passwd' %}",
                 "template render",
-                ["t.jinja", "does not exist"],
+                ["t.jinja", "non-existing"],
             ),
             (
                 "{{ ''.__class__.__mro__ }}",

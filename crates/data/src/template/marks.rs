@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(rendered.torn, [false; 5]);
         assert_eq!(
             rendered.texts,
-            [vec![1..4], vec![], vec![7..12], vec![], vec![16..20]]
+            [vec![1..4], vec![], vec![7..13], vec![], vec![17..21]]
         );
     }
 
