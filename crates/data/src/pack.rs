@@ -26,18 +26,15 @@ pub fn pack(lengths: &[usize], capacity: usize) -> Vec<Vec<usize>> {
     let mut open: BTreeMap<usize, VecDeque<usize>> = BTreeMap::new();
     for index in order {
         let length = lengths[index];
-        let (group, room) = match open.range_mut(length..).next() {
-            Some((&room, waiting)) => {
-                let group = waiting.pop_front().unwrap_or_default();
-                if waiting.is_empty() {
-                    open.remove(&room);
-                }
-                (group, room)
+        let (group, room) = if let Some((&room, waiting)) = open.range_mut(length..).next() {
+            let group = waiting.pop_front().unwrap_or_default();
+            if waiting.is_empty() {
+                open.remove(&room);
             }
-            None => {
-                groups.push(Vec::new());
-                (groups.len() - 1, capacity)
-            }
+            (group, room)
+        } else {
+            groups.push(Vec::new());
+            (groups.len() - 1, capacity)
         };
         groups[group].push(index);
         let left = room.saturating_sub(length);

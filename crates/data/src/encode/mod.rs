@@ -179,7 +179,7 @@ impl Encoder {
                 Ok(Outcome { rows, report })
             })
             .collect();
-        self.collect(outcomes)
+        Self::collect(outcomes)
     }
 
     /// The ids up to where the answer begins, for generation. A last answer of the conversation is left out, and
@@ -233,7 +233,7 @@ impl Encoder {
                 Ok(Outcome { rows, report })
             })
             .collect();
-        self.collect(outcomes)
+        Self::collect(outcomes)
     }
 
     /// A text or a pair of texts for classification, between the tokenizer's special tokens. Texts that are too long
@@ -361,8 +361,7 @@ impl Encoder {
         }
     }
 
-    #[allow(clippy::unused_self)]
-    fn collect(&self, outcomes: Vec<Result<Outcome>>) -> Result<(Vec<Row>, EncodeReport)> {
+    fn collect(outcomes: Vec<Result<Outcome>>) -> Result<(Vec<Row>, EncodeReport)> {
         let mut all = Vec::with_capacity(outcomes.len());
         let mut report = EncodeReport::default();
         for outcome in outcomes {

@@ -127,8 +127,6 @@ impl Moment {
     ///
     /// The directive that is not known, or that needs a time zone.
     pub fn format(self, pattern: &str) -> Result<String, String> {
-        use fmt::Write as _;
-
         let mut text = String::with_capacity(pattern.len() + 8);
         let mut characters = pattern.chars();
         while let Some(character) = characters.next() {
@@ -148,14 +146,13 @@ impl Moment {
             let part = self
                 .part(directive)
                 .ok_or_else(|| format!("%{directive}"))?;
-            match part {
-                Part::Number(number, _) if bare => write!(text, "{number}"),
-                Part::Number(number, width) => write!(text, "{number:0width$}"),
-                Part::Spaced(number) if bare => write!(text, "{number}"),
-                Part::Spaced(number) => write!(text, "{number:2}"),
-                Part::Text(part) => write!(text, "{part}"),
-            }
-            .expect("a String takes every write");
+            let shown = match part {
+                Part::Number(number, _) | Part::Spaced(number) if bare => number.to_string(),
+                Part::Number(number, width) => format!("{number:0width$}"),
+                Part::Spaced(number) => format!("{number:2}"),
+                Part::Text(part) => part,
+            };
+            text.push_str(&shown);
         }
         Ok(text)
     }
@@ -194,8 +191,8 @@ impl Moment {
             'u' => number((weekday + 6) % 7 + 1, 1),
             'U' => number((day_of_year + 7 - weekday) / 7, 2),
             'W' => number((day_of_year + 7 - (weekday + 6) % 7) / 7, 2),
-            'B' => name(&MONTHS, self.month as usize - 1, usize::MAX),
-            'b' | 'h' => name(&MONTHS, self.month as usize - 1, 3),
+            'B' => name(&MONTHS, (self.month as usize).wrapping_sub(1), usize::MAX),
+            'b' | 'h' => name(&MONTHS, (self.month as usize).wrapping_sub(1), 3),
             'A' => name(&WEEKDAYS, weekday as usize, usize::MAX),
             'a' => name(&WEEKDAYS, weekday as usize, 3),
             'p' => Some(Part::Text(

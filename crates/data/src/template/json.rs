@@ -19,6 +19,7 @@ struct Style {
 
 /// Writes a value as transformers' `tojson` does: nothing is escaped for HTML, and characters beyond ASCII stay as
 /// they are. Options: `ensure_ascii`, `indent`, `separators`, `sort_keys`.
+#[allow(clippy::needless_pass_by_value)] // the signature of a filter
 pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let style = Style::read(&options)?;
     options.assert_all_used()?;
@@ -62,7 +63,7 @@ impl Style {
         match value.kind() {
             ValueKind::None => text.push_str("null"),
             ValueKind::Bool => text.push_str(if value.is_true() { "true" } else { "false" }),
-            ValueKind::Number => self.number(text, value)?,
+            ValueKind::Number => Self::number(text, value)?,
             ValueKind::String => self.string(text, value.as_str().unwrap_or_default()),
             ValueKind::Seq | ValueKind::Iterable => {
                 let items = value.try_iter()?.collect::<Vec<_>>();
@@ -133,10 +134,9 @@ impl Style {
         }
     }
 
-    #[allow(clippy::unused_self)]
-    fn number(&self, text: &mut String, value: &Value) -> Result<(), Error> {
+    fn number(text: &mut String, value: &Value) -> Result<(), Error> {
         if value.is_integer() {
-            write!(text, "{value}").expect("a String takes every write");
+            text.push_str(&value.to_string());
             return Ok(());
         }
         let number = f64::try_from(value.clone())?;
@@ -166,7 +166,8 @@ impl Style {
 
 fn escape(text: &mut String, character: char) {
     for unit in character.encode_utf16(&mut [0; 2]) {
-        write!(text, "\\u{unit:04x}").expect("a String takes every write");
+        // A String takes every write.
+        let _ = write!(text, "\\u{unit:04x}");
     }
 }
 

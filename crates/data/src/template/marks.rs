@@ -48,7 +48,7 @@ impl Marks {
     pub(super) fn unused<'a>(texts: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut used = [false; 32];
         for text in texts {
-            for character in text.chars().filter(is_mark) {
+            for character in text.chars().filter(|&c| is_mark(c)) {
                 used[(u32::from(character) - FIRST) as usize] = true;
             }
         }
@@ -124,7 +124,7 @@ impl Marks {
             // Nobody knows whose mark it was.
             None => torn.fill(true),
         };
-        while let Some(place) = rest.find(|c| is_mark(&c)) {
+        while let Some(place) = rest.find(is_mark) {
             rendered.text.push_str(&rest[..place]);
             let mut characters = rest[place..].chars();
             let character = characters.next().unwrap_or(self.end);
@@ -183,8 +183,8 @@ impl Marks {
 }
 
 /// Whether a character could be a mark.
-fn is_mark(character: &char) -> bool {
-    (FIRST..FIRST + 32).contains(&u32::from(*character))
+fn is_mark(character: char) -> bool {
+    (FIRST..FIRST + 32).contains(&u32::from(character))
 }
 
 /// The first of the strings in a text, the longest where several begin at the same place.
@@ -199,6 +199,7 @@ fn first_of<'a>(text: &str, strings: &'a [String]) -> Option<(usize, &'a str)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // lists of spans, not of numbers
 mod tests {
     use super::*;
 

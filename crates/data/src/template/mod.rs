@@ -183,7 +183,7 @@ impl Templates {
     fn known(&self, name: &str) -> String {
         let mut known = self.names().collect::<Vec<_>>().join(", ");
         if let Some(near) = nearest(name, self.names()) {
-            known.push_str(&format!("; did you mean \"{near}\"?"));
+            known = format!("{known}; did you mean \"{near}\"?");
         }
         known
     }

@@ -60,7 +60,7 @@ impl Added {
                 if let Some(normalizer) = normalizer {
                     let mut normalized = NormalizedString::from(text.as_str());
                     normalizer.normalize(&mut normalized)?;
-                    text = normalized.get().to_owned();
+                    normalized.get().clone_into(&mut text);
                 }
                 &mut added.normalized
             } else {

@@ -141,6 +141,7 @@ impl Tokenizer {
                 path,
                 file,
                 folder,
+                tokenizer,
                 added,
                 unknown,
                 drops,
@@ -150,7 +151,6 @@ impl Tokenizer {
                 bos,
                 eos,
                 pad,
-                tokenizer,
             }),
             text_limit: TEXT,
         })
@@ -269,22 +269,20 @@ impl Tokenizer {
             1 => templates.values().next(),
             _ => templates.get("default"),
         };
-        match found {
-            Some((path, source)) => Ok((path.display().to_string(), source)),
-            None => {
-                let names: Vec<&str> = templates.keys().map(String::as_str).collect();
-                let known = if names.is_empty() {
-                    "none; use another template, such as question-answer, or put a chat_template.jinja into the folder"
-                        .to_owned()
-                } else {
-                    format!("{}; choose one of them", quoted(&names.join(", ")))
-                };
-                Err(DataError::NoTemplate {
-                    name: format!("for chats beside {}", Place::file(&self.inner.path)),
-                    known,
-                })
-            }
+        if let Some((path, source)) = found {
+            return Ok((path.display().to_string(), source));
         }
+        let names: Vec<&str> = templates.keys().map(String::as_str).collect();
+        let known = if names.is_empty() {
+            "none; use another template, such as question-answer, or put a chat_template.jinja into the folder"
+                        .to_owned()
+        } else {
+            format!("{}; choose one of them", quoted(&names.join(", ")))
+        };
+        Err(DataError::NoTemplate {
+            name: format!("for chats beside {}", Place::file(&self.inner.path)),
+            known,
+        })
     }
 
     /// The file that it was opened from.

@@ -83,7 +83,7 @@ impl Tokenizer {
         let specials = plan.specials()?;
         let path = PathBuf::from("tokenizer.json");
         let tokenizer = guarded(&path, || {
-            let mut tokenizer = plan.untrained()?;
+            let mut tokenizer = TokenizerPlan::untrained();
             let added = specials.iter().map(|token| AddedToken::from(*token, true));
             let mut trainer = BpeTrainer::builder()
                 .vocab_size(plan.vocabulary)
@@ -159,7 +159,7 @@ impl TokenizerPlan {
         Ok(specials)
     }
 
-    fn untrained(&self) -> tokenizers::Result<Impl> {
+    fn untrained() -> Impl {
         let mut tokenizer = Impl::new(BPE::default());
         let split = ByteLevel::new(false, false, true);
         let steps = vec![
@@ -170,7 +170,7 @@ impl TokenizerPlan {
         tokenizer.with_decoder(Some(DecoderWrapper::ByteLevel(ByteLevel::new(
             false, false, true,
         ))));
-        Ok(tokenizer)
+        tokenizer
     }
 
     /// Puts the BOS token before every text.
