@@ -1,0 +1,132 @@
+//! A progress bar.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::event::{Event, Observer, Start, Step, Summary, Validation};
+
+/// Shows loss, tokens per second and the time left on standard error. Silent when that is no terminal.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    speed: Option<f64>,
+    validation: Option<f64>,
+    /// Steps done before this process, and the seconds of those since: the base of the time left.
+    done: u64,
+    seconds: f64,
+}
+
+/// How much of the newest step goes into the shown speed.
+const SMOOTHING: f64 = 0.1;
+
+impl Progress {
+    /// A bar on standard error.
+    pub fn new() -> Self {
+        Self::on(ProgressDrawTarget::stderr())
+    }
+
+    fn on(target: ProgressDrawTarget) -> Self {
+        Self {
+            bar: ProgressBar::with_draw_target(None, target),
+            speed: None,
+            validation: None,
+            done: 0,
+            seconds: 0.0,
+        }
+    }
+
+    fn start(&mut self, start: &Start) {
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bar.set_style(style);
+        self.bar.set_length(start.steps);
+        self.bar.set_position(start.done);
+        self.done = start.done;
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.seconds += step.seconds;
+        if step.seconds > 0.0 {
+            let now = step.tokens as f64 / step.seconds;
+            let before = self.speed.unwrap_or(now);
+            self.speed = Some(before + SMOOTHING * (now - before));
+        }
+        self.bar.set_position(step.step);
+        self.bar.set_message(self.message(step));
+    }
+
+    fn message(&self, step: &Step) -> String {
+        let mut text = format!("epoch {:.2}  loss {:.4}", step.epoch, step.loss);
+        if let Some(loss) = self.validation {
+            text += &format!("  validation {loss:.4}");
+        }
+        if let Some(speed) = self.speed {
+            text += &format!("  {speed:.0} tokens/s");
+        }
+        let here = step.step.saturating_sub(self.done).max(1);
+        let left = self.seconds / here as f64 * step.steps.saturating_sub(step.step) as f64;
+        text + &format!("  {} left", clock(left))
+    }
+
+    fn validated(&mut self, validation: &Validation) {
+        self.validation = Some(validation.loss);
+        let mark = if validation.best {
+            ", the lowest so far"
+        } else {
+            ""
+        };
+        self.bar.println(format!(
+            "step {}: validation loss {:.4} per target{mark}",
+            validation.step, validation.loss
+        ));
+    }
+
+    fn finish(&mut self, summary: &Summary) {
+        self.bar.abandon_with_message(format!(
+            "{:?} after {} steps, {:.2} epochs, {}",
+            summary.outcome,
+            summary.step,
+            summary.epoch,
+            clock(summary.seconds)
+        ));
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<M> Observer<M> for Progress {
+    fn on(&mut self, event: &Event<'_>, _model: &M) -> ControlFlow<()> {
+        match event {
+            Event::Started(start) => self.start(start),
+            Event::Stepped(step) => self.step(step),
+            Event::Validated(validation) => self.validated(validation),
+            Event::Warned(text) => self.bar.println(format!("warning: {text}")),
+            Event::Saved(_) => {}
+            Event::Finished(summary) => self.finish(summary),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn name(&self) -> &'static str {
+        "progress"
+    }
+}
+
+/// Seconds as `1:02:03` or `02:03`.
+fn clock(seconds: f64) -> String {
+    let seconds = Duration::try_from_secs_f64(seconds)
+        .unwrap_or_default()
+        .as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes:02}:{seconds:02}")
+    }
+}
