@@ -143,9 +143,9 @@ mod tests {
             [
                 Part::Train,
                 Part::Train,
+                Part::Validation,
                 Part::Train,
-                Part::Train,
-                Part::Train
+                Part::Test
             ]
         );
     }

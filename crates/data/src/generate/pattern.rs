@@ -41,15 +41,16 @@ impl Pattern {
                 }
                 '}' => return wrong("a \"}\" without a \"{\"; write \"}}\" for a brace,"),
                 '{' => {
-                    let name: String = rest
-                        .by_ref()
-                        .take_while(|character| *character != '}')
-                        .collect();
-                    if name.is_empty()
-                        || !name
-                            .chars()
-                            .all(|c| c.is_alphanumeric() || c == '_' || c == '-')
-                    {
+                    let (mut name, mut closed) = (String::new(), false);
+                    for character in rest.by_ref() {
+                        closed = character == '}';
+                        if closed {
+                            break;
+                        }
+                        name.push(character);
+                    }
+                    let letter = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+                    if !closed || name.is_empty() || !name.chars().all(letter) {
                         return wrong(
                             "a \"{\" without a name and a \"}\"; write \"{{\" for a brace,",
                         );

@@ -49,23 +49,20 @@ impl Quarantine {
 
     /// Adds a record; `false` if its bytes are not known.
     pub(super) fn add(&mut self, raw: &Raw, error: &DataError, source: &Path) -> Result<bool> {
-        match raw {
+        let mut record = LastByte {
+            to: &mut self.records,
+            last: b'\n',
+        };
+        let written = match raw {
             Raw::Unknown => return Ok(false),
-            Raw::Bytes(bytes) => {
-                let end: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\n" };
-                let written = self
-                    .records
-                    .write_all(bytes)
-                    .and_then(|()| self.records.write_all(end));
-                written.map_err(|error| failed(&self.path, error))?;
-            }
-            Raw::Range { start, length } => {
-                let copied = copy_range(source, *start, *length, &mut self.records);
-                copied
-                    .and_then(|()| self.records.write_all(b"\n"))
-                    .map_err(|error| failed(&self.path, error))?;
-            }
-        }
+            Raw::Bytes(bytes) => record.write_all(bytes),
+            Raw::Range { start, length } => copy_range(source, *start, *length, &mut record),
+        };
+        let ended = written.and_then(|()| match record.last {
+            b'\n' => Ok(()),
+            _ => record.write_all(b"\n"),
+        });
+        ended.map_err(|error| failed(&self.path, error))?;
         writeln!(self.why, "{error}").map_err(|error| failed(&why(&self.path), error))?;
         Ok(true)
     }
@@ -80,6 +77,24 @@ impl Quarantine {
         };
         done(self.records).map_err(|error| failed(&self.path, error))?;
         done(self.why).map_err(|error| failed(&why(&self.path), error))
+    }
+}
+
+/// A writer that knows the last byte it wrote.
+struct LastByte<'a> {
+    to: &'a mut BufWriter<File>,
+    last: u8,
+}
+
+impl Write for LastByte<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.to.write(bytes)?;
+        self.last = bytes[..count].last().copied().unwrap_or(self.last);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 

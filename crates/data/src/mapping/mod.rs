@@ -25,7 +25,7 @@ use crate::example::nearest;
 
 /// Makes examples of records. A closure from a document to a result is one too, where
 /// [`Loaders::collect`](crate::Loaders::collect) takes it.
-pub trait Mapping {
+pub trait Mapping: Send + Sync {
     /// What a record becomes.
     type Example;
 
