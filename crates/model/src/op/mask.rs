@@ -1,8 +1,9 @@
 //! Which key a query may look at, as a description instead of a tensor.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::TensorData;
 
 use crate::tokens::Span;
 
@@ -40,60 +41,58 @@ impl Mask {
         }
     }
 
-    /// The span of row `batch` that holds position `place`.
-    fn span(&self, batch: usize, place: usize) -> Option<Span> {
-        let place = u32::try_from(place).ok()?;
-        let spans = self.spans.get(batch)?;
-        spans
-            .iter()
-            .copied()
-            .find(|span| span.start <= place && place < span.end)
-    }
-
     /// Whether query `i` of row `batch` sees key `j`.
     pub fn visible(&self, batch: usize, i: usize, j: usize) -> bool {
-        let place = self.past + i;
-        if self.causal && j > place {
-            return false;
-        }
-        if self
-            .window
-            .is_some_and(|window| place.abs_diff(j) >= window)
-        {
-            return false;
-        }
-        if self.spans.is_empty() {
-            return true;
-        }
-        match (self.span(batch, place), self.span(batch, j)) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(query), Some(key)) => query == key,
-        }
+        self.ranges(batch, i, j + 1)
+            .iter()
+            .any(|range| range.contains(&j))
     }
 
-    /// The same as a tensor `[batch, 1, queries, keys]`, true where the key is hidden.
+    /// The keys below `keys` that query `i` of row `batch` sees: ranges in ascending order, none of them empty.
+    pub fn ranges(&self, batch: usize, i: usize, keys: usize) -> Vec<Range<usize>> {
+        let place = self.past + i;
+        let mut low = 0;
+        let mut high = keys;
+        if self.causal {
+            high = high.min(place + 1);
+        }
+        if let Some(window) = self.window {
+            low = (place + 1).saturating_sub(window);
+            high = high.min(place.saturating_add(window));
+        }
+        let clipped = |span: &Span| {
+            let range = low.max(span.start as usize)..high.min(span.end as usize);
+            (!range.is_empty()).then_some(range)
+        };
+        if self.spans.is_empty() {
+            return (low < high).then_some(low..high).into_iter().collect();
+        }
+        let Some(spans) = self.spans.get(batch) else {
+            return vec![];
+        };
+        let own = spans
+            .iter()
+            .find(|span| (span.start as usize..span.end as usize).contains(&place));
+        if let Some(span) = own {
+            return clipped(span).into_iter().collect();
+        }
+        let mut ranges: Vec<_> = spans.iter().filter_map(clipped).collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        ranges
+    }
+
+    /// The same as elements of a tensor `[batch, 1, queries, keys]`, true where the key is hidden.
     ///
-    /// Only the composed attention needs it; a fused one reads the description.
-    ///
-    /// # Panics
-    ///
-    /// If `spans` is neither empty nor as long as the batch.
-    pub fn hidden(
-        &self,
-        batch: usize,
-        queries: usize,
-        keys: usize,
-        device: &Device,
-    ) -> Tensor<4, Bool> {
-        self.check(batch);
-        let mut hidden = Vec::with_capacity(batch * queries * keys);
-        for b in 0..batch {
-            for i in 0..queries {
-                hidden.extend((0..keys).map(|j| !self.visible(b, i, j)));
+    /// Only attention on devices without a kernel of its own needs it.
+    pub(super) fn hidden(&self, batch: usize, queries: usize, keys: usize) -> TensorData {
+        let mut hidden = vec![true; batch * queries * keys];
+        let rows = hidden.chunks_exact_mut(keys.max(1));
+        for (row, hidden) in rows.enumerate() {
+            for range in self.ranges(row / queries, row % queries, keys) {
+                hidden[range].fill(false);
             }
         }
-        Tensor::from_data(TensorData::new(hidden, [batch, 1, queries, keys]), device)
+        TensorData::new(hidden, [batch, 1, queries, keys])
     }
 
     /// # Panics

@@ -5,8 +5,11 @@
 mod activation;
 mod adamw;
 mod attention;
+mod composed;
 mod dropout;
 mod embed;
+#[cfg(feature = "flex")]
+mod flex;
 mod linear;
 mod log_probs;
 mod mask;

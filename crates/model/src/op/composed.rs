@@ -1,0 +1,72 @@
+//! What the bodies for any backend share.
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::{DType, FloatDType, IndexingUpdateOp, Shape, Slice};
+
+/// Takes a trait's default bodies for every backend but the CPU's own.
+macro_rules! on_other_backends {
+    ($ops:ident) => {
+        #[cfg(feature = "ndarray")]
+        impl $ops for burn::backend::NdArray {}
+        #[cfg(feature = "wgpu")]
+        impl $ops for burn::backend::wgpu::CubeBackend {}
+        #[cfg(all(feature = "cuda", not(feature = "wgpu")))]
+        impl $ops for burn::backend::cuda::CubeBackend {}
+    };
+}
+
+pub(super) use on_other_backends;
+
+/// Half precision as f32; everything else as it is.
+pub(super) fn widen<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => B::float_cast(x, FloatDType::F32),
+        _ => x,
+    }
+}
+
+/// `x` with the type of `other`.
+pub(super) fn cast_like<B: Backend>(x: FloatTensor<B>, other: &FloatTensor<B>) -> FloatTensor<B> {
+    if x.dtype() == other.dtype() {
+        x
+    } else {
+        B::float_cast(x, other.dtype().into())
+    }
+}
+
+/// Rows `start..end` of a matrix.
+pub(super) fn rows<B: Backend>(x: &FloatTensor<B>, start: usize, end: usize) -> FloatTensor<B> {
+    let shape = x.shape();
+    if start == 0 && end == shape[0] {
+        return x.clone();
+    }
+    B::float_slice(
+        x.clone(),
+        &[Slice::from(start..end), Slice::from(0..shape[1])],
+    )
+}
+
+/// Elements `start..end` of a vector, as a column.
+pub(super) fn column<B: Backend>(x: &IntTensor<B>, start: usize, end: usize) -> IntTensor<B> {
+    let x = B::int_slice(x.clone(), &[Slice::from(start..end)]);
+    B::int_reshape(x, Shape::new([end - start, 1]))
+}
+
+/// Joins along the first dimension.
+pub(super) fn joined<B: Backend>(mut parts: Vec<FloatTensor<B>>) -> FloatTensor<B> {
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    B::float_cat(parts, 0)
+}
+
+/// Adds `value` to the elements of `x` that `ids` name along `dim`.
+pub(super) fn scatter_add<B: Backend>(
+    x: FloatTensor<B>,
+    dim: usize,
+    ids: IntTensor<B>,
+    value: FloatTensor<B>,
+) -> FloatTensor<B> {
+    B::float_scatter(dim, x, ids, value, IndexingUpdateOp::Add)
+}
