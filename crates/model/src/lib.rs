@@ -1,7 +1,9 @@
 //! Weights and arithmetic: blueprints, parts, families, checkpoints, adapters and generation.
 
 pub mod blueprint;
+pub mod checkpoint;
 pub mod error;
+pub mod family;
 pub mod generate;
 pub mod head;
 pub mod noise;
@@ -10,7 +12,9 @@ pub mod part;
 pub mod tokens;
 pub mod weights;
 
+pub use checkpoint::Checkpoint;
 pub use error::{ModelError, Result};
+pub use family::{Architecture, Families};
 pub use generate::cache::Cache;
 pub use generate::{Finish, Generated, Generator, Sampling, Stops};
 pub use head::{CausalLm, Classifier, Head, MaskedLm, Network};

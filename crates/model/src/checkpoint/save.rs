@@ -1,0 +1,445 @@
+//! From the parameters of a model to a folder.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Tensor, TensorData};
+use serde_json::{Map, Value, json};
+
+use super::element;
+use super::header::{Dtype, Header, Stored};
+use super::plan::{Plan, Slot};
+use super::source::{INDEX, SINGLE};
+use super::{CONFIG, Checkpoint, set_labels};
+use crate::error::{ModelError, Result, escape};
+use crate::head::{Head, Network};
+use crate::weights;
+
+/// The largest file beside the weights that is copied along, in bytes.
+const LARGEST_SIDE_FILE: u64 = 256 << 20;
+
+impl Checkpoint {
+    /// Writes a model of this checkpoint into a folder that does not exist yet, or is empty.
+    ///
+    /// Every tensor gets the name, the type and the file that it came with; tensors that the model does not use are
+    /// written as they were, and so are the other files of the folder, such as the tokenizer's. The folder appears by
+    /// one rename after everything in it is on the disk.
+    ///
+    /// # Errors
+    /// When the folder holds something, the model has another shape than the checkpoint, a layer carries an adapter,
+    /// a weight is NaN or infinite (or becomes so in the file's type), or the disk refuses.
+    pub fn save<M: Network>(&self, model: &M, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = folder.as_ref();
+        refuse_adapters(model)?;
+        let labels = weights::declared(model)
+            .into_iter()
+            .find(|p| p.path == "head.weight");
+        let labels = labels
+            .filter(|_| M::HEAD == Head::Classifier)
+            .map(|p| p.shape[1]);
+        let saving = Saving {
+            checkpoint: self,
+            plan: self.plan(model)?,
+            values: weights::values(model),
+        };
+        let config = self.config_for(M::HEAD, labels);
+        replace_folder(folder, |temporary| {
+            saving.write_weights(temporary)?;
+            write_json(&temporary.join(CONFIG), &config)?;
+            match self.folder() {
+                Some(from) => copy_side_files(from, temporary),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// The configuration of a model with this head.
+    fn config_for(&self, head: Head, labels: Option<usize>) -> Value {
+        let mut config = self.config.clone();
+        if self.head() != Some(head)
+            && let Some(class) = self.architecture.class_of(head)
+        {
+            config["architectures"] = json!([class]);
+        }
+        let count = self.architecture.heads.classifier.map(|head| head.labels);
+        if let Some(labels) = labels {
+            let named = config.get("id2label").is_some_and(Value::is_object);
+            if count != Some(labels) || !named {
+                let names: Vec<String> = (0..labels).map(|n| format!("LABEL_{n}")).collect();
+                set_labels(&mut config, names.iter().map(String::as_str));
+            }
+        }
+        config
+    }
+}
+
+fn refuse_adapters<M: Network>(model: &M) -> Result<()> {
+    let declared = weights::declared(model);
+    match declared
+        .into_iter()
+        .find(|parameter| parameter.path.contains(".lora."))
+    {
+        None => Ok(()),
+        Some(parameter) => Err(ModelError::Parameter {
+            path: parameter.path,
+            why: "belongs to an adapter; save the adapter by itself, or merge it first".to_owned(),
+        }),
+    }
+}
+
+struct Saving<'a> {
+    checkpoint: &'a Checkpoint,
+    plan: Plan,
+    values: BTreeMap<String, Tensor<1>>,
+}
+
+/// A weight file to be written.
+struct Output {
+    name: String,
+    metadata: BTreeMap<String, String>,
+    tensors: Vec<Stored>,
+}
+
+impl Saving<'_> {
+    fn write_weights(&self, folder: &Path) -> Result<()> {
+        let outputs = self.outputs()?;
+        for output in &outputs {
+            self.write_file(&folder.join(&output.name), output)?;
+        }
+        let index = self.checkpoint.source.index.as_ref();
+        if index.is_some() || outputs.len() > 1 {
+            write_json(&folder.join(INDEX), &index_of(index, &outputs))?;
+        }
+        Ok(())
+    }
+
+    /// The files with their tensors: as they came, and what is new behind them.
+    fn outputs(&self) -> Result<Vec<Output>> {
+        let source = &self.checkpoint.source;
+        let mut outputs: Vec<Output> = source
+            .shards()
+            .iter()
+            .map(|shard| {
+                let (name, metadata) = (shard.name.clone(), shard.metadata.clone());
+                Output {
+                    name,
+                    metadata,
+                    tensors: Vec::new(),
+                }
+            })
+            .collect();
+        for name in source.names() {
+            if let (Some(shard), Some(stored)) = (source.shard_of(name), source.tensor(name)) {
+                outputs[shard].tensors.push(stored.clone());
+            }
+        }
+        for output in &mut outputs {
+            output
+                .tensors
+                .sort_by_key(|tensor| (tensor.begin, tensor.end));
+        }
+        let mut fresh = self.fresh()?;
+        match outputs.last_mut() {
+            Some(last) if !fresh.is_empty() => {
+                last.tensors.append(&mut fresh);
+                // Wide types first, so that every tensor begins at a multiple of its element's size.
+                last.tensors
+                    .sort_by_key(|tensor| Reverse(tensor.dtype.bits()));
+            }
+            Some(_) => {}
+            None => outputs = split(fresh, self.checkpoint.options.shard),
+        }
+        for output in &mut outputs {
+            let mut place = 0;
+            for tensor in &mut output.tensors {
+                let length = tensor.bytes();
+                (tensor.begin, tensor.end) = (place, place + length);
+                place += length;
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// Tensors that have no file yet, in the type that the configuration names.
+    fn fresh(&self) -> Result<Vec<Stored>> {
+        let dtype = self.new_dtype()?;
+        let mut fresh: Vec<Stored> = self
+            .plan
+            .slots
+            .iter()
+            .filter(|slot| slot.stored.is_none())
+            .map(|slot| Stored {
+                name: slot.name.clone(),
+                dtype,
+                shape: slot.shape.clone(),
+                begin: 0,
+                end: slot.shape.iter().product::<usize>() as u64 * dtype.bits() / 8,
+            })
+            .collect();
+        fresh.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(fresh)
+    }
+
+    /// The type of new tensors: that of the tensors that came, or the one that the configuration names.
+    fn new_dtype(&self) -> Result<Dtype> {
+        if let Some(dtype) = self.plan.slots.iter().find_map(|slot| slot.stored) {
+            return Ok(dtype);
+        }
+        let config = &self.checkpoint.config;
+        let field = ["dtype", "torch_dtype"]
+            .into_iter()
+            .find(|field| config[*field].is_string());
+        let Some(field) = field else {
+            return Ok(Dtype::F32);
+        };
+        match config[field].as_str() {
+            Some("float32" | "torch.float32") => Ok(Dtype::F32),
+            Some("float16" | "torch.float16") => Ok(Dtype::F16),
+            Some("bfloat16" | "torch.bfloat16") => Ok(Dtype::BF16),
+            _ => Err(ModelError::Unsupported {
+                field: field.to_owned(),
+                value: escape(&config[field].to_string()),
+                known: "weights are written as float32, float16 or bfloat16".to_owned(),
+            }),
+        }
+    }
+
+    fn write_file(&self, path: &Path, output: &Output) -> Result<()> {
+        let slots: BTreeMap<&str, &Slot> = self.slots();
+        let io = || ModelError::io(path, "write");
+        let mut file = File::create(path).map_err(ModelError::io(path, "create"))?;
+        let header = Header {
+            tensors: output.tensors.clone(),
+            metadata: output.metadata.clone(),
+        };
+        file.write_all(&header.write()).map_err(io())?;
+        for tensor in &output.tensors {
+            let bytes = match slots.get(tensor.name.as_str()) {
+                Some(slot) => self.encode(slot, tensor)?,
+                None => self.checkpoint.source.read(&tensor.name)?,
+            };
+            file.write_all(&bytes).map_err(io())?;
+        }
+        file.sync_all().map_err(io())
+    }
+
+    /// From a tensor's name to the parameters that it holds, copies included.
+    fn slots(&self) -> BTreeMap<&str, &Slot> {
+        let own = self
+            .plan
+            .slots
+            .iter()
+            .map(|slot| (slot.name.as_str(), slot));
+        let copies = self.plan.copies.iter();
+        own.chain(copies.map(|(name, slot)| (name.as_str(), &self.plan.slots[*slot])))
+            .collect()
+    }
+
+    fn encode(&self, slot: &Slot, tensor: &Stored) -> Result<Vec<u8>> {
+        let mut parts = Vec::with_capacity(slot.parts.len());
+        for part in &slot.parts {
+            parts.push((part.window, self.value(&part.path)?));
+        }
+        let (bytes, count) = element::encode(&parts, tensor.dtype);
+        if count > 0 && !self.checkpoint.options.allow_non_finite {
+            let tensor = escape(&tensor.name);
+            return Err(ModelError::NonFiniteWeights { tensor, count });
+        }
+        Ok(bytes)
+    }
+
+    fn value(&self, path: &str) -> Result<TensorData> {
+        let wrong = |why: String| ModelError::Parameter {
+            path: path.to_owned(),
+            why,
+        };
+        let value = self
+            .values
+            .get(path)
+            .ok_or_else(|| wrong("the model has no value".to_owned()))?;
+        let data = value
+            .clone()
+            .try_into_data()
+            .map_err(|error| wrong(error.to_string()))?;
+        match data.dtype() {
+            DType::F32 | DType::F16 | DType::BF16 => Ok(data),
+            other => Err(wrong(format!(
+                "has type {other:?}; expected F32, F16 or BF16"
+            ))),
+        }
+    }
+}
+
+/// Distributes new tensors over files of limited size.
+fn split(tensors: Vec<Stored>, limit: Option<u64>) -> Vec<Output> {
+    let mut files: Vec<Vec<Stored>> = vec![Vec::new()];
+    let mut size = 0;
+    for tensor in tensors {
+        let bytes = tensor.bytes();
+        if let (Some(limit), Some(false)) = (limit, files.last().map(Vec::is_empty))
+            && size + bytes > limit
+        {
+            files.push(Vec::new());
+            size = 0;
+        }
+        size += bytes;
+        if let Some(last) = files.last_mut() {
+            last.push(tensor);
+        }
+    }
+    let count = files.len();
+    let name = |number: usize| match count {
+        1 => SINGLE.to_owned(),
+        _ => format!("model-{:05}-of-{count:05}.safetensors", number + 1),
+    };
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    files
+        .into_iter()
+        .enumerate()
+        .map(|(number, tensors)| Output {
+            name: name(number),
+            metadata: metadata.clone(),
+            tensors,
+        })
+        .collect()
+}
+
+fn index_of(old: Option<&Value>, outputs: &[Output]) -> Value {
+    let mut index = old.cloned().unwrap_or_else(|| json!({}));
+    let mut places: BTreeMap<&str, &str> = BTreeMap::new();
+    let (mut bytes, mut elements) = (0, 0);
+    for output in outputs {
+        for tensor in &output.tensors {
+            places.insert(&tensor.name, &output.name);
+            bytes += tensor.bytes();
+            elements += tensor.shape.iter().product::<usize>();
+        }
+    }
+    if !index["metadata"].is_object() {
+        index["metadata"] = json!({});
+    }
+    index["metadata"]["total_size"] = json!(bytes);
+    if index["metadata"].get("total_parameters").is_some() {
+        index["metadata"]["total_parameters"] = json!(elements);
+    }
+    let map: Map<String, Value> = places
+        .into_iter()
+        .map(|(name, file)| (name.to_owned(), json!(file)))
+        .collect();
+    index["weight_map"] = Value::Object(map);
+    index
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<()> {
+    let mut text = format!("{value:#}");
+    text.push('\n');
+    let mut file = File::create(path).map_err(ModelError::io(path, "create"))?;
+    file.write_all(text.as_bytes())
+        .map_err(ModelError::io(path, "write"))?;
+    file.sync_all().map_err(ModelError::io(path, "write"))
+}
+
+/// Copies the files that are neither weights nor the configuration: the tokenizer's, the card, the licence.
+fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
+    const WEIGHTS: [&str; 12] = [
+        "safetensors",
+        "bin",
+        "pt",
+        "pth",
+        "ckpt",
+        "h5",
+        "msgpack",
+        "onnx",
+        "gguf",
+        "pkl",
+        "ot",
+        "tmp",
+    ];
+    for entry in fs::read_dir(from).map_err(ModelError::io(from, "list"))? {
+        let entry = entry.map_err(ModelError::io(from, "list"))?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let text = name.to_string_lossy();
+        let weights = path
+            .extension()
+            .is_some_and(|end| WEIGHTS.iter().any(|known| end == *known));
+        if weights || text.starts_with('.') || text.ends_with(".index.json") || text == CONFIG {
+            continue;
+        }
+        // Links are followed: a download cache consists of them.
+        let metadata = fs::metadata(&path).map_err(ModelError::io(&path, "inspect"))?;
+        if !metadata.is_file() || metadata.len() > LARGEST_SIDE_FILE {
+            continue;
+        }
+        let copy = to.join(&name);
+        fs::copy(&path, &copy).map_err(ModelError::io(&path, "copy"))?;
+        sync(&copy)?;
+    }
+    Ok(())
+}
+
+/// Fills a folder beside the final one and renames it when all of it is on the disk.
+fn replace_folder(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                return Err(ModelError::FolderExists {
+                    path: folder.to_owned(),
+                });
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(ModelError::io(folder, "list")(error)),
+    }
+    let parent = match folder.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    };
+    fs::create_dir_all(parent).map_err(ModelError::io(parent, "create"))?;
+    let temporary = Temporary::new(folder)?;
+    fill(&temporary.path)?;
+    sync(&temporary.path)?;
+    if folder.exists() {
+        fs::remove_dir(folder).map_err(ModelError::io(folder, "replace"))?;
+    }
+    fs::rename(&temporary.path, folder).map_err(ModelError::io(folder, "rename to"))?;
+    sync(parent)
+}
+
+/// A folder that is removed unless it was renamed.
+struct Temporary {
+    path: PathBuf,
+}
+
+impl Temporary {
+    fn new(folder: &Path) -> Result<Self> {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let path = folder.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        if path.exists() {
+            // Ours, from a run that was killed and had the same number.
+            fs::remove_dir_all(&path).map_err(ModelError::io(&path, "remove"))?;
+        }
+        fs::create_dir(&path).map_err(ModelError::io(&path, "create"))?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // After a rename there is nothing here; after an error what is left is worthless.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Waits until a file or a folder's list is on the disk.
+fn sync(path: &Path) -> Result<()> {
+    #[cfg(not(unix))]
+    if path.is_dir() {
+        return Ok(());
+    }
+    let file = File::open(path).map_err(ModelError::io(path, "open"))?;
+    file.sync_all().map_err(ModelError::io(path, "write"))
+}

@@ -1,0 +1,111 @@
+//! Families: from `config.json` to a blueprint and a table of names. No file here touches a tensor.
+
+mod llama;
+pub mod settings;
+
+use serde_json::Value;
+
+use crate::blueprint::{Blueprint, Heads, Spread};
+use crate::checkpoint::names::Names;
+use crate::error::{ModelError, Result, escape};
+use crate::head::Head;
+
+use settings::{Settings, invalid};
+
+/// Reads a `config.json` of one family.
+pub type Family = fn(Settings<'_>) -> Result<Architecture>;
+
+/// Everything that a `config.json` says about a model.
+#[derive(Debug, Clone)]
+pub struct Architecture {
+    /// The trunk.
+    pub blueprint: Blueprint,
+    /// The heads that the family has.
+    pub heads: Heads,
+    /// What the tensors are called.
+    pub names: Names,
+    /// The reference's class of each head, as `architectures` in `config.json` spells it.
+    pub classes: &'static [(Head, &'static str)],
+    /// The spread of new weights.
+    pub spread: Spread,
+    /// The longest text that the model was made for, in tokens.
+    pub longest: Option<usize>,
+}
+
+/// The list of families.
+const FAMILIES: &[(&str, Family)] = &[("llama", llama::architecture)];
+
+/// The families that are known: those of the project, and those that a program adds.
+#[derive(Debug, Clone)]
+pub struct Families {
+    list: Vec<(String, Family)>,
+}
+
+impl Default for Families {
+    fn default() -> Self {
+        let own = |(name, family): &(&str, Family)| ((*name).to_owned(), *family);
+        Self {
+            list: FAMILIES.iter().map(own).collect(),
+        }
+    }
+}
+
+impl Families {
+    /// The same with one more; a later family of the same name hides an earlier one.
+    pub fn with(mut self, model_type: &str, family: Family) -> Self {
+        self.list.insert(0, (model_type.to_owned(), family));
+        self
+    }
+
+    /// Every known `model_type`.
+    pub fn known(&self) -> Vec<String> {
+        self.list.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Reads a `config.json`.
+    ///
+    /// # Errors
+    /// When the `model_type` is not known, or a setting cannot be or is not implemented.
+    pub fn architecture(&self, config: &Value) -> Result<Architecture> {
+        let settings = Settings::new(config)?;
+        let Some(name) = settings.text(&["model_type"])? else {
+            let why = format!("expected one of {}", self.known().join(", "));
+            return Err(invalid("model_type", None, why));
+        };
+        let known = self.list.iter().find(|(known, _)| known == name);
+        let Some((_, family)) = known else {
+            return Err(ModelError::UnknownFamily {
+                found: escape(name),
+                known: self.known(),
+            });
+        };
+        let architecture = family(settings)?;
+        check_size(&architecture.blueprint)?;
+        Ok(architecture)
+    }
+}
+
+/// Refuses what no machine could hold, before anything is allocated.
+fn check_size(blueprint: &Blueprint) -> Result<()> {
+    const MOST: u128 = 1 << 42;
+    let parameters = blueprint.parameters();
+    if parameters <= MOST {
+        return Ok(());
+    }
+    let why = format!("the sizes lead to {parameters} parameters; at most {MOST} are allowed");
+    Err(invalid("(sizes)", None, why))
+}
+
+impl Architecture {
+    /// The head that a class of the reference stands for.
+    pub fn head_of(&self, class: &str) -> Option<Head> {
+        let found = self.classes.iter().find(|(_, name)| *name == class);
+        found.map(|(head, _)| *head)
+    }
+
+    /// The reference's class for a head.
+    pub fn class_of(&self, head: Head) -> Option<&'static str> {
+        let found = self.classes.iter().find(|(known, _)| *known == head);
+        found.map(|(_, class)| *class)
+    }
+}

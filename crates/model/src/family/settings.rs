@@ -1,0 +1,231 @@
+//! Reading `config.json`: every number checked, every refusal by name.
+
+use serde_json::{Map, Value};
+
+use crate::error::{ModelError, Result, escape};
+use crate::op::Activation;
+
+/// The largest count that a configuration may hold; beyond it no machine's memory would do.
+const LARGEST: u64 = 1 << 30;
+
+/// The fields of a `config.json`.
+///
+/// Every reader takes the names that a field is known by, the first of which errors name. A field that is missing or
+/// `null` has the default that the reference gives it.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    fields: &'a Map<String, Value>,
+}
+
+impl<'a> Settings<'a> {
+    /// # Errors
+    /// When the configuration is not a JSON object.
+    pub fn new(config: &'a Value) -> Result<Self> {
+        match config.as_object() {
+            Some(fields) => Ok(Self { fields }),
+            None => Err(invalid("(whole file)", Some(config), "expected an object")),
+        }
+    }
+
+    /// The value of a field that is there and not `null`.
+    pub fn value(&self, names: &[&str]) -> Option<&'a Value> {
+        names
+            .iter()
+            .find_map(|name| self.fields.get(*name))
+            .filter(|value| !value.is_null())
+    }
+
+    /// The fields of a nested object.
+    ///
+    /// # Errors
+    /// When the field is there and not an object.
+    pub fn object(&self, names: &[&str]) -> Result<Option<Settings<'a>>> {
+        match self.value(names) {
+            None => Ok(None),
+            Some(Value::Object(fields)) => Ok(Some(Settings { fields })),
+            Some(other) => Err(invalid(names[0], Some(other), "expected an object")),
+        }
+    }
+
+    /// A count of at least 1.
+    ///
+    /// # Errors
+    /// When the field is not a whole number between 1 and 2³⁰.
+    pub fn count(&self, names: &[&str], default: usize) -> Result<usize> {
+        Ok(self.count_if(names)?.unwrap_or(default))
+    }
+
+    /// A count of at least 1, where there is one.
+    ///
+    /// # Errors
+    /// When the field is not a whole number between 1 and 2³⁰.
+    pub fn count_if(&self, names: &[&str]) -> Result<Option<usize>> {
+        let Some(value) = self.value(names) else {
+            return Ok(None);
+        };
+        if let Some(count @ 1..=LARGEST) = value.as_u64() {
+            return Ok(Some(count as usize));
+        }
+        let why = format!("expected a whole number between 1 and {LARGEST}");
+        Err(invalid(names[0], Some(value), why))
+    }
+
+    /// A number that lies in a range.
+    ///
+    /// # Errors
+    /// When the field is not a number, or lies outside.
+    pub fn number(
+        &self,
+        names: &[&str],
+        default: f64,
+        range: std::ops::RangeInclusive<f64>,
+    ) -> Result<f64> {
+        let Some(value) = self.value(names) else {
+            return Ok(default);
+        };
+        match value.as_f64() {
+            Some(number) if range.contains(&number) => Ok(number),
+            _ => {
+                let why = format!(
+                    "expected a number from {} to {}",
+                    range.start(),
+                    range.end()
+                );
+                Err(invalid(names[0], Some(value), why))
+            }
+        }
+    }
+
+    /// A rate of dropout, `0 <= rate < 1`.
+    ///
+    /// # Errors
+    /// When the field is not such a number.
+    pub fn rate(&self, names: &[&str], default: f64) -> Result<f64> {
+        let rate = self.number(names, default, 0.0..=1.0)?;
+        if rate < 1.0 {
+            return Ok(rate);
+        }
+        let why = "expected a rate below 1; nothing would be left";
+        Err(invalid(names[0], self.value(names), why))
+    }
+
+    /// What is added under a root: small and positive.
+    ///
+    /// # Errors
+    /// When the field is not such a number.
+    pub fn epsilon(&self, names: &[&str], default: f64) -> Result<f64> {
+        self.number(names, default, f64::MIN_POSITIVE..=1.0)
+    }
+
+    /// Yes or no.
+    ///
+    /// # Errors
+    /// When the field is neither.
+    pub fn flag(&self, names: &[&str], default: bool) -> Result<bool> {
+        match self.value(names) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(invalid(names[0], Some(other), "expected true or false")),
+        }
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// When the field is not a text.
+    pub fn text(&self, names: &[&str]) -> Result<Option<&'a str>> {
+        match self.value(names) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(invalid(names[0], Some(other), "expected a text")),
+        }
+    }
+
+    /// An activation function by its name.
+    ///
+    /// # Errors
+    /// When the function is not implemented.
+    pub fn activation(&self, names: &[&str], default: Activation) -> Result<Activation> {
+        let Some(name) = self.text(names)? else {
+            return Ok(default);
+        };
+        name.parse().map_err(|error| ModelError::Unsupported {
+            field: names[0].to_owned(),
+            value: format!("{:?}", escape(name)),
+            known: format!("{error}"),
+        })
+    }
+
+    /// Refuses a setting that the reference has and this project has not, unless it stands at the given value.
+    ///
+    /// # Errors
+    /// When the field is there with another value.
+    pub fn only(&self, name: &str, value: impl Into<Value>) -> Result<()> {
+        let only = value.into();
+        match self.value(&[name]) {
+            Some(found) if *found != only => {
+                Err(unsupported(name, found, format!("only {only} is")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The number of classes: the length of `id2label`, `num_labels`, or 2 as the reference has it.
+    ///
+    /// # Errors
+    /// When either is there and cannot be.
+    pub fn labels(&self) -> Result<usize> {
+        match self.object(&["id2label"])? {
+            Some(names) if !names.fields.is_empty() => Ok(names.fields.len()),
+            _ => self.count(&["num_labels", "_num_labels"], 2),
+        }
+    }
+}
+
+/// A field whose value cannot be.
+pub(crate) fn invalid(field: &str, value: Option<&Value>, why: impl Into<String>) -> ModelError {
+    ModelError::ConfigInvalid {
+        field: field.to_owned(),
+        value: value.map_or_else(|| "nothing".to_owned(), |value| escape(&value.to_string())),
+        why: why.into(),
+    }
+}
+
+/// A field whose value is real and not implemented.
+pub(crate) fn unsupported(field: &str, value: &Value, known: impl Into<String>) -> ModelError {
+    ModelError::Unsupported {
+        field: field.to_owned(),
+        value: escape(&value.to_string()),
+        known: known.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        let config = json!({
+            "zero": 0, "huge": 1u64 << 40, "half": 0.5, "text": "x", "rate": 1.0, "act": "mish", "null": null
+        });
+        let settings = Settings::new(&config).unwrap();
+        let error = |result: Result<usize>| result.unwrap_err().to_string();
+        assert!(error(settings.count(&["zero"], 1)).contains("zero: found 0"));
+        assert!(error(settings.count(&["huge"], 1)).contains("huge: found 1099511627776"));
+        assert!(settings.count(&["half"], 1).is_err());
+        assert!(settings.rate(&["rate"], 0.0).is_err());
+        assert_eq!(settings.count(&["null", "none"], 7).unwrap(), 7);
+        let activation = settings.activation(&["act"], Activation::Silu).unwrap_err();
+        assert!(
+            activation
+                .to_string()
+                .contains("act = \"mish\" is not implemented"),
+            "{activation}"
+        );
+        assert!(settings.only("text", "y").is_err());
+        assert!(Settings::new(&json!([1])).is_err());
+    }
+}
