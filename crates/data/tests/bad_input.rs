@@ -1,5 +1,7 @@
 //! Every bad input gets its kind of error, with the place, what was found and what to do.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -505,6 +507,10 @@ fn b19_fields_that_are_missing_or_of_another_type() {
         "wrong type",
         &["found array"],
     );
+}
+
+#[test]
+fn b19_messages_labels_and_answers_of_another_form() {
     check_mapping(
         &ChatMapping::default(),
         "{\"messages\":\"x\"}",

@@ -2,12 +2,14 @@
 
 mod counts;
 mod csv;
+mod file;
 mod gather;
 mod json;
 mod json_lines;
 mod lines;
 mod markdown;
 pub(crate) mod parse;
+mod parser;
 mod quarantine;
 mod sniff;
 mod source;

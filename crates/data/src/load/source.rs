@@ -1,15 +1,15 @@
 //! A file as a stream of bytes: checked to be what its name says, unpacked if it ends in `.gz`, watched for changes,
 //! and cut into records without ever holding more than one.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::file::{Stamp, input, regular};
 use super::sniff::{self, Format};
 use crate::document::Raw;
 use crate::error::{DataError, Place, Result};
@@ -262,92 +262,10 @@ pub(super) fn is_gz(path: &Path) -> bool {
         .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
-/// The metadata of a path, links followed, if it leads to a regular file. Nothing is opened, so a pipe cannot block.
-pub(super) fn regular(path: &Path) -> Result<Metadata> {
-    let irregular = |found| DataError::NotARegularFile {
-        place: Place::file(path),
-        found,
-    };
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(metadata),
-        Ok(metadata) => Err(irregular(describe(&metadata))),
-        Err(error) => {
-            let linked = path
-                .symlink_metadata()
-                .is_ok_and(|metadata| metadata.is_symlink());
-            let plain = matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-            );
-            if linked && !plain {
-                Err(irregular("a loop of links"))
-            } else {
-                Err(input(path, "open", error))
-            }
-        }
-    }
-}
-
-fn describe(metadata: &Metadata) -> &'static str {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-
-        let kind = metadata.file_type();
-        if kind.is_fifo() {
-            return "a pipe";
-        } else if kind.is_socket() {
-            return "a socket";
-        } else if kind.is_char_device() || kind.is_block_device() {
-            return "a device";
-        }
-    }
-    if metadata.is_dir() {
-        "a directory"
-    } else {
-        "a special file"
-    }
-}
-
-pub(super) fn input(path: &Path, operation: &'static str, source: io::Error) -> DataError {
-    DataError::Io {
-        place: Place::file(path),
-        operation,
-        source,
-    }
-}
-
 fn head(file: &mut File) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     file.take(sniff::HEAD as u64).read_to_end(&mut head)?;
     Ok(head)
-}
-
-/// What tells one state of a file from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Stamp {
-    size: u64,
-    modified: Option<SystemTime>,
-    /// Device and inode where there are such.
-    identity: (u64, u64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        let identity = {
-            use std::os::unix::fs::MetadataExt;
-
-            (metadata.dev(), metadata.ino())
-        };
-        #[cfg(not(unix))]
-        let identity = (0, 0);
-        Self {
-            size: metadata.len(),
-            modified: metadata.modified().ok(),
-            identity,
-        }
-    }
 }
 
 struct Counted {

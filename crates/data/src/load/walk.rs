@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::source::{input, regular};
+use super::file::{input, regular};
 use crate::error::{DataError, Place, Result};
 
 /// The files below a folder, sorted by name within each folder, or the file itself.

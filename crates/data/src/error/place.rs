@@ -1,0 +1,121 @@
+//! Places in files, and untrusted text in messages.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::document::Origin;
+
+/// How many characters of untrusted text an error shows.
+const SHOWN: usize = 200;
+
+/// A place in a file: the whole file, a line of it, or a column of a line.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Place {
+    /// The file; empty if the text came from no file.
+    pub path: PathBuf,
+    /// Line (or row, or page) from 1; 0 means the whole file.
+    pub line: u64,
+    /// Column from 1, in characters; 0 means the whole line.
+    pub column: u64,
+}
+
+impl Place {
+    /// The whole file.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            line: 0,
+            column: 0,
+        }
+    }
+
+    /// A column of a line, both from 1.
+    pub fn at(path: impl Into<PathBuf>, line: u64, column: u64) -> Self {
+        Self {
+            path: path.into(),
+            line,
+            column,
+        }
+    }
+}
+
+impl From<&Origin> for Place {
+    fn from(origin: &Origin) -> Self {
+        Self {
+            path: origin.path.clone(),
+            line: origin.place,
+            column: 0,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_path(&self.path, f)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        if self.column > 0 {
+            write!(f, ":{}", self.column)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a path with control characters escaped, so that a file's name cannot forge lines of a log.
+pub(crate) fn show_path(path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    use fmt::Write as _;
+
+    if path.as_os_str().is_empty() {
+        return f.write_str("input");
+    }
+    for character in path.to_string_lossy().chars() {
+        if character.is_control() {
+            write!(f, "{}", character.escape_default())?;
+        } else {
+            f.write_char(character)?;
+        }
+    }
+    Ok(())
+}
+
+/// Untrusted text for a message: in quotes, escaped, and cut to 200 characters.
+pub fn quoted(text: &str) -> String {
+    let shown = escaped(text);
+    format!("\"{}\"", shown.replace('"', "\\\""))
+}
+
+/// Untrusted text for a message: escaped, and cut to 200 characters.
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::new();
+    for (count, character) in text.chars().enumerate() {
+        match character {
+            _ if count == SHOWN => {
+                shown.push('…');
+                break;
+            }
+            '"' | '\'' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn untrusted_text_is_escaped_and_cut() {
+        assert_eq!(quoted("a\n\u{1b}[31m\"b"), "\"a\\n\\u{1b}[31m\\\"b\"");
+        assert_eq!(quoted(&"é".repeat(500)).chars().count(), 203);
+    }
+
+    #[test]
+    fn a_place_shows_what_it_knows() {
+        assert_eq!(Place::at("a.jsonl", 37, 14).to_string(), "a.jsonl:37:14");
+        assert_eq!(Place::at("a.jsonl", 37, 0).to_string(), "a.jsonl:37");
+        assert_eq!(Place::file("a\nb").to_string(), "a\\nb");
+        assert_eq!(Place::default().to_string(), "input");
+    }
+}
