@@ -10,6 +10,15 @@ use crate::error::{DataError, Result};
 ///
 /// The parts are laid out on the unit interval as test, validation, train. So a greater `validation` takes rows from
 /// training alone, and two splits with the same `test` and `seed` test on the same rows.
+///
+/// ```
+/// use finetune_data::split::{Part, Split};
+///
+/// let split = Split { validation: 0.1, test: 0.2, seed: 1 };
+/// let parts = split.apply(["What?", "Why?", "How?"], |question| (*question).to_string());
+/// assert_eq!(parts.train.len() + parts.validation.len() + parts.test.len(), 3);
+/// assert_eq!(split.part("Why?") == Part::Test, parts.test.contains(&"Why?"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Split {

@@ -69,6 +69,21 @@ use crate::example::Conversation;
 use crate::load::{Json, JsonLines, Loaders, OnError};
 
 /// Facts and the phrasings in which they are asked about.
+///
+/// ```
+/// use finetune_data::generate::{Facts, Widening};
+///
+/// # fn main() -> finetune_data::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (facts, phrasings) = (folder.path().join("facts.jsonl"), folder.path().join("phrasings.json"));
+/// # let fact = r#"{"id": "a", "topic": "t", "kind": "what", "subject": "a token", "answer": "A piece."}"#;
+/// # std::fs::write(&facts, fact).unwrap();
+/// # std::fs::write(&phrasings, r#"{"kinds": {"what": ["What is {subject}?", "Explain {subject}."]}}"#).unwrap();
+/// let pairs = Facts::open(&facts, Some(&phrasings))?.widen(&Widening::default())?;
+/// assert_eq!(pairs.iter().filter(|pair| pair.held_out).count(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     facts: Vec<Fact>,

@@ -23,8 +23,28 @@ use crate::document::Document;
 use crate::error::{DataError, Result, quoted};
 use crate::example::nearest;
 
-/// Makes examples of records. A closure from a document to a result is one too, where
-/// [`Loaders::collect`](crate::Loaders::collect) takes it.
+/// Makes examples of records.
+///
+/// This is the seam for records of an unusual form: implement it, or hand a closure from a document to a result to
+/// [`Loaders::collect`](crate::Loaders::collect).
+///
+/// ```
+/// use finetune_data::mapping::{AnyChat, Mapping};
+/// use finetune_data::{Loaders, OnError};
+///
+/// # fn main() -> finetune_data::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let file = folder.path().join("data.jsonl");
+/// # std::fs::write(&file, "{\"frage\": \"Why?\", \"antwort\": \"Because.\"}\n{\"frage\": 5}\n").unwrap();
+/// let mapping: AnyChat = "prompt=frage,completion=antwort".parse()?;
+/// let (conversations, counts) =
+///     Loaders::default().collect(&[file], &OnError::Skip, |document| mapping.example(document))?;
+/// assert_eq!(conversations[0].answer(), Some("Because."));
+/// assert_eq!(counts.skipped, 1);
+/// assert!(counts.to_string().contains("1 wrong type, first: "));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Mapping: Send + Sync {
     /// What a record becomes.
     type Example;
