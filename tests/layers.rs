@@ -6,11 +6,23 @@ use std::process::Command;
 
 /// A folder, and what none of its files may name.
 const FORBIDDEN: &[(&str, &[&str])] = &[
-    ("crates/data/src", &["burn", "finetune_model", "finetune_train", "finetune_eval"]),
-    ("crates/model/src", &["finetune_data", "finetune_train", "finetune_eval"]),
-    ("crates/model/src/family", &["burn", "crate::op::attention", "crate::part"]),
+    (
+        "crates/data/src",
+        &["burn", "finetune_model", "finetune_train", "finetune_eval"],
+    ),
+    (
+        "crates/model/src",
+        &["finetune_data", "finetune_train", "finetune_eval"],
+    ),
+    (
+        "crates/model/src/family",
+        &["burn", "crate::op::attention", "crate::part"],
+    ),
     ("crates/train/src", &["finetune_eval"]),
-    ("crates/train/src/trainer", &["CausalLm", "Classifier", "MaskedLm", "NextToken"]),
+    (
+        "crates/train/src/trainer",
+        &["CausalLm", "Classifier", "MaskedLm", "NextToken"],
+    ),
     ("crates/eval/src", &["finetune_train"]),
 ];
 
@@ -19,9 +31,17 @@ fn no_file_imports_what_its_layer_must_not_know() {
     let mut wrong = Vec::new();
     for (folder, names) in FORBIDDEN {
         let files = sources(Path::new(folder));
-        assert!(!files.is_empty(), "{folder} holds no sources; mend the list");
+        assert!(
+            !files.is_empty(),
+            "{folder} holds no sources; mend the list"
+        );
         for file in files {
-            wrong.extend(imports(&file).into_iter().filter(|line| names.iter().any(|name| uses(line, name))).map(|line| format!("{}: {line}", file.display())));
+            wrong.extend(
+                imports(&file)
+                    .into_iter()
+                    .filter(|line| names.iter().any(|name| uses(line, name)))
+                    .map(|line| format!("{}: {line}", file.display())),
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -31,8 +51,16 @@ fn no_file_imports_what_its_layer_must_not_know() {
 fn only_local_knows_models_in_eval() {
     let wrong: Vec<_> = sources(Path::new("crates/eval/src"))
         .into_iter()
-        .filter(|file| !file.components().any(|part| part.as_os_str().to_string_lossy().starts_with("local")))
-        .filter(|file| imports(file).iter().any(|line| uses(line, "finetune_model") || uses(line, "burn")))
+        .filter(|file| {
+            !file
+                .components()
+                .any(|part| part.as_os_str().to_string_lossy().starts_with("local"))
+        })
+        .filter(|file| {
+            imports(file)
+                .iter()
+                .any(|line| uses(line, "finetune_model") || uses(line, "burn"))
+        })
         .collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
@@ -41,15 +69,25 @@ fn only_local_knows_models_in_eval() {
 fn examples_use_the_facade_alone() {
     let wrong: Vec<_> = sources(Path::new("examples"))
         .into_iter()
-        .filter(|file| imports(file).iter().any(|line| line.contains("finetune_") || uses(line, "burn")))
+        .filter(|file| {
+            imports(file)
+                .iter()
+                .any(|line| line.contains("finetune_") || uses(line, "burn"))
+        })
         .collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 #[test]
 fn data_builds_without_tensors_and_nothing_reads_pickles() {
-    assert!(!tree(&["-p", "finetune-data"]).contains("burn"), "finetune-data depends on burn");
-    assert!(!tree(&["--workspace"]).contains("pytorch-reader"), "a pickle reader is in the tree");
+    assert!(
+        !tree(&["-p", "finetune-data"]).contains("burn"),
+        "finetune-data depends on burn"
+    );
+    assert!(
+        !tree(&["--workspace"]).contains("pytorch-reader"),
+        "a pickle reader is in the tree"
+    );
 }
 
 fn tree(packages: &[&str]) -> String {
@@ -59,9 +97,16 @@ fn tree(packages: &[&str]) -> String {
         .args(packages)
         .output()
         .expect("cargo runs");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     let tree = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(tree.contains("finetune-data"), "the tree is not that of the workspace:\n{tree}");
+    assert!(
+        tree.contains("finetune-data"),
+        "the tree is not that of the workspace:\n{tree}"
+    );
     tree
 }
 
@@ -88,7 +133,10 @@ fn imports(file: &Path) -> Vec<String> {
     let code = text.split("#[cfg(test)]").next().unwrap_or("");
     code.lines()
         .map(str::trim)
-        .filter(|line| !line.starts_with("//") && (line.starts_with("use ") || line.starts_with("pub use ") || line.contains("::")))
+        .filter(|line| {
+            !line.starts_with("//")
+                && (line.starts_with("use ") || line.starts_with("pub use ") || line.contains("::"))
+        })
         .map(str::to_owned)
         .collect()
 }

@@ -240,6 +240,14 @@ pub enum ModelError {
         /// What was found and what was expected.
         why: String,
     },
+    /// An adapter cannot be made, read or written.
+    #[error("{place}: {why}")]
+    Adapter {
+        /// The file, or the setting.
+        place: String,
+        /// What was found and what was expected.
+        why: String,
+    },
     /// A rectangle of tokens cannot be built.
     #[error("tokens: {why}")]
     Tokens {

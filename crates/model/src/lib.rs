@@ -2,10 +2,12 @@
 
 pub mod blueprint;
 pub mod checkpoint;
+mod device;
 pub mod error;
 pub mod family;
 pub mod generate;
 pub mod head;
+pub mod lora;
 pub mod noise;
 pub mod op;
 pub mod part;
@@ -13,6 +15,7 @@ pub mod tokens;
 pub mod weights;
 
 pub use checkpoint::Checkpoint;
+pub use device::device;
 pub use error::{ModelError, Result};
 pub use family::{Architecture, Families};
 pub use generate::cache::Cache;

@@ -59,6 +59,16 @@ pub struct Names {
     kept: Vec<String>,
 }
 
+impl Entry {
+    /// Whether a model with this head has the tensor.
+    pub fn belongs_to(&self, head: Head) -> bool {
+        match self.owner {
+            Owner::Trunk => true,
+            Owner::Head(owner) => owner == head,
+        }
+    }
+}
+
 impl Names {
     /// An empty table.
     ///

@@ -69,7 +69,11 @@ impl Plan {
             .map(|p| (p.path.as_str(), p.shape.as_slice()))
             .collect();
         let mut matching = Matching::new(source, names, shapes, head);
-        for entry in names.entries().iter().filter(|entry| owned(entry, head)) {
+        for entry in names
+            .entries()
+            .iter()
+            .filter(|entry| entry.belongs_to(head))
+        {
             matching.entry(entry)?;
         }
         matching.rest(lenient);
@@ -80,13 +84,6 @@ impl Plan {
     pub(super) fn fresh(&self) -> impl Iterator<Item = &str> {
         let fresh = self.slots.iter().filter(|slot| slot.stored.is_none());
         fresh.map(|slot| slot.name.as_str())
-    }
-}
-
-fn owned(entry: &Entry, head: Head) -> bool {
-    match entry.owner {
-        Owner::Trunk => true,
-        Owner::Head(owner) => owner == head,
     }
 }
 
@@ -200,7 +197,7 @@ impl<'a> Matching<'a> {
             .names
             .entries()
             .iter()
-            .filter(|e| owned(e, self.head) && layer(e) == mine);
+            .filter(|e| e.belongs_to(self.head) && layer(e) == mine);
         let mut spellings = siblings.flat_map(|e| self.names.spellings(e, self.with_prefix));
         !spellings.any(|name| self.source.tensor(&name).is_some())
     }
@@ -240,7 +237,7 @@ impl<'a> Matching<'a> {
             .names
             .entries()
             .iter()
-            .filter(|e| !owned(e, self.head))
+            .filter(|e| !e.belongs_to(self.head))
             .flat_map(|e| [true, false].map(|with| self.names.spellings(e, with)))
             .flatten()
             .collect();

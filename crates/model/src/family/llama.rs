@@ -30,6 +30,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
             }),
             masked: None,
         },
+        adapted: &["q_proj", "v_proj"],
         names: names(blueprint.depth, tied),
         classes: &[
             (Head::Causal, "LlamaForCausalLM"),

@@ -28,6 +28,8 @@ pub struct Architecture {
     pub classes: &'static [(Head, &'static str)],
     /// The spread of new weights.
     pub spread: Spread,
+    /// The last part of the names of the layers that PEFT adapts when it is not told which; empty where it has to be.
+    pub adapted: &'static [&'static str],
     /// The longest text that the model was made for, in tokens.
     pub longest: Option<usize>,
 }

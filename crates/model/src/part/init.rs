@@ -112,7 +112,7 @@ impl Init {
 }
 
 /// FNV-1a over 64 bits: a parameter's path as a number.
-fn hash(path: &str) -> u64 {
+pub(crate) fn hash(path: &str) -> u64 {
     path.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
