@@ -11,7 +11,16 @@ use finetune_model::checkpoint::names::{Layout, Names};
 use finetune_model::{Checkpoint, Head, Network, Noise, Targets, Tokens, weights};
 use safetensors::{Dtype, SafeTensors};
 
-const CASES: [&str; 3] = ["llama_grouped", "llama_tied_bias", "llama_classifier"];
+const CASES: [&str; 8] = [
+    "llama_grouped",
+    "llama_tied_bias",
+    "llama_classifier",
+    "gpt2_tied",
+    "gpt2_untied",
+    "gpt2_classifier",
+    "bert_classifier",
+    "bert_masked",
+];
 
 fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -254,7 +263,16 @@ fn logits_loss_and_gradients_are_those_of_transformers() {
                 .floats()
                 .iter()
                 .fold(0f32, |most, g| most.max(g.abs()));
-            let difference = worst(&gradient, &golden.floats()) / largest.max(1e-6);
+            let difference = worst(&gradient, &golden.floats());
+            if tensor.ends_with("key.bias") && largest < 1e-6 {
+                // Without rotation the bias of the keys has no effect: its gradient is rounding on both sides.
+                assert!(
+                    difference < 1e-7,
+                    "{name}: the gradient of {tensor} differs by {difference}"
+                );
+                continue;
+            }
+            let difference = difference / largest;
             assert!(
                 difference < 1e-4,
                 "{name}: the gradient of {tensor} differs by {difference}"

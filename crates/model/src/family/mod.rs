@@ -1,5 +1,7 @@
 //! Families: from `config.json` to a blueprint and a table of names. No file here touches a tensor.
 
+mod bert;
+mod gpt2;
 mod llama;
 pub mod settings;
 
@@ -35,7 +37,11 @@ pub struct Architecture {
 }
 
 /// The list of families.
-const FAMILIES: &[(&str, Family)] = &[("llama", llama::architecture)];
+const FAMILIES: &[(&str, Family)] = &[
+    ("bert", bert::architecture),
+    ("gpt2", gpt2::architecture),
+    ("llama", llama::architecture),
+];
 
 /// The families that are known: those of the project, and those that a program adds.
 #[derive(Debug, Clone)]

@@ -1,0 +1,152 @@
+//! BERT (Devlin et al. 2018): an encoder with learned positions, segments and norms after each part.
+
+use super::Architecture;
+use super::settings::{Settings, invalid};
+use crate::blueprint::{
+    Attention, AttentionBias, Blueprint, ClassifierHead, Direction, Dropout, Embedding,
+    FeedForward, FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Position, Residual,
+    Scale, Spread,
+};
+use crate::checkpoint::names::Names;
+use crate::error::Result;
+use crate::head::Head;
+use crate::op::Activation;
+
+pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
+    settings.only("is_decoder", false)?;
+    settings.only("add_cross_attention", false)?;
+    settings.only("position_embedding_type", "absolute")?;
+    let blueprint = blueprint(settings)?;
+    let tied = settings.flag(&["tie_word_embeddings"], true)?;
+    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
+    let dropout = settings.rate(&["classifier_dropout"], blueprint.dropout.residual)?;
+    Ok(Architecture {
+        heads: Heads {
+            causal: None,
+            classifier: Some(ClassifierHead {
+                place: Place::First,
+                pooler: Some(Activation::Tanh),
+                bias: true,
+                dropout,
+                labels: settings.labels()?,
+            }),
+            masked: Some(MaskedHead {
+                tied,
+                activation: blueprint.feed_forward.activation,
+            }),
+        },
+        names: names(blueprint.depth, tied),
+        classes: &[
+            (Head::Masked, "BertForMaskedLM"),
+            (Head::Classifier, "BertForSequenceClassification"),
+        ],
+        spread: Spread {
+            weights: spread,
+            residual: spread,
+        },
+        longest: blueprint.longest(),
+        blueprint,
+    })
+}
+
+fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
+    let width = settings.count(&["hidden_size"], 768)?;
+    let hidden = settings.rate(&["hidden_dropout_prob"], 0.1)?;
+    Ok(Blueprint {
+        width,
+        depth: settings.count(&["num_hidden_layers"], 12)?,
+        direction: Direction::Both,
+        embedding: Embedding {
+            vocabulary: settings.count(&["vocab_size"], 30_522)?,
+            kinds: Some(settings.count(&["type_vocab_size"], 2)?),
+            norm: true,
+        },
+        position: Position::Learned {
+            length: settings.count(&["max_position_embeddings"], 512)?,
+        },
+        attention: attention(settings, width)?,
+        feed_forward: FeedForward {
+            inner: settings.count(&["intermediate_size"], 3072)?,
+            activation: settings.activation(&["hidden_act"], Activation::Gelu)?,
+            kind: FeedForwardKind::Plain,
+            bias: true,
+        },
+        norm: Norm {
+            kind: NormKind::Layer,
+            eps: settings.epsilon(&["layer_norm_eps"], 1e-12)?,
+        },
+        residual: Residual::PostNorm,
+        dropout: Dropout {
+            embedding: hidden,
+            attention: settings.rate(&["attention_probs_dropout_prob"], 0.1)?,
+            residual: hidden,
+        },
+    })
+}
+
+fn attention(settings: Settings<'_>, width: usize) -> Result<Attention> {
+    let heads = settings.count(&["num_attention_heads"], 12)?;
+    if !width.is_multiple_of(heads) {
+        let why = format!("expected a multiple of num_attention_heads ({heads})");
+        return Err(invalid("hidden_size", Some(&width.into()), why));
+    }
+    let head_width = width / heads;
+    Ok(Attention {
+        heads,
+        groups: heads,
+        head_width,
+        bias: AttentionBias::All,
+        scale: Scale::Same((head_width as f64).powf(-0.5)),
+    })
+}
+
+fn names(depth: usize, tied: bool) -> Names {
+    let at = |part: &str| format!("stack.blocks.{{}}.{part}");
+    let layer = |part: &str| format!("encoder.layer.{{}}.{part}");
+    let names = Names::new("bert", depth)
+        .same(
+            "embeddings.word_embeddings.weight",
+            "embeddings.tokens.weight",
+        )
+        .same(
+            "embeddings.position_embeddings.weight",
+            "embeddings.positions.weight",
+        )
+        .same(
+            "embeddings.token_type_embeddings.weight",
+            "embeddings.kinds.weight",
+        )
+        .norm("embeddings.LayerNorm", "embeddings.norm")
+        .linear(&layer("attention.self.query"), &at("attention.query"))
+        .linear(&layer("attention.self.key"), &at("attention.key"))
+        .linear(&layer("attention.self.value"), &at("attention.value"))
+        .linear(&layer("attention.output.dense"), &at("attention.output"))
+        .norm(&layer("attention.output.LayerNorm"), &at("attention_norm"))
+        .linear(&layer("intermediate.dense"), &at("feed_forward.up"))
+        .linear(&layer("output.dense"), &at("feed_forward.down"))
+        .norm(&layer("output.LayerNorm"), &at("feed_forward_norm"))
+        // A constant that old versions of the reference wrote, and heads that are not ours.
+        .keep(&[
+            "embeddings.position_ids",
+            "cls.seq_relationship.{}",
+            "qa_outputs.{}",
+        ])
+        .head(Head::Classifier)
+        .linear("pooler.dense", "pooler")
+        .bare()
+        .linear("classifier", "head")
+        .head(Head::Masked)
+        .linear("cls.predictions.transform.dense", "transform")
+        .norm("cls.predictions.transform.LayerNorm", "norm");
+    if tied {
+        names
+            .same("cls.predictions.bias", "bias")
+            .copy("cls.predictions.decoder.weight", "embeddings.tokens.weight")
+            .copy("cls.predictions.decoder.bias", "bias")
+    } else {
+        // The reference keeps the tied head's bias and does not use it.
+        names
+            .linear("cls.predictions.decoder", "decoder")
+            .keep(&["cls.predictions.bias"])
+    }
+}

@@ -1,0 +1,137 @@
+//! GPT-2 (Radford et al. 2019): learned positions, layer norm, one fused projection for query, key and value.
+
+use super::Architecture;
+use super::settings::{Settings, invalid};
+use crate::blueprint::{
+    Attention, AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Embedding,
+    FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Position, Residual, Scale, Spread,
+};
+use crate::checkpoint::names::{Layout, Names};
+use crate::error::Result;
+use crate::head::Head;
+use crate::op::Activation;
+
+pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
+    settings.only("add_cross_attention", false)?;
+    let blueprint = blueprint(settings)?;
+    let tied = settings.flag(&["tie_word_embeddings"], true)?;
+    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
+    Ok(Architecture {
+        heads: Heads {
+            causal: Some(CausalHead { tied }),
+            classifier: Some(ClassifierHead {
+                place: Place::Last,
+                pooler: None,
+                bias: false,
+                dropout: 0.0,
+                labels: settings.labels()?,
+            }),
+            masked: None,
+        },
+        names: names(blueprint.depth, tied),
+        classes: &[
+            (Head::Causal, "GPT2LMHeadModel"),
+            (Head::Classifier, "GPT2ForSequenceClassification"),
+        ],
+        // "We scale the weights of residual layers at initialization by a factor of 1/√N" (section 2.3), N = 2·depth.
+        spread: Spread {
+            weights: spread,
+            residual: spread / ((2 * blueprint.depth) as f64).sqrt(),
+        },
+        longest: blueprint.longest(),
+        blueprint,
+    })
+}
+
+fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
+    let width = settings.count(&["n_embd", "hidden_size"], 768)?;
+    let norm = Norm {
+        kind: NormKind::Layer,
+        eps: settings.epsilon(&["layer_norm_epsilon"], 1e-5)?,
+    };
+    Ok(Blueprint {
+        width,
+        depth: settings.count(&["n_layer", "num_hidden_layers"], 12)?,
+        direction: Direction::Causal,
+        embedding: Embedding {
+            vocabulary: settings.count(&["vocab_size"], 50_257)?,
+            kinds: None,
+            norm: false,
+        },
+        position: Position::Learned {
+            length: settings.count(&["n_positions", "max_position_embeddings", "n_ctx"], 1024)?,
+        },
+        attention: attention(settings, width)?,
+        feed_forward: FeedForward {
+            inner: settings.count(&["n_inner"], 4 * width)?,
+            activation: settings.activation(&["activation_function"], Activation::GeluTanh)?,
+            kind: FeedForwardKind::Plain,
+            bias: true,
+        },
+        norm,
+        residual: Residual::PreNorm,
+        dropout: Dropout {
+            embedding: settings.rate(&["embd_pdrop"], 0.1)?,
+            attention: settings.rate(&["attn_pdrop"], 0.1)?,
+            residual: settings.rate(&["resid_pdrop"], 0.1)?,
+        },
+    })
+}
+
+fn attention(settings: Settings<'_>, width: usize) -> Result<Attention> {
+    let heads = settings.count(&["n_head", "num_attention_heads"], 12)?;
+    if !width.is_multiple_of(heads) {
+        let why = format!("expected a multiple of n_head ({heads})");
+        return Err(invalid("n_embd", Some(&width.into()), why));
+    }
+    let head_width = width / heads;
+    let scaled = settings.flag(&["scale_attn_weights"], true)?;
+    let factor = if scaled {
+        (head_width as f64).powf(-0.5)
+    } else {
+        1.0
+    };
+    let by_depth = settings.flag(&["scale_attn_by_inverse_layer_idx"], false)?;
+    Ok(Attention {
+        heads,
+        groups: heads,
+        head_width,
+        bias: AttentionBias::All,
+        scale: if by_depth {
+            Scale::ByDepth(factor)
+        } else {
+            Scale::Same(factor)
+        },
+    })
+}
+
+fn names(depth: usize, tied: bool) -> Names {
+    let at = |part: &str| format!("stack.blocks.{{}}.{part}");
+    let [query, key, value] = ["attention.query", "attention.key", "attention.value"].map(at);
+    // Layers of the reference's `Conv1D` are stored [in, out] already.
+    let names = Names::new("transformer", depth)
+        .same("wte.weight", "embeddings.tokens.weight")
+        .same("wpe.weight", "embeddings.positions.weight")
+        .norm("h.{}.ln_1", &at("attention_norm"))
+        .projections("h.{}.attn.c_attn", &[&query, &key, &value], Layout::Same)
+        .projections("h.{}.attn.c_proj", &[&at("attention.output")], Layout::Same)
+        .norm("h.{}.ln_2", &at("feed_forward_norm"))
+        .projections("h.{}.mlp.c_fc", &[&at("feed_forward.up")], Layout::Same)
+        .projections("h.{}.mlp.c_proj", &[&at("feed_forward.down")], Layout::Same)
+        .norm("ln_f", "stack.norm")
+        // Constants that old versions of the reference wrote, and a head that is not one of ours.
+        .keep(&[
+            "h.{}.attn.bias",
+            "h.{}.attn.masked_bias",
+            "multiple_choice_head.{}",
+        ])
+        .bare()
+        .head(Head::Classifier)
+        .linear("score", "head")
+        .head(Head::Causal);
+    if tied {
+        names.copy("lm_head.weight", "embeddings.tokens.weight")
+    } else {
+        names.linear("lm_head", "head")
+    }
+}
