@@ -44,6 +44,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
             weights: spread,
             residual: spread,
         },
+        adapted: &["query", "value"],
         longest: blueprint.longest(),
         blueprint,
     })

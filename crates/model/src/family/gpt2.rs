@@ -38,6 +38,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
             weights: spread,
             residual: spread / ((2 * blueprint.depth) as f64).sqrt(),
         },
+        adapted: &["c_attn"],
         longest: blueprint.longest(),
         blueprint,
     })
