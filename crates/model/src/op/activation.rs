@@ -2,8 +2,15 @@
 
 use std::{fmt, str::FromStr};
 
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
+
+use super::composed;
 
 /// An activation function, by the names that Hugging Face configurations use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,17 +98,10 @@ impl From<Activation> for String {
 ///
 /// `x` and the result: `[rows, width]`.
 pub fn activate(x: Tensor<2>, activation: Activation) -> Tensor<2> {
-    match activation {
-        Activation::Relu => burn::tensor::activation::relu(x),
-        Activation::Gelu => burn::tensor::activation::gelu(x),
-        Activation::GeluTanh => {
-            let inner = (x.clone() + x.clone().powi_scalar(3) * 0.044_715)
-                * (2.0 / std::f64::consts::PI).sqrt();
-            x * 0.5 * (inner.tanh() + 1.0)
-        }
-        Activation::Silu => x.clone() * burn::tensor::activation::sigmoid(x),
-        Activation::Tanh => x.tanh(),
+    if x.shape().num_elements() == 0 {
+        return x;
     }
+    Tensor::from_dispatch(Dispatch::activate(x.into_dispatch(), activation))
 }
 
 /// A gated activation: `activation(gate) · up` (Shazeer 2020; with `Silu` this is SwiGLU).
@@ -109,8 +109,244 @@ pub fn activate(x: Tensor<2>, activation: Activation) -> Tensor<2> {
 /// # Shapes
 ///
 /// `gate`, `up` and the result: `[rows, width]`.
+///
+/// # Panics
+///
+/// If the shapes differ.
 pub fn gate(gate: Tensor<2>, up: Tensor<2>, activation: Activation) -> Tensor<2> {
-    activate(gate, activation) * up
+    assert_eq!(gate.dims(), up.dims(), "gate and up differ in shape");
+    if up.shape().num_elements() == 0 {
+        return up;
+    }
+    Tensor::from_dispatch(Dispatch::gate(
+        gate.into_dispatch(),
+        up.into_dispatch(),
+        activation,
+    ))
+}
+
+/// What a backend does.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Autodiff,
+    Fusion: cfg(any(feature = "wgpu", feature = "cuda")),
+)]
+pub(super) trait ActivationOps: Backend {
+    /// The differentiable activation.
+    #[fusion(default)]
+    fn activate(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
+        activated::<Self>(&x, activation)
+    }
+
+    /// The gradient of x.
+    #[fusion(default)]
+    fn activate_backward(
+        gradient: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        activated_backward::<Self>(gradient, &x, activation)
+    }
+
+    /// The differentiable gated activation.
+    #[fusion(default)]
+    fn gate(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        gated::<Self>(gate, &up, activation)
+    }
+
+    /// The gradients of gate and up.
+    #[fusion(default)]
+    fn gate_backward(
+        gradient: FloatTensor<Self>,
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        activation: Activation,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        gated_backward::<Self>(gradient, &gate, &up, activation)
+    }
+}
+
+composed::on_other_backends!(ActivationOps);
+
+pub(super) fn activated<B: Backend>(x: &FloatTensor<B>, activation: Activation) -> FloatTensor<B> {
+    let value = value::<B>(composed::widen::<B>(x.clone()), activation);
+    composed::cast_like::<B>(value, x)
+}
+
+pub(super) fn activated_backward<B: Backend>(
+    gradient: FloatTensor<B>,
+    x: &FloatTensor<B>,
+    activation: Activation,
+) -> FloatTensor<B> {
+    let slope = slope::<B>(composed::widen::<B>(x.clone()), activation);
+    let gradient = B::float_mul(composed::widen::<B>(gradient), slope);
+    composed::cast_like::<B>(gradient, x)
+}
+
+pub(super) fn gated<B: Backend>(
+    gate: FloatTensor<B>,
+    up: &FloatTensor<B>,
+    activation: Activation,
+) -> FloatTensor<B> {
+    let value = value::<B>(composed::widen::<B>(gate), activation);
+    let value = B::float_mul(value, composed::widen::<B>(up.clone()));
+    composed::cast_like::<B>(value, up)
+}
+
+pub(super) fn gated_backward<B: Backend>(
+    gradient: FloatTensor<B>,
+    gate: &FloatTensor<B>,
+    up: &FloatTensor<B>,
+    activation: Activation,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let gradient = composed::widen::<B>(gradient);
+    let wide = composed::widen::<B>(gate.clone());
+    let of_up = B::float_mul(gradient.clone(), value::<B>(wide.clone(), activation));
+    let of_value = B::float_mul(gradient, composed::widen::<B>(up.clone()));
+    let of_gate = B::float_mul(of_value, slope::<B>(wide, activation));
+    (
+        composed::cast_like::<B>(of_gate, gate),
+        composed::cast_like::<B>(of_up, up),
+    )
+}
+
+/// √(2/π) and the cubic term of the tangent approximation of GELU.
+pub(super) const GELU_TANH: (f64, f64) = (0.797_884_560_802_865_4, 0.044_715);
+
+fn value<B: Backend>(x: FloatTensor<B>, activation: Activation) -> FloatTensor<B> {
+    match activation {
+        Activation::Relu => B::float_clamp_min(x, 0.0.into()),
+        Activation::Gelu => B::float_mul(x.clone(), cumulative::<B>(x)),
+        Activation::GeluTanh => B::float_mul(x.clone(), tanh_gate::<B>(x)),
+        Activation::Silu => B::float_mul(x.clone(), B::sigmoid(x)),
+        Activation::Tanh => B::float_tanh(x),
+    }
+}
+
+/// The derivative.
+fn slope<B: Backend>(x: FloatTensor<B>, activation: Activation) -> FloatTensor<B> {
+    match activation {
+        Activation::Relu => B::float_sign(B::float_clamp_min(x, 0.0.into())),
+        Activation::Gelu => {
+            let square = B::float_mul(x.clone(), x.clone());
+            let bell = B::float_exp(B::float_mul_scalar(square, (-0.5).into()));
+            let density = B::float_mul_scalar(bell, std::f64::consts::TAU.sqrt().recip().into());
+            let along = B::float_mul(x.clone(), density);
+            B::float_add(cumulative::<B>(x), along)
+        }
+        Activation::GeluTanh => {
+            let (root, cubic) = GELU_TANH;
+            let gate = tanh_gate::<B>(x.clone());
+            let square = B::float_mul(x.clone(), x.clone());
+            let inner = B::float_mul_scalar(square, (6.0 * root * cubic).into());
+            let inner = B::float_add_scalar(inner, (2.0 * root).into());
+            sigmoid_slope::<B>(gate, B::float_mul(x, inner))
+        }
+        Activation::Silu => sigmoid_slope::<B>(B::sigmoid(x.clone()), x),
+        Activation::Tanh => {
+            let y = B::float_tanh(x);
+            let square = B::float_neg(B::float_mul(y.clone(), y));
+            B::float_add_scalar(square, 1.0.into())
+        }
+    }
+}
+
+/// `s + s (1 - s) · factor`.
+fn sigmoid_slope<B: Backend>(s: FloatTensor<B>, factor: FloatTensor<B>) -> FloatTensor<B> {
+    let rest = B::float_add_scalar(B::float_neg(s.clone()), 1.0.into());
+    let along = B::float_mul(B::float_mul(s.clone(), rest), factor);
+    B::float_add(s, along)
+}
+
+/// Φ(x).
+fn cumulative<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let erf = B::float_erf(B::float_mul_scalar(
+        x,
+        std::f64::consts::FRAC_1_SQRT_2.into(),
+    ));
+    B::float_mul_scalar(B::float_add_scalar(erf, 1.0.into()), 0.5.into())
+}
+
+/// `½ (1 + tanh u)`, which is `sigmoid(2u)`.
+fn tanh_gate<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let (root, cubic) = GELU_TANH;
+    let square = B::float_mul(x.clone(), x.clone());
+    let inner = B::float_mul_scalar(square, (2.0 * root * cubic).into());
+    let inner = B::float_add_scalar(inner, (2.0 * root).into());
+    B::sigmoid(B::float_mul(x, inner))
+}
+
+#[derive(Debug)]
+struct Activate;
+
+impl<B: Backend + ActivationOps> Backward<B, 1> for Activate {
+    type State = (FloatTensor<B>, Activation);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (x, activation) = ops.state;
+        let [node] = ops.parents;
+        if let Some(node) = node {
+            grads.register::<B>(node.id, B::activate_backward(gradient, x, activation));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Gate;
+
+impl<B: Backend + ActivationOps> Backward<B, 2> for Gate {
+    type State = (FloatTensor<B>, FloatTensor<B>, Activation);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (gate, up, activation) = ops.state;
+        let (of_gate, of_up) = B::gate_backward(gradient, gate, up, activation);
+        for (node, gradient) in ops.parents.into_iter().zip([of_gate, of_up]) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: Backend + ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
+    fn activate(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        match Activate.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let y = B::activate(x.clone(), activation);
+                prepared.finish((x, activation), y)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::activate(x, activation)),
+        }
+    }
+
+    fn gate(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        let (gate, gate_node) = gate.into_parts();
+        let (up, up_node) = up.into_parts();
+        match Gate
+            .prepare::<C>([gate_node, up_node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prepared) => {
+                let y = B::gate(gate.clone(), up.clone(), activation);
+                prepared.finish((gate, up, activation), y)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::gate(gate, up, activation)),
+        }
+    }
 }
 
 #[cfg(test)]

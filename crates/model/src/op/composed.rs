@@ -2,7 +2,7 @@
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::{DType, FloatDType, IndexingUpdateOp, Shape, Slice};
+use burn::tensor::{DType, FloatDType, IndexingUpdateOp, Shape, Slice, Tensor};
 
 /// Takes a trait's default bodies for every backend but the CPU's own.
 macro_rules! on_other_backends {
@@ -17,6 +17,11 @@ macro_rules! on_other_backends {
 }
 
 pub(super) use on_other_backends;
+
+/// What stands for a tensor that is not there, on the device of `like` and without a gradient.
+pub(super) fn placeholder<const D: usize>(like: &Tensor<D>) -> Tensor<1> {
+    Tensor::zeros([1], (&like.device(), like.dtype()))
+}
 
 /// Half precision as f32; everything else as it is.
 pub(super) fn widen<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
@@ -33,6 +38,12 @@ pub(super) fn cast_like<B: Backend>(x: FloatTensor<B>, other: &FloatTensor<B>) -
     } else {
         B::float_cast(x, other.dtype().into())
     }
+}
+
+/// A vector as a matrix of one row.
+pub(super) fn row<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let width = x.shape().num_elements();
+    B::float_reshape(x, Shape::new([1, width]))
 }
 
 /// Rows `start..end` of a matrix.

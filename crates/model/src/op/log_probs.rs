@@ -48,7 +48,7 @@ pub fn log_probs(
         return Tensor::zeros([0], (&hidden.device(), hidden.dtype()));
     }
     let biased = bias.is_some();
-    let bias = bias.unwrap_or_else(|| Tensor::zeros([1], (&weight.device(), weight.dtype())));
+    let bias = bias.unwrap_or_else(|| composed::placeholder(&weight));
     Tensor::from_dispatch(Dispatch::log_probs(
         hidden.into_dispatch(),
         weight.into_dispatch(),

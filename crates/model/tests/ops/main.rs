@@ -6,3 +6,5 @@ mod agree;
 mod attention;
 mod composed;
 mod log_probs;
+mod rows;
+mod whole;

@@ -35,7 +35,7 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// `x` between two bounds; NaN stays NaN.
 #[inline(always)]
-fn clamp(x: f32, low: f32, high: f32) -> f32 {
+pub(crate) fn clamp(x: f32, low: f32, high: f32) -> f32 {
     let x = if x < low { low } else { x };
     if x > high { high } else { x }
 }

@@ -2,11 +2,17 @@
 //!
 //! Work is split by shapes and never by the number of threads, so that results have the same bits for any number.
 
+mod activation;
+mod adamw;
 mod attention;
 mod dropout;
+mod embed;
 pub(crate) mod kernel;
 pub(crate) mod lanes;
 mod log_probs;
+mod norm;
+mod rotary;
+mod sum;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
