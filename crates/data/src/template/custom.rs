@@ -186,7 +186,7 @@ fn parse(pattern: &str) -> Result<Vec<Part>> {
 }
 
 fn syntax(pattern: &str, offset: usize, message: impl Into<String>) -> DataError {
-    let (line, column) = super::jinja::line_and_column(pattern, offset);
+    let (line, column) = super::line_and_column(pattern, offset);
     DataError::TemplateSyntax {
         name: "custom".to_owned(),
         line,

@@ -11,19 +11,12 @@ use crate::tokenizer::Tokenizer;
 
 mod alpaca;
 mod chat;
-mod clock;
 mod custom;
-mod generation;
-mod jinja;
-mod json;
-mod learned;
-mod marks;
 mod plain;
 mod question;
 
 pub use alpaca::Alpaca;
-pub use chat::{ChatTemplate, Learn};
-pub use clock::{Clock, Moment};
+pub use chat::{ChatTemplate, Clock, Learn, Moment};
 pub use custom::CustomTemplate;
 pub use plain::Plain;
 pub use question::QuestionAnswer;
@@ -293,6 +286,20 @@ fn tidy(pieces: Vec<Piece>) -> Vec<Piece> {
         }
     }
     tidied
+}
+
+/// Line and column, from 1, of a byte of a text.
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    let before = &text[..offset];
+    let line_start = before.rfind('\n').map_or(0, |place| place + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::io;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Rest, ValueKind, from_args};
+use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value};
-use minijinja_contrib::pycompat;
 
 use crate::error::{DataError, Place, Result, quoted};
 
 use super::clock::Clock;
-use super::{generation, json};
+pub(super) use super::python::is_space;
+use super::{follow, generation, json, python};
 
 /// The longest source of a template, in bytes.
 const SOURCE: usize = 256 << 10;
@@ -76,13 +76,13 @@ impl Engine {
             environment: Environment::empty(),
             name: name.to_owned(),
             has_generation,
-            handled: handled(&source),
+            handled: follow::handled(&source),
         };
         environment
             .add_template_owned(NAME, rewritten.clone())
             .map_err(|error| {
                 let offset = error.range().map_or(0, |range| range.start);
-                let (line, column) = line_and_column(&rewritten, offset);
+                let (line, column) = crate::template::line_and_column(&rewritten, offset);
                 DataError::TemplateSyntax {
                     name: name.to_owned(),
                     line,
@@ -101,7 +101,7 @@ impl Engine {
     /// What the template raises, what it does wrong, or the limit that it passes.
     pub(super) fn render(
         &self,
-        variables: &BTreeMap<String, Value>,
+        variables: BTreeMap<String, Value>,
         marks: Option<[char; 2]>,
         budget: Budget,
         place: &Place,
@@ -109,12 +109,8 @@ impl Engine {
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(budget.fuel));
         let marks = marks.map(|[start, end]| format!("{start}{end}"));
-        let context = Value::from_pairs(
-            variables
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .chain(marks.map(|marks| (MARKS.to_owned(), Value::from(marks)))),
-        );
+        let marks = marks.map(|marks| (MARKS.to_owned(), Value::from(marks)));
+        let context = Value::from_pairs(variables.into_iter().chain(marks));
         let mut output = Limited {
             bytes: Vec::new(),
             limit: budget.output,
@@ -201,20 +197,6 @@ fn message(error: &Error) -> String {
         .replace("\\'", "'")
 }
 
-/// Line and column, from 1, of a byte of a text.
-pub(super) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let mut offset = offset.min(text.len());
-    while !text.is_char_boundary(offset) {
-        offset -= 1;
-    }
-    let before = &text[..offset];
-    let line_start = before.rfind('\n').map_or(0, |place| place + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
-}
-
 /// A buffer that takes so many bytes and no more.
 struct Limited {
     bytes: Vec<u8>,
@@ -246,9 +228,9 @@ fn environment(clock: &Clock) -> Environment<'static> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_recursion_limit(DEPTH);
     environment.set_debug(false);
-    environment.set_unknown_method_callback(method);
+    environment.set_unknown_method_callback(python::method);
     environment.add_filter("tojson", json::tojson);
-    environment.add_filter("trim", trim);
+    environment.add_filter("trim", python::trim);
     environment.add_filter("generation", mark_generation);
     // In Python `None` is not iterable, and texts and mappings are sequences.
     environment.add_test("iterable", |value: &Value| {
@@ -294,109 +276,6 @@ fn mark_generation(state: &State, body: String) -> String {
     }
 }
 
-/// What Python takes for white space: Unicode's, and the four separators U+001C to U+001F.
-pub(super) fn is_space(character: char) -> bool {
-    character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
-}
-
-fn trim(text: &str, characters: Option<&str>) -> String {
-    match characters {
-        Some(characters) => text.trim_matches(|c| characters.contains(c)),
-        None => text.trim_matches(is_space),
-    }
-    .to_owned()
-}
-
-/// Python's methods of texts, lists and mappings.
-fn method(state: &mut State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
-    if let Some(text) = value.as_str() {
-        match method {
-            "strip" | "lstrip" | "rstrip" if args.is_empty() || args[0].is_none() => {
-                return Ok(Value::from(match method {
-                    "strip" => text.trim_matches(is_space),
-                    "lstrip" => text.trim_start_matches(is_space),
-                    _ => text.trim_end_matches(is_space),
-                }));
-            }
-            "splitlines" => {
-                let (keep,): (Option<bool>,) = from_args(args)?;
-                return Ok(lines(text, keep.unwrap_or(false)).collect());
-            }
-            "removeprefix" | "removesuffix" => {
-                let (part,): (&str,) = from_args(args)?;
-                let cut = if method == "removeprefix" {
-                    text.strip_prefix(part)
-                } else {
-                    text.strip_suffix(part)
-                };
-                return Ok(Value::from(cut.unwrap_or(text)));
-            }
-            "partition" => {
-                let (separator, Rest(_)): (&str, Rest<Value>) = from_args(args)?;
-                let parts = text
-                    .split_once(separator)
-                    .map_or([text, "", ""], |(before, after)| [before, separator, after]);
-                return Ok(parts.into_iter().collect());
-            }
-            _ => {}
-        }
-    }
-    pycompat::unknown_method_callback(state, value, method, args)
-}
-
-/// Lines as Python's `splitlines` finds them.
-fn lines(text: &str, keep: bool) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let ends = |c: char| matches!(c, '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
-        let end = rest.find(ends).unwrap_or(rest.len());
-        let after = &rest[end..];
-        let length = match after.chars().next() {
-            Some('\r') if after[1..].starts_with('\n') => 2,
-            Some(character) => character.len_utf8(),
-            None => 0,
-        };
-        let line = &rest[..if keep { end + length } else { end }];
-        rest = &rest[end + length..];
-        Some(line)
-    })
-}
-
-/// The strings that a template looks for in texts: the arguments of `split`, and what stands before `in`.
-///
-/// Only these may lie between two parts of a text that a template takes apart and puts together again.
-fn handled(source: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for quote in ['"', '\''] {
-        let mut places = source.match_indices(quote).map(|(place, _)| place);
-        while let (Some(start), Some(end)) = (places.next(), places.next()) {
-            let text = &source[start + 1..end];
-            let before = source[..start].trim_end();
-            let splits = [
-                "split(",
-                "replace(",
-                "startswith(",
-                "endswith(",
-                "partition(",
-            ]
-            .iter()
-            .any(|call| before.ends_with(call));
-            let looked_for = source[end + 1..].trim_start().starts_with("in ")
-                || source[end + 1..].trim_start().starts_with("not in ");
-            let long = text.chars().any(|c| !is_space(c)) && text.len() > 1;
-            if (splits || looked_for) && long && !text.contains('\n') {
-                found.push(text.to_owned());
-            }
-        }
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -409,7 +288,7 @@ mod tests {
             ("text".to_owned(), Value::from("  a\u{1f}\u{a0}")),
             ("none".to_owned(), Value::from(())),
         ]);
-        engine.render(&variables, None, Budget::of(1, 100), &Place::default())
+        engine.render(variables, None, Budget::of(1, 100), &Place::default())
     }
 
     #[test]
@@ -532,11 +411,5 @@ mod tests {
                 .to_string()
                 .contains("output")
         );
-    }
-
-    #[test]
-    fn strings_that_a_template_looks_for_are_known() {
-        let source = "{% if '</think>' in c %}{{ c.split(\"</think>\")[-1].split('<think>')[0] }}{{ '<|x|>' }}";
-        assert_eq!(handled(source), ["</think>", "<think>"]);
     }
 }
