@@ -27,5 +27,6 @@ pub use language_model::{Context, Continuation, Finish, Generation, LanguageMode
 pub use metric::{Difference, Estimate, Interval, Metric};
 pub use outcome::Outcome;
 
+pub use report::Report;
 pub use run::{Evaluation, Measured, Run, evaluate};
 pub use task::{Answer, Request, Task};

@@ -26,18 +26,6 @@ impl Rule for CutOff {
         if outcome.finished != Some(Finish::Length) {
             return Vec::new();
         }
-        let end = outcome.output.trim_end().len();
-        let start = outcome.output[..end]
-            .rfind(char::is_whitespace)
-            .map_or(0, |at| at + 1);
-        // `rfind` gives the first byte of the whitespace, which may be longer than one byte.
-        let start = (start..end)
-            .find(|&at| outcome.output.is_char_boundary(at))
-            .unwrap_or(end);
-        vec![Finding::at(
-            "no end",
-            start..end,
-            "it ran into the limit of tokens",
-        )]
+        vec![Finding::whole("no end", "it ran into the limit of tokens")]
     }
 }

@@ -26,8 +26,10 @@ pub struct Flow {
     /// How many were right before and are wrong after.
     pub broken: usize,
     /// The two-sided p-value of the exact sign test of `fixed` against `broken`; none if both are 0.
+    #[serde(default)]
     pub p_value: Option<f64>,
     /// The class of every item before and after, in the items' order.
+    #[serde(default)]
     pub moves: Vec<Move>,
 }
 
@@ -101,15 +103,24 @@ impl Flow {
         })
     }
 
+    /// How many items went from one class to another; 0 for a place that the table does not have.
+    pub fn count(&self, from: usize, to: usize) -> usize {
+        self.counts
+            .get(from)
+            .and_then(|row| row.get(to))
+            .copied()
+            .unwrap_or(0)
+    }
+
     /// The items that went from wrong to right.
     pub fn fixed_items(&self) -> Vec<usize> {
-        let right = self.classes.len() - 1;
+        let right = self.classes.len().saturating_sub(1);
         self.items(|step| step.from != right && step.to == right)
     }
 
     /// The items that went from right to wrong.
     pub fn broken_items(&self) -> Vec<usize> {
-        let right = self.classes.len() - 1;
+        let right = self.classes.len().saturating_sub(1);
         self.items(|step| step.from == right && step.to != right)
     }
 

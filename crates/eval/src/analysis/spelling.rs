@@ -11,8 +11,10 @@ use crate::{Outcome, text::chunks};
 /// inside a sentence, or more than one), words with digits, code (between backticks, or with signs that prose does not
 /// have), addresses, words of fewer than three letters, and scripts that do not put spaces between words.
 ///
-/// A word that is near no known word is probably a rare one that the vocabulary lacks, and is not counted, unless
-/// [`strict`](Misspelt::strict) says so: use that with a vocabulary that is meant to be complete.
+/// A word that is near no known word, or begins with another letter, is probably a rare one that the vocabulary lacks, and
+/// is not counted, unless [`strict`](Misspelt::strict) says so: use that with a vocabulary that is meant to be complete.
+/// The larger the vocabulary, the fewer right words are taken for misspelt ones: for a pretrained model, add its
+/// pretraining texts.
 #[derive(Clone)]
 pub struct Misspelt {
     vocabulary: Arc<Vocabulary>,
@@ -57,22 +59,34 @@ impl Rule for Misspelt {
                 .min_by_key(|(_, distance)| *distance)
             {
                 // A capital at the start of a sentence may be a name; only a single slip makes it a misspelling.
-                Some((_, distance)) if word.capital && distance > 1 => {}
-                Some((known, _)) => {
+                Some((known, distance))
+                    if begins_alike(text, &known) && !(word.capital && distance > 1) =>
+                {
                     findings.push(Finding::at(
                         "near a known word",
                         word.span,
                         format!("“{text}”: “{known}”?"),
                     ));
                 }
-                None if self.strict && !word.capital => {
+                _ if self.strict && !word.capital => {
                     findings.push(Finding::at("unknown word", word.span, format!("“{text}”")));
                 }
-                None => {}
+                _ => {}
             }
         }
         findings
     }
+}
+
+/// Whether two words begin with the same letter, or with the same two letters swapped: slips hardly ever change the first
+/// letter, and other words often do.
+fn begins_alike(word: &str, known: &str) -> bool {
+    let two = |text: &str| {
+        let mut letters = text.chars().flat_map(char::to_lowercase);
+        (letters.next(), letters.next())
+    };
+    let ((a, b), (x, y)) = (two(word), two(known));
+    a == x || (a == y && b == x)
 }
 
 /// A run of letters, with hyphens and slashes as borders and apostrophes inside.
@@ -246,6 +260,7 @@ mod tests {
             "modle_2 model2 src/modle.rs modle::rnak modle() www.modle.org",
             "MODLE LoRRA",
             "giraffes",
+            "a bank and a tank",
             "模型训练",
             "the model's rank doesn't",
         ] {

@@ -1,0 +1,228 @@
+//! The report in the terminal.
+
+use std::fmt;
+
+use super::{
+    Entry, Example, MetricRow, Report,
+    figures::{arrow, change, change_interval, counted, grouped, interval, share, value},
+    table::Table,
+};
+use crate::{
+    Flow,
+    text::{one_line, shorten, visible},
+};
+
+/// How many examples of a group are shown.
+const EXAMPLES: usize = 3;
+/// How much of a text is shown in an example, in characters.
+const EXCERPT: usize = 240;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let title = one_line(&self.title);
+        writeln!(
+            f,
+            "{title}\n{}",
+            "═".repeat(unicode_width::UnicodeWidthStr::width(title.as_str()))
+        )?;
+        for line in [&self.subtitle, &self.summary.headline]
+            .into_iter()
+            .filter(|line| !line.is_empty())
+        {
+            writeln!(f, "{}", one_line(line))?;
+        }
+        for point in &self.summary.points {
+            writeln!(f, "• {}", one_line(point))?;
+        }
+        self.write_metrics(f)?;
+        self.write_errors(f)?;
+        if let Some(flow) = &self.flow {
+            write_flow(f, flow)?;
+        }
+        self.write_examples(f)?;
+        self.write_entries(f)
+    }
+}
+
+impl Report {
+    fn write_metrics(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.metrics.is_empty() {
+            return Ok(());
+        }
+        let names = self.models.iter().map(|model| model.name.as_str());
+        let mut table = Table::new(["metric"].into_iter().chain(names).chain(["change", "n"]));
+        for row in &self.metrics {
+            let cells = row.values.iter().map(|estimate| {
+                estimate.map_or_else(
+                    || "—".to_owned(),
+                    |estimate| value(estimate.value, row.unit),
+                )
+            });
+            let count = row
+                .values
+                .iter()
+                .flatten()
+                .map(|estimate| estimate.count)
+                .max()
+                .unwrap_or(0);
+            let name = [format!("{} {}", row.name, arrow(row.better))];
+            let tail = [changed(row), grouped(count as i64)];
+            table.row(name.into_iter().chain(cells).chain(tail));
+            let bounds = row.values.iter().map(|estimate| {
+                estimate.map_or_else(String::new, |estimate| interval(estimate, row.unit))
+            });
+            let bound = row
+                .change
+                .as_ref()
+                .and_then(|change| change_interval(change.difference.change, row.unit));
+            table.row(
+                [String::new()]
+                    .into_iter()
+                    .chain(bounds)
+                    .chain([bound.unwrap_or_default(), String::new()]),
+            );
+        }
+        writeln!(
+            f,
+            "\nMetrics, with 95% intervals; the change is against the best other model, item by item\n{table}"
+        )
+    }
+
+    fn write_errors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        let names = self.models.iter().map(|model| model.name.as_str());
+        let mut table = Table::new(["error class"].into_iter().chain(names));
+        for row in &self.errors {
+            let cells = row.shares.iter().map(|estimate| match estimate {
+                Some(estimate) => {
+                    let count = (estimate.value * estimate.count as f64).round() as i64;
+                    format!("{} ({})", share(estimate.value), grouped(count))
+                }
+                None => "—".to_owned(),
+            });
+            table.row([row.name.clone()].into_iter().chain(cells));
+        }
+        let count = self
+            .errors
+            .iter()
+            .flat_map(|row| &row.shares)
+            .flatten()
+            .map(|share| share.count)
+            .max();
+        let count = counted(count.unwrap_or(0), "answer");
+        writeln!(
+            f,
+            "\nErrors: share of {count} for which a class holds; several may hold\n{table}"
+        )
+    }
+
+    fn write_examples(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for group in self.examples.iter().filter(|group| !group.items.is_empty()) {
+            writeln!(f, "\n{}", one_line(&group.title))?;
+            for example in group.items.iter().take(EXAMPLES) {
+                self.write_example(f, example)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_example(&self, f: &mut fmt::Formatter<'_>, example: &Example) -> fmt::Result {
+        let shown = |text: &str| visible(&shorten(text.trim(), EXCERPT)).replace('\n', "\n      ");
+        writeln!(
+            f,
+            "\n  {}\n    ? {}",
+            one_line(&example.origin),
+            shown(&example.input)
+        )?;
+        writeln!(f, "    = {}", shown(&example.reference))?;
+        for output in &example.outputs {
+            let model = self
+                .models
+                .get(output.model)
+                .map_or("another model", |model| model.name.as_str());
+            let classes = output.classes.join(", ");
+            let classes = if classes.is_empty() {
+                String::new()
+            } else {
+                format!(" [{classes}]")
+            };
+            writeln!(
+                f,
+                "    {}{}: {}",
+                one_line(model),
+                one_line(&classes),
+                shown(&output.text)
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_entries(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = ("Data", self.data.as_slice());
+        let sections = self
+            .configuration
+            .iter()
+            .map(|section| (section.title.as_str(), section.entries.as_slice()));
+        for (title, entries) in [data]
+            .into_iter()
+            .chain(sections)
+            .filter(|(_, entries)| !entries.is_empty())
+        {
+            writeln!(f, "\n{}", one_line(title))?;
+            for Entry { name, value, note } in entries {
+                let note = if note.is_empty() {
+                    String::new()
+                } else {
+                    format!("  ({})", one_line(note))
+                };
+                writeln!(f, "  {}: {}{note}", one_line(name), one_line(value))?;
+            }
+        }
+        if !self.reproduce.is_empty() {
+            writeln!(f, "\nTo make this report again")?;
+        }
+        for command in &self.reproduce {
+            writeln!(f, "  {}", one_line(command))?;
+        }
+        if !self.notes.is_empty() {
+            writeln!(f)?;
+        }
+        for note in &self.notes {
+            writeln!(f, "Note: {}", one_line(note))?;
+        }
+        Ok(())
+    }
+}
+
+/// The change of a metric.
+fn changed(row: &MetricRow) -> String {
+    row.change.as_ref().map_or_else(String::new, |compared| {
+        change(compared.difference.change.value, row.unit)
+    })
+}
+
+fn write_flow(f: &mut fmt::Formatter<'_>, flow: &Flow) -> fmt::Result {
+    let all = || 0..flow.classes.len();
+    let used: Vec<usize> = all()
+        .filter(|&class| all().any(|other| flow.count(class, other) + flow.count(other, class) > 0))
+        .collect();
+    let mut table = Table::new(
+        ["from ↓ to →"]
+            .into_iter()
+            .chain(used.iter().map(|&class| flow.classes[class].as_str())),
+    );
+    for &from in &used {
+        let cells = used.iter().map(|&to| match flow.count(from, to) {
+            0 => "·".to_owned(),
+            count => grouped(count as i64),
+        });
+        table.row([flow.classes[from].clone()].into_iter().chain(cells));
+    }
+    let (before, after) = (one_line(&flow.before), one_line(&flow.after));
+    writeln!(
+        f,
+        "\nFlow of the main error class from {before} to {after}\n{table}"
+    )
+}
