@@ -50,6 +50,9 @@ pub struct Embedding {
     pub kinds: Option<usize>,
     /// Whether the sum of the embeddings is normalised.
     pub norm: bool,
+    /// The token whose vector is not trained by being read, for families whose reference says so. (It is trained as an
+    /// output where the head is the embedding.)
+    pub padding: Option<usize>,
 }
 
 /// How a token knows where it stands.

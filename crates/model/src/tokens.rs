@@ -44,10 +44,24 @@ pub enum Side {
     Right,
 }
 
+/// What padding is to a model. No text depends on it, except through learned positions behind padding on the left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Convention {
+    /// Positions begin at 0 in every document, wherever it stands in its row; padding that sees nothing gets zeros.
+    #[default]
+    Documents,
+    /// As transformers does when it is given a mask and no positions: positions begin at 0 in every row, padding
+    /// included; padding that sees nothing looks at all keys evenly, because a mask is a large negative number there
+    /// and leaves all scores equal. Slower; for comparisons.
+    Reference,
+}
+
 /// What a model reads: a batch of rows of equal length.
 ///
 /// Padding is known by place and never by id, so a row may be padded with its own end token. Several documents may
 /// share a row (packing): a token sees its own document only, and positions begin again at 0 in every document.
+///
+/// Padding before the first document sees nothing; what a model computes there has no meaning.
 #[derive(Debug, Clone)]
 pub struct Tokens {
     /// Token ids, `[batch, length]`. Padding holds any id of the vocabulary.
@@ -58,6 +72,8 @@ pub struct Tokens {
     pub spans: Arc<[Vec<Span>]>,
     /// The number of places before the first of `ids`, whose keys and values lie in a cache.
     pub past: usize,
+    /// What padding is.
+    pub convention: Convention,
 }
 
 impl Tokens {
@@ -101,6 +117,7 @@ impl Tokens {
             kinds: None,
             spans: spans.into(),
             past: 0,
+            convention: Convention::Documents,
         })
     }
 
@@ -112,7 +129,9 @@ impl Tokens {
         Self::new(&[vec![ids.to_vec()]], None, Side::Right, 0, device)
     }
 
-    /// Rows as other libraries describe them: ids and a mask that is 1 on text and 0 on padding, row by row.
+    /// Rows as other libraries describe them: ids and a mask that is true on text and false on padding, row by row.
+    ///
+    /// The tokens follow [`Convention::Reference`].
     ///
     /// # Errors
     /// When the mask is not one run of ones in each row, or the sizes do not fit.
@@ -145,6 +164,7 @@ impl Tokens {
             kinds: None,
             spans: spans.into(),
             past: 0,
+            convention: Convention::Reference,
         })
     }
 
@@ -203,6 +223,7 @@ impl Tokens {
             kinds: None,
             spans: spans.into(),
             past: end as usize,
+            convention: self.convention,
         })
     }
 
@@ -221,6 +242,7 @@ impl Tokens {
                 .map(|row| self.spans[*row as usize].clone())
                 .collect(),
             past: self.past,
+            convention: self.convention,
         }
     }
 
@@ -236,10 +258,17 @@ impl Tokens {
 
     /// The position of each place that is read now, row by row, `batch * length` numbers.
     ///
-    /// Positions begin at 0 in every document; padding after a document continues its count, padding before the first
-    /// is 0.
+    /// In the convention of documents, positions begin at 0 in every document, padding after a document continues its
+    /// count, and padding before the first is 0.
     pub fn positions(&self) -> Vec<u32> {
         let places = self.past as u32..(self.past + self.length()) as u32;
+        if self.convention == Convention::Reference {
+            return places
+                .clone()
+                .cycle()
+                .take(self.batch() * places.len())
+                .collect();
+        }
         let mut positions = Vec::with_capacity(self.batch() * self.length());
         for row in self.spans.iter() {
             let mut spans = row.iter().peekable();

@@ -53,12 +53,14 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
 fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
     let width = settings.count(&["hidden_size"], 768)?;
     let hidden = settings.rate(&["hidden_dropout_prob"], 0.1)?;
+    let vocabulary = settings.count(&["vocab_size"], 30_522)?;
     Ok(Blueprint {
         width,
         depth: settings.count(&["num_hidden_layers"], 12)?,
         direction: Direction::Both,
         embedding: Embedding {
-            vocabulary: settings.count(&["vocab_size"], 30_522)?,
+            vocabulary,
+            padding: settings.padding(vocabulary)?,
             kinds: Some(settings.count(&["type_vocab_size"], 2)?),
             norm: true,
         },

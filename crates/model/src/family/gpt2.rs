@@ -58,6 +58,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
             vocabulary: settings.count(&["vocab_size"], 50_257)?,
             kinds: None,
             norm: false,
+            padding: None,
         },
         position: Position::Learned {
             length: settings.count(&["n_positions", "max_position_embeddings", "n_ctx"], 1024)?,

@@ -48,12 +48,14 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
 fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
     let width = settings.count(&["hidden_size"], 4096)?;
     let attention = attention(settings, width)?;
+    let vocabulary = settings.count(&["vocab_size"], 32_000)?;
     Ok(Blueprint {
         width,
         depth: settings.count(&["num_hidden_layers"], 32)?,
         direction: Direction::Causal,
         embedding: Embedding {
-            vocabulary: settings.count(&["vocab_size"], 32_000)?,
+            vocabulary,
+            padding: settings.padding(vocabulary)?,
             kinds: None,
             norm: false,
         },

@@ -170,6 +170,26 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// The token that the reference calls padding, as PyTorch's embedding counts it: a negative one from the end.
+    ///
+    /// # Errors
+    /// When the field is not a token of the vocabulary.
+    pub fn padding(&self, vocabulary: usize) -> Result<Option<usize>> {
+        let name = "pad_token_id";
+        let Some(value) = self.value(&[name]) else {
+            return Ok(None);
+        };
+        let size = vocabulary as i64;
+        match value.as_i64() {
+            Some(id) if (0..size).contains(&id) => Ok(Some(id as usize)),
+            Some(id) if (-size..0).contains(&id) => Ok(Some((size + id) as usize)),
+            _ => {
+                let why = format!("expected a token of the vocabulary of {vocabulary}");
+                Err(invalid(name, Some(value), why))
+            }
+        }
+    }
+
     /// The number of classes: the length of `id2label`, `num_labels`, or 2 as the reference has it.
     ///
     /// # Errors

@@ -148,6 +148,7 @@ fn filled(buffer: &Tensor<4>, length: usize) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokens::Convention;
     use burn::tensor::{Device, TensorData};
 
     fn tokens(past: usize, length: usize) -> Tokens {
@@ -158,6 +159,7 @@ mod tests {
             kinds: None,
             spans: vec![Vec::new(); 2].into(),
             past,
+            convention: Convention::Documents,
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Pass {
     pub(crate) length: usize,
     pub(crate) mask: Mask,
     pub(crate) angles: Option<Angles>,
+    /// 1 where a query sees nothing and 0 elsewhere, `[batch, length, 1, 1]`; `None` when zeros will do.
+    pub(crate) blind: Option<Tensor<4>>,
 }
 
 impl Attention {
@@ -86,6 +88,9 @@ impl Attention {
             (key, value) = cache.extend(key, value);
         }
         let places = noise.site(site::PROBABILITIES);
+        let guess = pass.blind.as_ref().map(|blind| {
+            evenly(query.clone(), key.clone(), value.clone(), self.scale) * blind.clone()
+        });
         let seen = op::attention(
             query,
             key,
@@ -95,6 +100,10 @@ impl Attention {
             self.dropout,
             places,
         );
+        let seen = match guess {
+            Some(guess) => seen + guess,
+            None => seen,
+        };
         let [batch, length, heads, width] = seen.dims();
         let seen = seen.reshape([batch * length, heads * width]);
         self.output.forward(seen, noise.site(site::OUTPUT))
@@ -112,4 +121,24 @@ impl Attention {
         visit(&format!("{path}.value"), &mut self.value);
         visit(&format!("{path}.output"), &mut self.output);
     }
+}
+
+/// What a query gets that looks at all keys evenly: a softmax over equal scores, through which gradients flow back to
+/// query and key as if the scores were theirs.
+///
+/// # Shapes
+/// As [`op::attention`].
+fn evenly(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, scale: f64) -> Tensor<4> {
+    let [batch, _, heads, _] = query.dims();
+    let repeated = |x: Tensor<4>| {
+        let [_, keys, groups, width] = x.dims();
+        x.reshape([batch, keys, groups, 1, width])
+            .expand([batch, keys, groups, heads / groups, width])
+            .reshape([batch, keys, heads, width])
+            .swap_dims(1, 2)
+    };
+    let scores = query.swap_dims(1, 2).matmul(repeated(key).transpose()) * scale;
+    let equal = scores.clone() - scores.detach();
+    let weights = burn::tensor::activation::softmax(equal, 3);
+    weights.matmul(repeated(value)).swap_dims(1, 2)
 }

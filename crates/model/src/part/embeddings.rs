@@ -14,6 +14,8 @@ use crate::tokens::{Tokens, int_tensor};
 pub struct Embedding {
     /// `[ids, width]`.
     pub weight: Param<Tensor<2>>,
+    /// The id whose vector gets no gradient from being read.
+    padding: Option<usize>,
 }
 
 impl Embedding {
@@ -21,13 +23,29 @@ impl Embedding {
     pub fn new(init: &Init, ids: usize, width: usize) -> Self {
         Self {
             weight: init.normal("weight", [ids, width]),
+            padding: None,
         }
+    }
+
+    /// The same with one vector that is not trained by being read.
+    pub fn with_padding(self, padding: Option<usize>) -> Self {
+        Self { padding, ..self }
     }
 
     /// # Shapes
     /// `[rows]` to `[rows, width]`.
     pub fn forward(&self, ids: Tensor<1, Int>) -> Tensor<2> {
-        op::embed(self.weight.val(), ids)
+        let Some(padding) = self.padding else {
+            return op::embed(self.weight.val(), ids);
+        };
+        let x = op::embed(self.weight.val(), ids.clone());
+        if !x.is_tracked() {
+            return x;
+        }
+        let [rows, width] = x.dims();
+        let still = ids.equal_elem(padding as i32).reshape([rows, 1]);
+        x.clone()
+            .mask_where(still.expand([rows, width]), x.detach())
     }
 
     /// The vectors as the weight of a projection to the ids, `[width, ids]`: a view, nothing is copied.
@@ -61,7 +79,7 @@ impl Embeddings {
         let table = |name: &str, ids| Embedding::new(&init.at(name), ids, width);
         let norm = plan.embedding.norm;
         Self {
-            tokens: table("tokens", plan.embedding.vocabulary),
+            tokens: table("tokens", plan.embedding.vocabulary).with_padding(plan.embedding.padding),
             kinds: plan.embedding.kinds.map(|ids| table("kinds", ids)),
             positions: positions.map(|ids| table("positions", ids)),
             norm: norm.then(|| Norm::new(&init.at("norm"), width, plan.norm)),

@@ -1,7 +1,7 @@
 //! The blocks of a trunk.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::attention::Pass;
 use super::{Angles, Block, Init, LinearVisitor, Norm};
@@ -9,7 +9,7 @@ use crate::blueprint::{Blueprint, Direction, Position, Residual};
 use crate::generate::cache::Cache;
 use crate::noise::Noise;
 use crate::op::Mask;
-use crate::tokens::Tokens;
+use crate::tokens::{Convention, Tokens};
 
 /// Blocks, one after the other, and the norm after the last where blocks begin with theirs.
 #[derive(Module, Debug)]
@@ -80,6 +80,7 @@ impl Stack {
         Pass {
             batch: tokens.batch(),
             length: tokens.length(),
+            blind: blind(&mask, x, tokens),
             mask,
             angles,
         }
@@ -90,4 +91,21 @@ impl Stack {
             block.linears(&format!("{path}.blocks.{number}"), visit);
         }
     }
+}
+
+/// Which queries see nothing, as [`Pass::blind`] wants it.
+fn blind(mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
+    if tokens.convention == Convention::Documents {
+        return None;
+    }
+    let (batch, length) = (tokens.batch(), tokens.length());
+    let keys = tokens.past + length;
+    let sees = |row, place| !mask.ranges(row, place, keys).is_empty();
+    let rows = (0..batch).flat_map(|row| (0..length).map(move |place| (row, place)));
+    let blind: Vec<f32> = rows
+        .map(|(row, place)| if sees(row, place) { 0.0 } else { 1.0 })
+        .collect();
+    let any = blind.iter().any(|blind| *blind > 0.0);
+    let data = || TensorData::new(blind, [batch, length, 1, 1]);
+    any.then(|| Tensor::from_data(data(), (&x.device(), x.dtype())))
 }
