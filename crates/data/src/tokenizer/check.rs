@@ -13,6 +13,9 @@ use crate::error::{DataError, Place, Result, quoted};
 /// The longest file that is read, in bytes. The greatest published ones have 35 MB.
 pub(super) const FILE: u64 = 256 << 20;
 
+/// The models that there are.
+const MODELS: [&str; 4] = ["BPE", "WordPiece", "WordLevel", "Unigram"];
+
 /// The greatest id a token may have.
 const ID: u64 = 1 << 24;
 
@@ -45,6 +48,18 @@ pub(super) fn check(path: &Path, bytes: &[u8]) -> Result<Value> {
     })?;
     File { path }.all(&mut value)?;
     Ok(value)
+}
+
+/// The added tokens of a checked file with their ids.
+pub(super) fn added(checked: &Value) -> Vec<(String, u64)> {
+    let tokens = checked.get("added_tokens").and_then(Value::as_array);
+    let tokens = tokens.into_iter().flatten();
+    tokens
+        .filter_map(|token| {
+            let content = token.get("content")?.as_str()?;
+            Some((content.to_owned(), token.get("id")?.as_u64()?))
+        })
+        .collect()
 }
 
 struct File<'a> {
@@ -87,6 +102,14 @@ impl File<'_> {
 
     /// Checks the model and returns its vocabulary.
     fn model<'v>(&self, model: &'v Map<String, Value>) -> Result<HashMap<&'v str, u64>> {
+        let kind = model.get("type").and_then(Value::as_str);
+        if let Some(kind) = kind.filter(|kind| !MODELS.contains(kind)) {
+            let known = MODELS.join(", ");
+            return self.wrong(
+                "model.type",
+                format!("found {}; known: {known}", quoted(kind)),
+            );
+        }
         let vocabulary = match model.get("vocab") {
             Some(Value::Object(entries)) => self.table(entries)?,
             Some(Value::Array(entries)) => self.pieces(entries)?,

@@ -110,11 +110,13 @@ impl Tokenizer {
 
     fn build(path: PathBuf, file: Vec<u8>, folder: Folder) -> Result<Self> {
         let checked = check::check(&path, &file)?;
+        let added = check::added(&checked);
         let unknown = checked
             .pointer("/model/unk_id")
             .and_then(serde_json::Value::as_u64);
         let tokenizer = guarded(&path, || {
             let mut tokenizer: tokenizers::Tokenizer = serde_json::from_value(checked)?;
+            same_ids(&tokenizer, &added)?;
             add_specials(&mut tokenizer, &folder)?;
             Ok(tokenizer)
         })?;
@@ -322,6 +324,22 @@ fn guarded<T>(path: &Path, call: impl FnOnce() -> tokenizers::Result<T>) -> Resu
         place: Place::file(path),
         message: quoted(&message),
     })
+}
+
+/// Checks that the added tokens have the ids that the file gives them: the tokenizers crate numbers them anew, without
+/// gaps.
+fn same_ids(tokenizer: &tokenizers::Tokenizer, tokens: &[(String, u64)]) -> tokenizers::Result<()> {
+    for (token, id) in tokens {
+        let found = tokenizer.token_to_id(token);
+        if found.map(u64::from) != Some(*id) {
+            let found = found.map_or("none".to_owned(), |found| found.to_string());
+            return Err(format!(
+                "added_tokens: {token} has the id {id}, but would get {found}: ids must follow each other"
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// Adds the special tokens that are named beside `tokenizer.json` but not in it, as transformers does.

@@ -1,4 +1,4 @@
-//! The golden files that tests/reference/make_templates.py writes.
+//! The golden files that `tests/reference/make_templates.py` writes.
 
 #![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)] // each test uses its part
 
