@@ -683,6 +683,29 @@ def make_texts(states):
     return result
 
 
+def make_completions(states):
+    """Prompts with completions as TRL tokenizes them: as one string with the EOS token after it; what is learned begins
+    where the ids part from those of the prompt alone."""
+    pairs = [
+        ("What is a batch? ", "A number of rows."),
+        ("Q: 2 + 2 =\n", "4"),
+        ("", "only the completion"),
+        ("Grüße,", " 世界! 😀"),
+        ("user says", " </b> yes"),
+        ("The learning ra", "te is small."),
+    ]
+    result = []
+    for name, eos in (("bytes", "<|endoftext|>"), ("pieces", "</s>")):
+        state = added(json.loads(json.dumps(states[name])), [(eos, True)])
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(state)), eos_token=eos)
+        for prompt, completion in pairs:
+            asked = tokenizer(prompt)["input_ids"]
+            ids = tokenizer(prompt + completion + eos)["input_ids"]
+            start = next((i for i, (a, b) in enumerate(zip(asked, ids)) if a != b), min(len(asked), len(ids)))
+            result.append([name, eos, prompt, completion, ids, start])
+    return result
+
+
 def make_trained():
     """What transformers makes of the tokenizer that the Rust side trained and wrote."""
     folder = HERE / "trained"
@@ -725,14 +748,19 @@ def write(name, value):
 
 def main():
     assert transformers.__version__.startswith("5.23"), transformers.__version__
-    states = {name: json.loads(make().to_str()) for name, make in TOKENIZERS.items()}
-    for name, state in states.items():
-        write(f"tokenizers/{name}.json", state)
+    # Training a tokenizer gives another one every time; those that are there stay. Remove them to make new ones.
+    states = {}
+    for name, make in TOKENIZERS.items():
+        path = HERE / "tokenizers" / f"{name}.json"
+        if not path.exists():
+            write(f"tokenizers/{name}.json", json.loads(make().to_str()))
+        states[name] = json.loads(path.read_text(encoding="utf-8"))
     write("conversations.json", CONVERSATIONS)
     for name, entry in TEMPLATES.items():
         write(f"{name}.json", make_template(name, entry, states))
     write("pairs.json", make_pairs(states))
     write("texts.json", make_texts(states))
+    write("completions.json", make_completions(states))
     trained = make_trained()
     if trained is not None:
         write("trained.json", trained)

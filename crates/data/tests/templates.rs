@@ -102,7 +102,7 @@ fn what_is_learned_equals_transformers() {
 
 #[test]
 fn ids_and_masks_of_tokens_equal_transformers() {
-    let (mut rows, mut straddling) = (0, 0);
+    let mut rows = 0;
     for golden in goldens() {
         let (tokenizer, _folder) = golden.tokenizer();
         let template = golden.chat(true);
@@ -134,22 +134,16 @@ fn ids_and_masks_of_tokens_equal_transformers() {
             if name == "vicuna space" {
                 continue;
             }
-            // A token on the border of a span counts here by its first byte, there by any.
-            let expected: Vec<bool> = case.mask.chars().map(|bit| bit == '1').collect();
-            for index in 0..expected.len() {
-                if encoded.learn[index] != expected[index] {
-                    assert!(
-                        expected[index] && (index == 0 || !expected[index - 1]),
-                        "{name} {index}"
-                    );
-                    straddling += 1;
-                }
-            }
+            let mask: String = encoded
+                .learn
+                .iter()
+                .map(|learn| if *learn { '1' } else { '0' })
+                .collect();
+            assert_eq!(mask, case.mask, "{name}");
             rows += 1;
         }
     }
     assert!(rows > 170, "{rows}");
-    assert!(straddling <= 12, "{straddling} of {rows}");
 }
 
 #[test]
@@ -296,5 +290,30 @@ fn raw_messages_render_as_in_transformers() {
     assert_eq!(
         template.text(&messages, false).unwrap(),
         "user|q|||False\nassistant|a|r|r|False\nassistant|a|t|t|False\n"
+    );
+}
+
+#[test]
+fn a_text_that_is_taken_apart_is_followed_in_parts() {
+    let template = golden::golden("qwen3").chat(false);
+    let thought = Conversation::pair(
+        "Is </think> a token?",
+        "<think>\nNo <|im_end|>.\n</think>\n\nNo.",
+    );
+    let pieces = template.render(&thought, false).unwrap();
+    let texts: Vec<&str> = pieces
+        .iter()
+        .filter(|piece| piece.source == Source::Text)
+        .map(|piece| piece.text.as_str())
+        .collect();
+    assert_eq!(texts, ["Is </think> a token?", "No <|im_end|>.", "No."]);
+    let learned: String = pieces
+        .iter()
+        .filter(|piece| piece.learn)
+        .map(|piece| piece.text.as_str())
+        .collect();
+    assert_eq!(
+        learned,
+        "<think>\nNo <|im_end|>.\n</think>\n\nNo.<|im_end|>"
     );
 }

@@ -6,7 +6,7 @@
 //!   only a template's own text becomes `<|im_end|>`. For texts without such strings the ids are those of
 //!   transformers.
 //! * **One tokenization per row.** The pieces of a row are joined and tokenized once, so training sees the tokens that
-//!   generation will see; which of them are learned is told by the byte at which they start.
+//!   generation will see; which of them are learned is told by the bytes that they stand for.
 //! * **A broken file is an error**, never a panic and never an endless allocation.
 
 use std::collections::BTreeMap;

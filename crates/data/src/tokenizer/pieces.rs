@@ -51,8 +51,9 @@ impl Tokenizer {
         Ok(self.encode_pieces(&[Piece::text(text)])?.ids)
     }
 
-    /// The tokens of a rendered row. The texts of the pieces are joined and tokenized once; a token is learned if the
-    /// byte that it starts at lies in a learned piece. Control tokens come from the template's pieces only.
+    /// The tokens of a rendered row. The texts of the pieces are joined and tokenized once; a token is learned if one
+    /// of its bytes lies in a learned piece, as in transformers: the first word of an answer is learned even if it is
+    /// one token with the space that the prompt ends with. Control tokens come from the template's pieces only.
     ///
     /// # Errors
     ///
@@ -149,8 +150,10 @@ impl Tokenizer {
             self.inner.encoding(&stretch, &mut hits)
         })?;
         counted.hits += hits;
-        for (&id, &(start, _)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
-            counted.encoded.push(id, stretch.is_learned(start), 0);
+        for (&id, &(start, end)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
+            counted
+                .encoded
+                .push(id, stretch.is_learned(&(start..end)), 0);
         }
         Ok(())
     }
@@ -213,19 +216,22 @@ impl Stretch {
         self.ends.partition_point(|(end, _, _)| *end <= byte)
     }
 
-    fn is_learned(&self, byte: usize) -> bool {
-        self.ends
-            .get(self.piece(byte))
-            .is_some_and(|(_, learn, _)| *learn)
+    /// The pieces in which a range lies.
+    fn pieces(&self, range: &Range<usize>) -> &[(usize, bool, bool)] {
+        let last = range.end.saturating_sub(1).max(range.start);
+        let pieces = self.piece(range.start)..=self.piece(last);
+        self.ends.get(pieces).unwrap_or(&[])
+    }
+
+    /// Whether one of these bytes is learned.
+    fn is_learned(&self, range: &Range<usize>) -> bool {
+        self.pieces(range).iter().any(|(_, learn, _)| *learn)
     }
 
     /// Whether the template wrote all of these bytes.
     fn is_literal(&self, range: &Range<usize>) -> bool {
-        let pieces =
-            self.piece(range.start)..=self.piece(range.end.saturating_sub(1).max(range.start));
-        self.ends
-            .get(pieces)
-            .is_some_and(|pieces| pieces.iter().all(|(_, _, literal)| *literal))
+        let pieces = self.pieces(range);
+        !pieces.is_empty() && pieces.iter().all(|(_, _, literal)| *literal)
     }
 
     /// The tokens that stand fast with those that were found beside them.

@@ -53,7 +53,9 @@ pub fn goldens() -> Vec<Golden> {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
-        .filter(|name| !["conversations", "pairs", "texts", "trained"].contains(&name.as_str()))
+        .filter(|name| {
+            !["conversations", "pairs", "texts", "completions", "trained"].contains(&name.as_str())
+        })
         .collect();
     names.sort();
     names

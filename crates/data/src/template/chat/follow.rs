@@ -78,17 +78,28 @@ impl<'a> Following<'a> {
             torn = marked.torn;
         }
         // The template takes some of the texts apart. Follow their parts, if it is at strings that it looks for.
+        let mut taken = Vec::new();
         for (number, turn) in self.turns.iter().enumerate() {
             let mut handled = self.chat.engine.handled.iter();
             if torn[number] && handled.any(|string| turn.text.contains(string.as_str())) {
                 styles[number] = Style::Parts;
+                taken.push(number);
             }
         }
-        if styles.contains(&Style::Parts)
-            && let Some(marked) = self.marked(&styles, open)
-            && marked.text == bare.text
-            && !marked.torn.contains(&true)
-        {
+        let followed = |styles: &[Style]| {
+            let marked = self.marked(styles, open)?;
+            (marked.text == bare.text && !marked.torn.contains(&true)).then_some(marked)
+        };
+        if let Some(mut marked) = followed(&styles).filter(|_| !taken.is_empty()) {
+            // A text that comes through as a whole is followed as a whole, or what stands between its parts would pass
+            // for the template's.
+            for number in taken.into_iter().filter(|_| torn.iter().all(|torn| *torn)) {
+                styles[number] = Style::Whole;
+                match followed(&styles) {
+                    Some(better) => marked = better,
+                    None => styles[number] = Style::Parts,
+                }
+            }
             bare.texts = marked.texts;
             return Ok(bare);
         }

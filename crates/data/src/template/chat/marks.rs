@@ -96,15 +96,20 @@ impl Marks {
         }
         let lead = text.len() - text.trim_start_matches(is_space).len();
         marked.push_str(&text[..lead]);
-        marked.push(self.start);
+        self.sign(marked, self.start, number);
+        marked.push_str(core);
+        self.sign(marked, self.end, number);
+        marked.push_str(&text[lead + core.len()..]);
+    }
+
+    /// A mark with the number of its text.
+    fn sign(&self, marked: &mut String, mark: char, number: usize) {
+        marked.push(mark);
         let mut bits = number + 1;
         while bits > 0 {
             marked.push(self.bits[bits & 1]);
             bits >>= 1;
         }
-        marked.push_str(core);
-        marked.push(self.end);
-        marked.push_str(&text[lead + core.len()..]);
     }
 
     /// Takes the marks out of a render of `count` texts.
@@ -139,9 +144,18 @@ impl Marks {
                 }
                 open = number.map(|number| (number, here));
             } else if character == self.end {
+                let number;
+                (number, rest) = self.number(rest, count);
                 match open.take() {
-                    Some((number, start)) => rendered.texts[number].push(start..here),
-                    None => tear(&mut rendered.torn, None),
+                    Some((begun, start)) if Some(begun) == number => {
+                        rendered.texts[begun].push(start..here);
+                    }
+                    other => {
+                        if let Some((begun, _)) = other {
+                            rendered.torn[begun] = true;
+                        }
+                        tear(&mut rendered.torn, number);
+                    }
                 }
             } else if character == self.generation[0] {
                 generations.push(here);
@@ -225,10 +239,14 @@ mod tests {
     fn a_lost_mark_is_noticed() {
         let marks = Marks::unused([]).unwrap();
         let marked = marks.mark("abc", 1, Style::Whole, &[]);
-        let cut = &marked[..marked.len() - marks.end.len_utf8()];
-        assert_eq!(marks.read(cut, 2).torn, [false, true]);
-        let cut = &marked[marks.start.len_utf8()..];
-        assert_eq!(marks.read(cut, 2).torn, [true, true]);
+        let end = marked.find(marks.end).unwrap();
+        assert_eq!(marks.read(&marked[..end], 2).torn, [false, true]);
+        let start = marked.find('a').unwrap();
+        assert_eq!(marks.read(&marked[start..], 2).torn, [false, true]);
+        assert_eq!(
+            marks.read(&marked[..marked.len() - 6], 2).torn,
+            [true, true]
+        );
     }
 
     #[test]
