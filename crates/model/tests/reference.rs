@@ -22,10 +22,16 @@ const CASES: [&str; 8] = [
     "bert_masked",
 ];
 
-fn case(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/reference")
-        .join(name)
+/// The golden cases, or those of the folder that `FINETUNE_REFERENCE` names.
+fn cases() -> Vec<PathBuf> {
+    if let Some(folder) = std::env::var_os("FINETUNE_REFERENCE") {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut cases: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        cases.sort();
+        return cases;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference");
+    CASES.iter().map(|name| folder.join(name)).collect()
 }
 
 /// A tensor of a golden file.
@@ -72,6 +78,8 @@ struct Inputs {
     tokens: Tokens,
     mask: Vec<bool>,
     labels: Vec<i64>,
+    /// The numbers to predict, where there is one class.
+    numbers: Vec<f32>,
     length: usize,
 }
 
@@ -93,11 +101,17 @@ fn inputs(folder: &Path, device: &Device) -> Inputs {
         let kinds: Vec<u32> = kinds.numbers().iter().map(|kind| *kind as u32).collect();
         tokens = tokens.with_kinds(&kinds).unwrap();
     }
-    let labels = given["labels"].numbers();
+    let golden = &given["labels"];
+    let (mut labels, mut numbers) = (Vec::new(), Vec::new());
+    match golden.dtype {
+        Dtype::F32 => numbers = golden.floats(),
+        _ => labels = golden.numbers(),
+    }
     Inputs {
         tokens,
         mask,
         labels,
+        numbers,
         length,
     }
 }
@@ -149,6 +163,13 @@ fn run(checkpoint: &Checkpoint, inputs: &Inputs, device: &Device) -> Outcome {
                 .classifier(checkpoint.labels().len(), device)
                 .unwrap();
             let logits = model.logits(tokens, off);
+            if !inputs.numbers.is_empty() {
+                let numbers = Tensor::<1>::from_data(inputs.numbers.as_slice(), device);
+                let loss = (logits.clone().squeeze_dim::<1>(1) - numbers)
+                    .square()
+                    .mean();
+                return outcome(&model, logits, loss);
+            }
             let labels: Vec<i32> = inputs.labels.iter().map(|label| *label as i32).collect();
             let labels = Tensor::<1, Int>::from_data(labels.as_slice(), device);
             let log_probs = burn::tensor::activation::log_softmax(logits.clone(), 1);
@@ -217,8 +238,8 @@ fn worst(found: &[f32], expected: &[f32]) -> f32 {
 #[test]
 fn logits_loss_and_gradients_are_those_of_transformers() {
     let device = Device::default().autodiff();
-    for name in CASES {
-        let folder = case(name);
+    for folder in cases() {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let inputs = inputs(&folder, &device);
         let found = run(&checkpoint, &inputs, &device);
@@ -277,8 +298,8 @@ fn logits_loss_and_gradients_are_those_of_transformers() {
 #[test]
 fn saved_checkpoints_hold_the_same_tensors() {
     let device = Device::default();
-    for name in CASES {
-        let folder = case(name);
+    for folder in cases() {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let to = tempfile::tempdir().unwrap();
         let copy = to.path().join("copy");
@@ -292,16 +313,27 @@ fn saved_checkpoints_hold_the_same_tensors() {
             other => panic!("{other}"),
         }
         .unwrap();
-        let weights = "model.safetensors";
+        for entry in fs::read_dir(&folder).unwrap() {
+            let weights = entry.unwrap().file_name();
+            if weights.to_string_lossy().starts_with("model") {
+                let (old, new) = (folder.join(&weights), copy.join(&weights));
+                if old.extension().unwrap() == "json" {
+                    assert_eq!(json(&new), json(&old), "{name}");
+                } else {
+                    assert_eq!(read(&new), read(&old), "{name}");
+                }
+            }
+        }
+        let config = "config.json";
         assert_eq!(
-            read(&copy.join(weights)),
-            read(&folder.join(weights)),
+            json(&copy.join(config)),
+            json(&folder.join(config)),
             "{name}"
         );
-        let config = |folder: &Path| -> serde_json::Value {
-            serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap()
-        };
-        assert_eq!(config(&copy), config(&folder), "{name}");
         assert!(copy.join("inputs.safetensors").metadata().is_err());
     }
+}
+
+fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
