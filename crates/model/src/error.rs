@@ -37,12 +37,14 @@ pub enum ModelError {
         path: PathBuf,
     },
     /// The weights are stored in a format that is not read here.
-    #[error("{}: {found} is not read: pickle can run code; convert the weights to safetensors", path.display())]
+    #[error("{}: {found} is not read; {advice}", path.display())]
     UnsupportedFormat {
         /// The file.
         path: PathBuf,
         /// What it looks like.
         found: String,
+        /// What to do.
+        advice: String,
     },
     /// A file changed between opening the checkpoint and reading its weights.
     #[error("{}: the file changed while it was read ({found}; expected {expected}); open the checkpoint again", path.display())]

@@ -94,6 +94,17 @@ pub fn update<M: Module>(module: M, change: &mut dyn FnMut(&str, Tensor<1>) -> T
     map(module, &mut Update { change })
 }
 
+/// Gives every float parameter a new value, trainable or not.
+///
+/// # Arguments
+/// - `change`: as for [`update`]
+///
+/// # Panics
+/// When a new value has another number of elements.
+pub fn map_values<M: Module>(module: M, change: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>) -> M {
+    map(module, &mut MapValues { change })
+}
+
 /// Sets for every float parameter whether it is trained.
 ///
 /// On a device without autodiff the setting is remembered for [`Module::train`].
@@ -272,21 +283,40 @@ struct Update<'a> {
 
 impl Change for Update<'_> {
     fn apply<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if !param.is_require_grad() {
-            return param;
+        if param.is_require_grad() {
+            param.map(|tensor| renewed(tensor, |value| (self.change)(path, value)))
+        } else {
+            param
         }
-        param.map(|tensor| {
-            let (shape, strategy) = (tensor.shape(), tensor.gradient_checkpointing_strategy());
-            let new = (self.change)(path, flat(tensor.without_autodiff()));
-            let new = new.reshape::<D, _>(shape).autodiff();
-            // Lifting a tensor forgets how its graph recomputes; mixing two ways is refused by burn.
-            let new = match strategy {
-                Some(strategy) => new.with_gradient_checkpointing_strategy(strategy),
-                None => new,
-            };
-            new.require_grad()
-        })
     }
+}
+
+struct MapValues<'a> {
+    change: &'a mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>,
+}
+
+impl Change for MapValues<'_> {
+    fn apply<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| renewed(tensor, |value| (self.change)(path, value)))
+    }
+}
+
+/// A new leaf with another value, in the same autodiff context and trained or not as before.
+fn renewed<const D: usize>(
+    tensor: Tensor<D>,
+    change: impl FnOnce(Tensor<1>) -> Tensor<1>,
+) -> Tensor<D> {
+    let (shape, trained) = (tensor.shape(), tensor.is_require_grad());
+    let strategy = tensor.gradient_checkpointing_strategy();
+    let new = change(flat(tensor.without_autodiff())).reshape::<D, _>(shape);
+    // Lifting a tensor forgets how its graph recomputes, and burn refuses to mix two ways.
+    let new = match strategy {
+        Some(strategy) => new
+            .autodiff()
+            .with_gradient_checkpointing_strategy(strategy),
+        None => new,
+    };
+    if trained { new.require_grad() } else { new }
 }
 
 struct SetTrainable<'a> {

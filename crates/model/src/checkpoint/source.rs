@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::header::{Header, Stored};
+use super::header::{Header, LONGEST_HEADER, Stored};
 use super::json::{self, Pairs};
 use crate::error::{ModelError, Result, escape};
 
@@ -286,12 +286,12 @@ fn read_header(file: &File, path: &Path, length: u64) -> Result<(Header, u64)> {
     let io = || ModelError::io(path, "read");
     let mut first = [0; 8];
     read_at(file, &mut first, 0).map_err(io())?;
+    if let Some((found, advice)) = foreign(first) {
+        return Err(unsupported(path, found, advice));
+    }
     let header = Header::length(path, first, length)?;
     let mut bytes = vec![0; header as usize];
     read_at(file, &mut bytes, 8).map_err(io())?;
-    if bytes.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x03\x04") {
-        return Err(pickle(path, "a ZIP archive (PyTorch's pickle format)"));
-    }
     let begin = 8 + header;
     Ok((Header::parse(path, &bytes, length - begin)?, begin))
 }
@@ -369,7 +369,7 @@ fn mismatch(path: &Path, disagreements: Vec<String>) -> ModelError {
 
 /// There is no weight file: says so, or names the format that was found instead.
 fn missing(folder: &Path) -> ModelError {
-    const OTHERS: [(&str, &str); 9] = [
+    const OTHERS: [(&str, &str); 10] = [
         ("pytorch_model.bin", "PyTorch's pickle format"),
         ("pytorch_model.bin.index.json", "PyTorch's pickle format"),
         ("consolidated.00.pth", "PyTorch's pickle format"),
@@ -379,10 +379,11 @@ fn missing(folder: &Path) -> ModelError {
         ("tf_model.h5", "the HDF5 format"),
         ("flax_model.msgpack", "Flax's format"),
         ("model.pkl", "the pickle format"),
+        ("model.gguf", "the GGUF format"),
     ];
     let found = OTHERS.iter().find(|(name, _)| folder.join(name).exists());
     match found {
-        Some((name, format)) => pickle(&folder.join(name), format),
+        Some((name, format)) => unsupported(&folder.join(name), format, CONVERT),
         None => ModelError::FileMissing {
             folder: folder.to_owned(),
             file: SINGLE.to_owned(),
@@ -390,9 +391,30 @@ fn missing(folder: &Path) -> ModelError {
     }
 }
 
-fn pickle(path: &Path, found: &str) -> ModelError {
+fn unsupported(path: &Path, found: &str, advice: &str) -> ModelError {
     ModelError::UnsupportedFormat {
         path: path.to_owned(),
         found: found.to_owned(),
+        advice: advice.to_owned(),
+    }
+}
+
+const CONVERT: &str = "pickle can run code; convert the weights to safetensors";
+
+/// What a file is that begins with these bytes and is no safetensors file, and what to do.
+fn foreign(first: [u8; 8]) -> Option<(&'static str, &'static str)> {
+    const CONVERT_TOO: &str = "convert the weights to safetensors";
+    const AGAIN: &str = "download the file again";
+    match first {
+        // What can be a header's length is one.
+        _ if u64::from_le_bytes(first) <= LONGEST_HEADER => None,
+        [b'P', b'K', 3, 4, ..] => Some(("a ZIP archive (PyTorch's pickle format)", CONVERT)),
+        [0x80, 2..=5, ..] => Some(("a pickle", CONVERT)),
+        [0x89, b'H', b'D', b'F', ..] => Some(("an HDF5 file", CONVERT_TOO)),
+        [b'G', b'G', b'U', b'F', ..] => Some(("a GGUF file", CONVERT_TOO)),
+        [0x1f, 0x8b, ..] | [b'7', b'z', 0xbc, 0xaf, ..] => Some(("a compressed file", "unpack it")),
+        _ if first == *b"version " => Some(("a pointer of Git LFS", "run git lfs pull")),
+        [b'<', b'!' | b'h', ..] => Some(("an HTML page", AGAIN)),
+        _ => None,
     }
 }

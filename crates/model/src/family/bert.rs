@@ -56,7 +56,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
     let vocabulary = settings.count(&["vocab_size"], 30_522)?;
     Ok(Blueprint {
         width,
-        depth: settings.count(&["num_hidden_layers"], 12)?,
+        depth: settings.depth(&["num_hidden_layers"], 12)?,
         direction: Direction::Both,
         embedding: Embedding {
             vocabulary,

@@ -52,7 +52,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
     };
     Ok(Blueprint {
         width,
-        depth: settings.count(&["n_layer", "num_hidden_layers"], 12)?,
+        depth: settings.depth(&["n_layer", "num_hidden_layers"], 12)?,
         direction: Direction::Causal,
         embedding: Embedding {
             vocabulary: settings.count(&["vocab_size"], 50_257)?,

@@ -51,7 +51,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
     let vocabulary = settings.count(&["vocab_size"], 32_000)?;
     Ok(Blueprint {
         width,
-        depth: settings.count(&["num_hidden_layers"], 32)?,
+        depth: settings.depth(&["num_hidden_layers"], 32)?,
         direction: Direction::Causal,
         embedding: Embedding {
             vocabulary,

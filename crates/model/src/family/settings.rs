@@ -70,6 +70,21 @@ impl<'a> Settings<'a> {
         Err(invalid(names[0], Some(value), why))
     }
 
+    /// A number of blocks: a [count](Self::count) of at most 2¹⁴, because every block has its own names and parameters.
+    ///
+    /// # Errors
+    /// When the field is not such a number.
+    pub fn depth(&self, names: &[&str], default: usize) -> Result<usize> {
+        const DEEPEST: usize = 1 << 14;
+        match self.count(names, default)? {
+            depth if depth <= DEEPEST => Ok(depth),
+            _ => {
+                let why = format!("expected at most {DEEPEST} blocks");
+                Err(invalid(names[0], self.value(names), why))
+            }
+        }
+    }
+
     /// A number that lies in a range.
     ///
     /// # Errors
