@@ -169,7 +169,10 @@ pub enum TrainError {
 
     // --- checkpoints ---------------------------------------------------------------------------------------------
     /// Another process trains in this folder.
-    #[error("{}: in use by {holder}; wait for it, stop it, or take another folder", path.display())]
+    #[error(
+        "{}: in use by {holder}; wait for it, stop it, or take another folder",
+        shown(path)
+    )]
     RunLocked {
         /// The lock file.
         path: PathBuf,
@@ -177,7 +180,10 @@ pub enum TrainError {
         holder: String,
     },
     /// The folder holds a run, and nobody said to resume it.
-    #[error("{}: holds a run at step {step}; resume it, or take another folder", path.display())]
+    #[error(
+        "{}: holds a run at step {step}; resume it, or take another folder",
+        shown(path)
+    )]
     RunExists {
         /// The run's folder.
         path: PathBuf,
@@ -185,7 +191,7 @@ pub enum TrainError {
         step: u64,
     },
     /// Every checkpoint of the folder is damaged.
-    #[error("{}: no usable checkpoint:{}", path.display(), lines(reasons))]
+    #[error("{}: no usable checkpoint:{}", shown(path), lines(reasons))]
     NoUsableCheckpoint {
         /// The run's folder.
         path: PathBuf,
@@ -193,7 +199,7 @@ pub enum TrainError {
         reasons: Vec<String>,
     },
     /// A checkpoint is damaged.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {why}", shown(path))]
     CheckpointInvalid {
         /// The file or folder.
         path: PathBuf,
@@ -231,7 +237,10 @@ pub enum TrainError {
         misshapen: Vec<String>,
     },
     /// The disk is full. The checkpoints written before are intact.
-    #[error("{}: the disk is full; the checkpoint needs {need} bytes. Free some space and resume", path.display())]
+    #[error(
+        "{}: the disk is full; the checkpoint needs {need} bytes. Free some space and resume",
+        shown(path)
+    )]
     DiskFull {
         /// What was being written.
         path: PathBuf,
@@ -239,7 +248,7 @@ pub enum TrainError {
         need: u64,
     },
     /// The operating system refused an operation.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {source}", shown(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -325,6 +334,17 @@ impl TrainError {
             why: why.into(),
         }
     }
+}
+
+/// A path without what would move a terminal's cursor.
+fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    text.chars()
+        .map(|character| match character {
+            control if control.is_control() => control.escape_default().to_string(),
+            other => other.to_string(),
+        })
+        .collect()
 }
 
 /// How many items of a list an error shows.

@@ -1,6 +1,13 @@
 //! Batches: what an objective is computed on, and where they come from.
 
+mod causal;
+mod labels;
 mod order;
+mod rows;
+
+pub use causal::{CausalBatch, CausalBatches};
+pub use labels::{LabelBatch, LabelBatches, Labels};
+pub use rows::Specials;
 
 use finetune_data::Origin;
 

@@ -61,7 +61,11 @@ fn cross_entropy(logits: Tensor<2>, classes: &[u32]) -> Tensor<1> {
 /// `outputs`: `[rows, 1]`, result: `[1]`.
 fn squared_error(outputs: Tensor<2>, numbers: &[f32]) -> Tensor<1> {
     let rows = numbers.len();
-    assert_eq!(outputs.dims(), [rows, 1], "a regression needs a model with one output");
+    assert_eq!(
+        outputs.dims(),
+        [rows, 1],
+        "a regression needs a model with one output"
+    );
     let device = outputs.device().without_autodiff();
     let numbers = Tensor::<1>::from_data(TensorData::new(numbers.to_vec(), [rows]), &device);
     op::sum((outputs.reshape([rows]) - numbers).square())

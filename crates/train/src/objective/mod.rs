@@ -1,7 +1,12 @@
 //! What is minimised.
 
+mod labels;
+mod next_token;
+
 use burn::tensor::Tensor;
 use finetune_model::noise::Noise;
+pub use labels::{Classification, Regression};
+pub use next_token::NextToken;
 
 /// A loss.
 ///

@@ -1,7 +1,7 @@
 //! A log of a run, one JSON object per line.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ use crate::event::{Event, Observer, Step, Validation};
 pub struct JsonLines {
     path: PathBuf,
     seconds: bool,
-    file: Option<BufWriter<File>>,
+    file: Option<File>,
     /// The first failure since the last save: an observer cannot fail while the run goes on, a checkpoint can.
     failure: Option<TrainError>,
 }
@@ -49,15 +49,9 @@ impl JsonLines {
 
     fn write(&mut self, line: &Value) {
         let Some(file) = &mut self.file else { return };
-        let written = writeln!(file, "{line}");
+        // Every line is there to be read at once, and whole, by whoever watches the run.
+        let written = file.write_all(format!("{line}\n").as_bytes());
         self.keep(written, "write");
-    }
-
-    fn flush(&mut self) {
-        if let Some(file) = &mut self.file {
-            let flushed = file.flush();
-            self.keep(flushed, "write");
-        }
     }
 
     fn keep(&mut self, result: std::io::Result<()>, action: &'static str) {
@@ -119,11 +113,7 @@ impl<M> Observer<M> for JsonLines {
     fn on(&mut self, event: &Event<'_>, _model: &M) -> ControlFlow<()> {
         match event {
             Event::Stepped(step) => self.write(&self.step(step)),
-            Event::Validated(validation) => {
-                self.write(&self.validation(validation));
-                self.flush();
-            }
-            Event::Finished(_) => self.flush(),
+            Event::Validated(validation) => self.write(&self.validation(validation)),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -134,9 +124,8 @@ impl<M> Observer<M> for JsonLines {
     }
 
     fn save(&mut self) -> Result<Value> {
-        self.flush();
         if let Some(file) = &self.file {
-            let synced = file.get_ref().sync_all();
+            let synced = file.sync_all();
             self.keep(synced, "write");
         }
         if let Some(failure) = self.failure.take() {
@@ -155,7 +144,7 @@ impl<M> Observer<M> for JsonLines {
         let file = self
             .open(length.min(present))
             .map_err(|source| TrainError::io(&self.path, "open", source))?;
-        self.file = Some(BufWriter::new(file));
+        self.file = Some(file);
         Ok(())
     }
 }
@@ -232,9 +221,7 @@ mod tests {
     #[test]
     fn a_write_that_fails_is_told_at_the_next_checkpoint() {
         let mut log = JsonLines::new("/dev/full");
-        log.file = Some(BufWriter::new(
-            OpenOptions::new().write(true).open("/dev/full").unwrap(),
-        ));
+        log.file = Some(OpenOptions::new().write(true).open("/dev/full").unwrap());
         tell(&mut log, 1);
         let error = Observer::<()>::save(&mut log).unwrap_err();
         assert!(matches!(error, TrainError::DiskFull { .. }), "{error}");

@@ -7,7 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Event, Observer, Start, Step, Summary, Validation};
 
-/// Shows loss, tokens per second and the time left on standard error. Silent when that is no terminal.
+/// Shows loss, tokens per second and the time left on standard error. Silent when that is no terminal, but
+/// for warnings.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -83,6 +84,15 @@ impl Progress {
         ));
     }
 
+    /// Warnings are shown without a terminal too.
+    fn warn(&self, text: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("warning: {text}");
+        } else {
+            self.bar.println(format!("warning: {text}"));
+        }
+    }
+
     fn finish(&mut self, summary: &Summary) {
         self.bar.abandon_with_message(format!(
             "{:?} after {} steps, {:.2} epochs, {}",
@@ -106,7 +116,7 @@ impl<M> Observer<M> for Progress {
             Event::Started(start) => self.start(start),
             Event::Stepped(step) => self.step(step),
             Event::Validated(validation) => self.validated(validation),
-            Event::Warned(text) => self.bar.println(format!("warning: {text}")),
+            Event::Warned(text) => self.warn(text),
             Event::Saved(_) => {}
             Event::Finished(summary) => self.finish(summary),
         }
@@ -128,5 +138,54 @@ fn clock(seconds: f64) -> String {
         format!("{hours}:{minutes:02}:{seconds:02}")
     } else {
         format!("{minutes:02}:{seconds:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(step: u64, tokens: usize, seconds: f64) -> Step {
+        Step {
+            step,
+            steps: 100,
+            epoch: 0.5,
+            loss: 2.0,
+            learning_rate: 1e-3,
+            gradient_norm: 1.0,
+            targets: 1,
+            tokens,
+            seconds,
+            elapsed: 0.0,
+        }
+    }
+
+    #[test]
+    fn it_tells_loss_speed_and_the_time_left() {
+        let mut progress = Progress::on(ProgressDrawTarget::hidden());
+        let start = Start {
+            steps: 100,
+            done: 10,
+            batches: 1,
+            trainable: 1,
+            parameters: 1,
+            folder: None,
+        };
+        progress.start(&start);
+        progress.step(&step(11, 1000, 2.0));
+        progress.step(&step(12, 2000, 2.0));
+        // 88 steps at 2 seconds; the speed moves a tenth of the way from 500 to 1000.
+        assert_eq!(
+            progress.bar.message(),
+            "epoch 0.50  loss 2.0000  550 tokens/s  02:56 left"
+        );
+        assert_eq!(progress.bar.position(), 12);
+    }
+
+    #[test]
+    fn a_clock_has_hours_where_it_needs_them() {
+        assert_eq!(clock(61.9), "01:01");
+        assert_eq!(clock(3723.0), "1:02:03");
+        assert_eq!(clock(f64::NAN), "00:00");
     }
 }

@@ -24,11 +24,9 @@ where
 {
     /// Writes a checkpoint of the run as it is and deletes older ones.
     pub(super) fn save(&mut self) -> Result<()> {
-        if self.folder.is_none() {
-            return Ok(());
-        }
-        self.state.seconds = self.elapsed();
+        // Without a folder too: what an observer could not write is told here.
         self.state.observers = self.save_observers()?;
+        self.state.seconds = self.elapsed();
         let moments = self.optimizer.state();
         self.state.updates = moments
             .iter()
