@@ -1,0 +1,588 @@
+//! Batches of rows for real models: how rows are laid out changes no loss and no gradient.
+#![allow(clippy::unwrap_used)]
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use finetune_data::encode::{Encoded, Row};
+use finetune_data::{Label, Origin};
+use finetune_model::{CausalLm, Checkpoint, Classifier, Noise, Side, weights};
+use finetune_train::batch::{
+    CausalBatch, CausalBatches, LabelBatch, LabelBatches, Labels, Specials,
+};
+use finetune_train::objective::{Classification, NextToken, Regression};
+use finetune_train::optimizer::{self, Gradients};
+use finetune_train::{
+    Batch, BatchConfig, Batches, Decay, Event, Objective, Order, Result, Schedule, TrainConfig,
+    Trainer,
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+const VOCABULARY: u64 = 60;
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn llama() -> CausalLm {
+    let config = json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": VOCABULARY,
+        "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+        "tie_word_embeddings": true, "hidden_act": "silu", "initializer_range": 0.2,
+        "attention_bias": false, "mlp_bias": false, "bos_token_id": 1, "eos_token_id": 2,
+    });
+    Checkpoint::create(config, 3)
+        .unwrap()
+        .causal_lm(&device())
+        .unwrap()
+}
+
+/// A row of some length; its tokens and marks follow from its number. The last token is the stop token, 2.
+fn row(length: usize, number: u64) -> Row {
+    let noise = Noise::new(number, 1, 0);
+    let mut ids: Vec<u32> = (0..length as u64)
+        .map(|place| 3 + (noise.uniform(place) * (VOCABULARY - 3) as f32) as u32)
+        .collect();
+    ids[length - 1] = 2;
+    let mut learn: Vec<bool> = (0..length).map(|place| place * 3 > length).collect();
+    learn[length - 1] = true;
+    Row {
+        encoded: Encoded {
+            kinds: vec![0; length],
+            ids,
+            learn,
+        },
+        origin: Origin::new("rows.jsonl", number),
+    }
+}
+
+fn rows(lengths: &[usize]) -> Vec<Row> {
+    lengths
+        .iter()
+        .enumerate()
+        .map(|(number, length)| row(*length, number as u64))
+        .collect()
+}
+
+/// The summed loss and its gradients over some batches.
+fn passes(
+    model: &CausalLm,
+    batches: impl IntoIterator<Item = CausalBatch>,
+) -> (f64, usize, Gradients) {
+    let (mut sum, mut targets, mut gradients) = (0.0, 0, Gradients::new());
+    for batch in batches {
+        let loss = NextToken.loss(model, &batch, Noise::off());
+        sum += f64::from(loss.clone().into_scalar::<f32>());
+        targets += batch.targets();
+        optimizer::accumulate(
+            &mut gradients,
+            weights::gradients(model, &mut loss.backward()),
+        );
+    }
+    (sum, targets, gradients)
+}
+
+fn floats(tensor: &Tensor<1>) -> Vec<f32> {
+    tensor.clone().into_data().iter::<f32>().collect()
+}
+
+/// Equal per target, to 1e-6.
+fn same(found: &(f64, usize, Gradients), expected: &(f64, usize, Gradients), what: &str) {
+    assert_eq!(found.1, expected.1, "{what}: targets");
+    let count = expected.1 as f64;
+    let difference = (found.0 - expected.0).abs() / count;
+    assert!(
+        difference < 1e-6,
+        "{what}: the loss differs by {difference}"
+    );
+    assert!(found.2.keys().eq(expected.2.keys()));
+    for (path, gradient) in &found.2 {
+        for (a, b) in floats(gradient).iter().zip(floats(&expected.2[path])) {
+            let difference = f64::from((a - b).abs()) / count;
+            assert!(
+                difference < 1e-6,
+                "{what}: the gradient of {path} differs by {difference}"
+            );
+        }
+    }
+}
+
+fn batch(rows: &[Vec<&Row>], side: Side, pad: u32) -> CausalBatch {
+    CausalBatch::new(rows, side, pad, &device()).unwrap()
+}
+
+#[test]
+fn the_layout_of_rows_changes_no_loss_and_no_gradient() {
+    let model = llama();
+    let rows = rows(&[7, 3, 12, 5, 2, 9]);
+    let alone: Vec<Vec<&Row>> = rows.iter().map(|row| vec![row]).collect();
+    let expected = passes(&model, [batch(&alone, Side::Right, 0)]);
+    let split = |sizes: &[usize]| {
+        let mut rest = &alone[..];
+        let mut batches = Vec::new();
+        for size in sizes {
+            let (some, others) = rest.split_at(*size);
+            batches.push(batch(some, Side::Right, 0));
+            rest = others;
+        }
+        passes(&model, batches)
+    };
+    for sizes in [&[1; 6][..], &[2, 4], &[5, 1], &[3, 2, 1]] {
+        same(&split(sizes), &expected, &format!("split {sizes:?}"));
+    }
+    same(
+        &passes(&model, [batch(&alone, Side::Left, 0)]),
+        &expected,
+        "padded on the left",
+    );
+    // The stop token as padding.
+    same(
+        &passes(&model, [batch(&alone, Side::Right, 2)]),
+        &expected,
+        "padded with the stop token",
+    );
+    let packed = [
+        vec![&rows[2], &rows[1]],
+        vec![&rows[0], &rows[4], &rows[3]],
+        vec![&rows[5]],
+    ];
+    same(
+        &passes(&model, [batch(&packed, Side::Right, 0)]),
+        &expected,
+        "packed",
+    );
+    let one: Vec<&Row> = rows.iter().rev().collect();
+    same(
+        &passes(&model, [batch(&[one], Side::Right, 0)]),
+        &expected,
+        "all in one row",
+    );
+}
+
+#[test]
+fn targets_stand_before_their_tokens() {
+    let rows = rows(&[4, 3, 5]);
+    let batch = batch(&[vec![&rows[0], &rows[1]], vec![&rows[2]]], Side::Right, 0);
+    assert_eq!(batch.tokens.length(), 7);
+    assert_eq!(
+        (batch.tokens(), batch.targets()),
+        (12, batch.targets.ids.len())
+    );
+    let ids: Vec<u32> = batch
+        .tokens
+        .ids
+        .to_data()
+        .iter::<i32>()
+        .map(|id| id as u32)
+        .collect();
+    for (place, id) in batch.targets.places.iter().zip(&batch.targets.ids) {
+        assert_eq!(ids[*place as usize + 1], *id);
+    }
+    // Of the second document's first token nothing is learned, though it is not the row's first.
+    assert!(!batch.targets.places.contains(&3));
+    let places: Vec<u64> = batch.origins().iter().map(|origin| origin.place).collect();
+    assert_eq!(places, [0, 1, 2]);
+}
+
+fn config(rows: usize, pack: bool, order: Order) -> BatchConfig {
+    BatchConfig {
+        rows,
+        length: 16,
+        pack,
+        order,
+    }
+}
+
+fn specials() -> Specials {
+    Specials {
+        pad: 0,
+        bos: Some(1),
+        stop: vec![2],
+    }
+}
+
+fn places(batches: impl Iterator<Item = Result<CausalBatch>>) -> Vec<Vec<u64>> {
+    batches
+        .map(|batch| {
+            batch
+                .unwrap()
+                .origins()
+                .iter()
+                .map(|origin| origin.place)
+                .collect()
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn an_epoch_has_every_row_once_and_can_be_entered_anywhere(
+        lengths in prop::collection::vec(2usize..=16, 1..40),
+        size in 1usize..5,
+        pack: bool,
+        order in prop_oneof![Just(Order::Shuffled), Just(Order::Sequential), Just(Order::Grouped)],
+        seed: u64,
+        epoch in 0u64..3,
+        share in 0.0..1.0,
+    ) {
+        let data = CausalBatches::new(rows(&lengths), &config(size, pack, order), seed, specials(), &device()).unwrap();
+        let whole = places(data.epoch(epoch, 0));
+        prop_assert_eq!(whole.len() as u64, data.per_epoch(epoch));
+        let mut seen = whole.concat();
+        seen.sort_unstable();
+        prop_assert_eq!(seen, (0..lengths.len() as u64).collect::<Vec<_>>());
+        let from = (share * whole.len() as f64) as usize;
+        prop_assert_eq!(&places(data.epoch(epoch, from as u64)), &whole[from..]);
+        for batch in data.epoch(epoch, 0) {
+            let batch = batch.unwrap();
+            prop_assert!(batch.tokens.batch() <= size && batch.tokens.length() <= 16);
+            prop_assert!(batch.targets() > 0);
+        }
+        prop_assert_eq!(data.tokens(), lengths.iter().sum::<usize>());
+        let targets: usize = data.epoch(epoch, 0).map(|batch| batch.unwrap().targets()).sum();
+        prop_assert_eq!(data.targets(), targets);
+    }
+}
+
+#[test]
+fn fingerprints_tell_data_and_order_apart() {
+    let data = |rows: Vec<Row>, config: &BatchConfig, seed| {
+        CausalBatches::new(rows, config, seed, specials(), &device())
+            .unwrap()
+            .fingerprint()
+    };
+    let plain = config(2, false, Order::Shuffled);
+    let first = data(rows(&[5, 6]), &plain, 1);
+    let mut moved = rows(&[5, 6]);
+    moved[0].origin = Origin::new("elsewhere.jsonl", 77);
+    assert_eq!(data(moved, &plain, 1), first);
+    let mut learned = rows(&[5, 6]);
+    learned[0].encoded.learn[1] ^= true;
+    let others = [
+        data(learned, &plain, 1),
+        data(rows(&[6, 5]), &plain, 1),
+        data(rows(&[5, 6]), &plain, 2),
+        data(rows(&[5, 6]), &config(2, true, Order::Shuffled), 1),
+        data(rows(&[5, 6]), &config(1, false, Order::Shuffled), 1),
+    ];
+    assert!(others.iter().all(|other| *other != first));
+}
+
+#[test]
+fn validation_rows_need_no_stop_token_and_keep_their_order() {
+    let mut some = rows(&[5, 6, 7]);
+    for row in &mut some {
+        *row.encoded.ids.last_mut().unwrap() = 9;
+    }
+    let shuffled = config(2, false, Order::Shuffled);
+    assert!(CausalBatches::new(some.clone(), &shuffled, 1, specials(), &device()).is_err());
+    let data = CausalBatches::validation(some, &shuffled, specials(), &device()).unwrap();
+    assert_eq!(places(data.epoch(0, 0)), [vec![0, 1], vec![2]]);
+}
+
+#[test]
+fn a_llama_learns_its_rows_packed_or_not() {
+    let fit = |pack| {
+        let config = TrainConfig {
+            steps: Some(40),
+            schedule: Schedule::constant(1e-2),
+            batch: BatchConfig {
+                rows: 4,
+                length: 24,
+                pack,
+                order: Order::Shuffled,
+            },
+            ..TrainConfig::default()
+        };
+        let data = |rows| {
+            CausalBatches::new(rows, &config.batch, config.seed, specials(), &device()).unwrap()
+        };
+        let (train, held_out) = (data(rows(&[7, 9, 12, 5, 8, 9])), data(rows(&[7, 9])));
+        let trained = Trainer::new(config.clone())
+            .fit(llama(), &NextToken, &train, Some(&held_out))
+            .unwrap();
+        trained.best().unwrap().loss
+    };
+    for pack in [false, true] {
+        let loss = fit(pack);
+        assert!(loss < 0.1, "{loss}");
+    }
+}
+
+fn bert(labels: usize) -> Classifier {
+    let config = json!({
+        "architectures": ["BertForSequenceClassification"], "model_type": "bert", "vocab_size": VOCABULARY,
+        "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "max_position_embeddings": 32, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "initializer_range": 0.2, "pad_token_id": 0,
+    });
+    Checkpoint::create(config, 3)
+        .unwrap()
+        .classifier(labels, &device())
+        .unwrap()
+}
+
+fn labeled(labels: &[Label]) -> Vec<(Row, Label)> {
+    let mut rows = rows(&[5, 7, 6, 9, 4, 8]);
+    rows[1].encoded.kinds[3..].fill(1);
+    rows.into_iter()
+        .zip(labels.iter().cloned().cycle())
+        .collect()
+}
+
+fn names() -> Vec<String> {
+    ["good", "bad"].map(str::to_owned).to_vec()
+}
+
+fn all(data: &LabelBatches) -> Vec<LabelBatch> {
+    data.epoch(0, 0).map(Result::unwrap).collect()
+}
+
+#[test]
+fn labels_are_names_or_numbers_of_classes() {
+    let build = |labels: &[Label]| {
+        LabelBatches::classes(
+            labeled(labels),
+            &names(),
+            &config(6, false, Order::Sequential),
+            1,
+            0,
+            &device(),
+        )
+    };
+    let data = build(&[Label::Class("bad".to_owned()), Label::Number(0.0)]).unwrap();
+    let batch = all(&data).remove(0);
+    assert_eq!(batch.labels, Labels::Classes(vec![1, 0, 1, 0, 1, 0]));
+    let kinds: Vec<i32> = batch
+        .tokens
+        .kinds
+        .unwrap()
+        .to_data()
+        .iter::<i32>()
+        .collect();
+    assert_eq!(kinds.iter().sum::<i32>(), 4);
+    assert_eq!(kinds[9 + 3..9 + 7], [1; 4]);
+    for (label, shown) in [
+        (Label::Class("so so".to_owned()), "\"so so\""),
+        (Label::Number(2.0), "label 2;"),
+        (Label::Number(0.5), "label 0.5;"),
+    ] {
+        let error = build(&[label]).unwrap_err().to_string();
+        assert!(
+            error.contains(shown) && error.contains("one of good, bad"),
+            "{error}"
+        );
+        assert!(error.starts_with("rows.jsonl:0: "), "{error}");
+    }
+}
+
+#[test]
+fn a_bert_learns_classes_and_numbers() {
+    let mut config = TrainConfig {
+        steps: Some(60),
+        schedule: Schedule::constant(5e-3),
+        ..TrainConfig::default()
+    };
+    config.batch.rows = 3;
+    let classes = [
+        Label::Class("bad".to_owned()),
+        Label::Class("good".to_owned()),
+    ];
+    let data =
+        LabelBatches::classes(labeled(&classes), &names(), &config.batch, 1, 0, &device()).unwrap();
+    let held_out = data.clone().in_order();
+    let trained = Trainer::new(config.clone())
+        .fit(bert(2), &Classification, &data, Some(&held_out))
+        .unwrap();
+    assert!(trained.best().unwrap().loss < 0.05, "{:?}", trained.best());
+
+    let numbers = [Label::Number(0.5), Label::Number(-1.25)];
+    let data = LabelBatches::numbers(labeled(&numbers), &config.batch, 1, 0, &device()).unwrap();
+    let held_out = data.clone().in_order();
+    let trained = Trainer::new(config)
+        .fit(bert(1), &Regression, &data, Some(&held_out))
+        .unwrap();
+    assert!(trained.best().unwrap().loss < 0.05, "{:?}", trained.best());
+}
+
+#[test]
+fn classification_is_the_sum_of_cross_entropies() {
+    let model = bert(2).valid();
+    let labels = [
+        Label::Class("bad".to_owned()),
+        Label::Class("good".to_owned()),
+    ];
+    let data = LabelBatches::classes(
+        labeled(&labels),
+        &names(),
+        &config(6, false, Order::Sequential),
+        1,
+        0,
+        &device(),
+    );
+    let batch = all(&data.unwrap()).remove(0);
+    let logits: Vec<f64> = model
+        .logits(&batch.tokens, Noise::off())
+        .into_data()
+        .iter::<f64>()
+        .collect();
+    let Labels::Classes(classes) = &batch.labels else {
+        panic!()
+    };
+    let expected: f64 = logits
+        .chunks(2)
+        .zip(classes)
+        .map(|(row, class)| {
+            row.iter().map(|logit| logit.exp()).sum::<f64>().ln() - row[*class as usize]
+        })
+        .sum();
+    let found = f64::from(
+        Classification
+            .loss(&model, &batch, Noise::off())
+            .into_scalar::<f32>(),
+    );
+    assert!(
+        (found - expected).abs() < 1e-5,
+        "{found}, expected {expected}"
+    );
+}
+
+/// All that a run shows of itself: events, weights, what is left in its folder.
+fn behaviour(config: &TrainConfig) -> String {
+    let specials = || Specials {
+        pad: 0,
+        bos: None,
+        stop: Vec::new(),
+    };
+    let lengths = [7, 9, 12, 5, 8, 9, 6, 11];
+    let train = CausalBatches::new(
+        rows(&lengths),
+        &config.batch,
+        config.seed,
+        specials(),
+        &device(),
+    )
+    .unwrap();
+    let held_out =
+        CausalBatches::validation(rows(&[7, 9]), &config.batch, specials(), &device()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let told = Rc::new(RefCell::new(String::new()));
+    let log = told.clone();
+    let trained = Trainer::new(config.clone())
+        .folder(folder.path())
+        .observe(move |event: &Event<'_>, _: &CausalLm| {
+            let line = match event {
+                Event::Stepped(step) => {
+                    format!("{} {} {} ", step.step, step.loss, step.learning_rate)
+                }
+                Event::Validated(validation) => {
+                    format!("validation {} {} ", validation.step, validation.best)
+                }
+                Event::Saved(saved) => format!("saved {} ", saved.step),
+                _ => String::new(),
+            };
+            log.borrow_mut().push_str(&line);
+            ControlFlow::Continue(())
+        })
+        .fit(llama(), &NextToken, &train, Some(&held_out))
+        .unwrap();
+    let mut left: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort_unstable();
+    let weights: Vec<String> = weights::values(&trained.model)
+        .values()
+        .map(|value| format!("{:?}", floats(value)))
+        .collect();
+    format!(
+        "{} {:?} {left:?} {} {weights:?}",
+        told.borrow(),
+        trained.outcome(),
+        trained.step
+    )
+}
+
+#[test]
+fn every_field_of_the_configuration_does_something() {
+    let mut base = TrainConfig {
+        epochs: 2.0,
+        schedule: Schedule {
+            peak: 3e-2,
+            warmup: 2.0,
+            decay: Decay::Linear,
+            floor: 0.1,
+        },
+        ..TrainConfig::default()
+    };
+    base.batch = BatchConfig {
+        rows: 2,
+        length: 12,
+        pack: false,
+        order: Order::Shuffled,
+    };
+    base.optimizer.weight_decay = 0.1;
+    base.validation.every = Some(1);
+    base.checkpoint.every = Some(1);
+    let expected = behaviour(&base);
+    assert_eq!(behaviour(&base), expected);
+    let changes: [(&str, fn(&mut TrainConfig)); 22] = [
+        ("seed", |config| config.seed = 7),
+        ("epochs", |config| config.epochs = 1.5),
+        ("steps", |config| config.steps = Some(3)),
+        ("accumulate", |config| config.accumulate = 3),
+        ("batch.rows", |config| config.batch.rows = 3),
+        ("batch.pack", |config| config.batch.pack = true),
+        ("batch.order", |config| config.batch.order = Order::Grouped),
+        ("schedule.peak", |config| config.schedule.peak = 1e-2),
+        ("schedule.warmup", |config| config.schedule.warmup = 0.0),
+        ("schedule.decay", |config| {
+            config.schedule.decay = Decay::Cosine
+        }),
+        ("schedule.floor", |config| config.schedule.floor = 0.0),
+        ("optimizer.beta1", |config| config.optimizer.beta1 = 0.5),
+        ("optimizer.beta2", |config| config.optimizer.beta2 = 0.9),
+        ("optimizer.epsilon", |config| {
+            config.optimizer.epsilon = 1e-3
+        }),
+        ("optimizer.weight_decay", |config| {
+            config.optimizer.weight_decay = 0.0
+        }),
+        ("optimizer.clip", |config| config.optimizer.clip = 1e-3),
+        ("validation.every", |config| config.validation.every = None),
+        ("validation.first", |config| config.validation.first = false),
+        ("validation.patience", |config| {
+            config.validation.patience = Some(1);
+            config.validation.margin = 100.0;
+        }),
+        ("checkpoint.every", |config| {
+            config.checkpoint.every = Some(5)
+        }),
+        ("checkpoint.keep", |config| config.checkpoint.keep = 4),
+        ("batch.pack and length", |config| {
+            config.batch.pack = true;
+            config.batch.length = 30;
+        }),
+    ];
+    for (field, change) in changes {
+        let mut config = base.clone();
+        change(&mut config);
+        assert_ne!(behaviour(&config), expected, "{field} changes nothing");
+    }
+    // The last step is not the best one when the rate ruins the model.
+    base.schedule = Schedule::constant(3.0);
+    let best = behaviour(&base);
+    base.validation.keep_best = false;
+    assert_ne!(
+        behaviour(&base),
+        best,
+        "validation.keep_best changes nothing"
+    );
+}
