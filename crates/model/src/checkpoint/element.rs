@@ -4,7 +4,7 @@ use burn::tensor::{DType, TensorData};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::header::Dtype;
+use super::dtype::Dtype;
 use super::names::Layout;
 
 /// A number that files store and parameters hold.

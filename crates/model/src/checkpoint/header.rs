@@ -10,6 +10,8 @@ use std::path::Path;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::dtype::Dtype;
+
 use crate::error::{ModelError, Result, escape, is_plain};
 
 /// The longest header that is read, in bytes.
@@ -24,63 +26,6 @@ const MOST_DIMENSIONS: usize = 8;
 const MOST_METADATA: usize = 1 << 20;
 /// The key that holds free text instead of a tensor.
 const METADATA: &str = "__metadata__";
-
-/// The type of a stored tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Dtype {
-    name: &'static str,
-    bits: u64,
-}
-
-impl Dtype {
-    pub(super) const F32: Self = Self::new("F32", 32);
-    pub(super) const F16: Self = Self::new("F16", 16);
-    pub(super) const BF16: Self = Self::new("BF16", 16);
-
-    /// Every type of the format, so that tensors that no model uses can be carried along.
-    const ALL: [Self; 21] = [
-        Self::F32,
-        Self::F16,
-        Self::BF16,
-        Self::new("F64", 64),
-        Self::new("I64", 64),
-        Self::new("U64", 64),
-        Self::new("C64", 64),
-        Self::new("I32", 32),
-        Self::new("U32", 32),
-        Self::new("I16", 16),
-        Self::new("U16", 16),
-        Self::new("I8", 8),
-        Self::new("U8", 8),
-        Self::new("BOOL", 8),
-        Self::new("F8_E4M3", 8),
-        Self::new("F8_E5M2", 8),
-        Self::new("F8_E8M0", 8),
-        Self::new("F8_E4M3FNUZ", 8),
-        Self::new("F8_E5M2FNUZ", 8),
-        Self::new("F4", 4),
-        Self::new("F6_E2M3", 6),
-    ];
-
-    const fn new(name: &'static str, bits: u64) -> Self {
-        Self { name, bits }
-    }
-
-    pub(super) fn bits(self) -> u64 {
-        self.bits
-    }
-
-    /// The type that a header or a configuration names.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|dtype| dtype.name == name)
-    }
-}
-
-impl fmt::Display for Dtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
 
 /// One tensor of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +111,7 @@ impl Header {
         }
         for tensor in &self.tensors {
             let value = serde_json::json!({
-                "dtype": tensor.dtype.name,
+                "dtype": tensor.dtype.name(),
                 "shape": tensor.shape,
                 "data_offsets": [tensor.begin, tensor.end],
             });
@@ -303,7 +248,7 @@ fn stored(path: &Path, name: String, value: &Value) -> Result<Stored> {
     let count = shape
         .iter()
         .try_fold(1u64, |count, size| count.checked_mul(*size));
-    let bits = count.and_then(|count| count.checked_mul(dtype.bits));
+    let bits = count.and_then(|count| count.checked_mul(dtype.bits()));
     match bits {
         None => Err(wrong("too many elements".to_owned())),
         Some(bits) if bits % 8 != 0 => Err(wrong(format!("{bits} bits are no whole bytes"))),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::dtype::Dtype;
 use super::element::{Window, is_number};
-use super::header::Dtype;
 use super::names::{Entry, Layout, Names, Owner};
 use super::source::Source;
 use crate::error::{Misshapen, ModelError, Result, escape};

@@ -2,24 +2,23 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::{DType, Tensor, TensorData};
 use serde_json::{Map, Value, json};
 
+use super::dtype::Dtype;
 use super::element;
-use super::header::{Dtype, Header, Stored};
+use super::folder::{copy_side_files, replace_folder, write_json};
+use super::header::{Header, Stored};
 use super::plan::{Plan, Slot};
 use super::source::{INDEX, SINGLE};
 use super::{CONFIG, Checkpoint, set_labels};
 use crate::error::{ModelError, Result, escape};
 use crate::head::{Head, Network};
 use crate::weights;
-
-/// The largest file beside the weights that is copied along, in bytes.
-const LARGEST_SIDE_FILE: u64 = 256 << 20;
 
 impl Checkpoint {
     /// Writes a model of this checkpoint into a folder that does not exist yet, or is empty.
@@ -331,115 +330,4 @@ fn index_of(old: Option<&Value>, outputs: &[Output]) -> Value {
         .collect();
     index["weight_map"] = Value::Object(map);
     index
-}
-
-fn write_json(path: &Path, value: &Value) -> Result<()> {
-    let mut text = format!("{value:#}");
-    text.push('\n');
-    let mut file = File::create(path).map_err(ModelError::io(path, "create"))?;
-    file.write_all(text.as_bytes())
-        .map_err(ModelError::io(path, "write"))?;
-    file.sync_all().map_err(ModelError::io(path, "write"))
-}
-
-/// Copies the files that are neither weights nor the configuration: the tokenizer's, the card, the licence.
-fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
-    const WEIGHTS: [&str; 12] = [
-        "safetensors",
-        "bin",
-        "pt",
-        "pth",
-        "ckpt",
-        "h5",
-        "msgpack",
-        "onnx",
-        "gguf",
-        "pkl",
-        "ot",
-        "tmp",
-    ];
-    for entry in fs::read_dir(from).map_err(ModelError::io(from, "list"))? {
-        let entry = entry.map_err(ModelError::io(from, "list"))?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let text = name.to_string_lossy();
-        let weights = path
-            .extension()
-            .is_some_and(|end| WEIGHTS.iter().any(|known| end == *known));
-        if weights || text.starts_with('.') || text.ends_with(".index.json") || text == CONFIG {
-            continue;
-        }
-        // Links are followed: a download cache consists of them.
-        let metadata = fs::metadata(&path).map_err(ModelError::io(&path, "inspect"))?;
-        if !metadata.is_file() || metadata.len() > LARGEST_SIDE_FILE {
-            continue;
-        }
-        let copy = to.join(&name);
-        fs::copy(&path, &copy).map_err(ModelError::io(&path, "copy"))?;
-        sync(&copy)?;
-    }
-    Ok(())
-}
-
-/// Fills a folder beside the final one and renames it when all of it is on the disk.
-fn replace_folder(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    match fs::read_dir(folder) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                return Err(ModelError::FolderExists {
-                    path: folder.to_owned(),
-                });
-            }
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(ModelError::io(folder, "list")(error)),
-    }
-    let parent = match folder.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => Path::new("/"),
-    };
-    fs::create_dir_all(parent).map_err(ModelError::io(parent, "create"))?;
-    let temporary = Temporary::new(folder)?;
-    fill(&temporary.path)?;
-    sync(&temporary.path)?;
-    if folder.exists() {
-        fs::remove_dir(folder).map_err(ModelError::io(folder, "replace"))?;
-    }
-    fs::rename(&temporary.path, folder).map_err(ModelError::io(folder, "rename to"))?;
-    sync(parent)
-}
-
-/// A folder that is removed unless it was renamed.
-struct Temporary {
-    path: PathBuf,
-}
-
-impl Temporary {
-    fn new(folder: &Path) -> Result<Self> {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let path = folder.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        if path.exists() {
-            // Ours, from a run that was killed and had the same number.
-            fs::remove_dir_all(&path).map_err(ModelError::io(&path, "remove"))?;
-        }
-        fs::create_dir(&path).map_err(ModelError::io(&path, "create"))?;
-        Ok(Self { path })
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // After a rename there is nothing here; after an error what is left is worthless.
-        let _ = fs::remove_dir_all(&self.path);
-    }
-}
-
-/// Waits until a file or a folder's list is on the disk.
-fn sync(path: &Path) -> Result<()> {
-    #[cfg(not(unix))]
-    if path.is_dir() {
-        return Ok(());
-    }
-    let file = File::open(path).map_err(ModelError::io(path, "open"))?;
-    file.sync_all().map_err(ModelError::io(path, "write"))
 }

@@ -4,10 +4,19 @@
 //! `stack.blocks.0.attention.query.weight`. It is the parameter's identity everywhere outside a running process:
 //! optimizer state, adapters and checkpoints are keyed by it. burn's `ParamId`s are never relied upon.
 
+mod change;
+mod walk;
+
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::tensor::{DType, Gradients, Tensor, TensorData};
+
+use change::{Import, MapValues, SetTrainable, Update};
+use walk::{AnyParam, visit};
+
+pub(crate) use change::replace;
+pub(crate) use walk::{Change, map};
 
 use crate::error::{ModelError, Result};
 
@@ -160,222 +169,6 @@ fn parameter(path: &str, why: impl Into<String>) -> ModelError {
         path: path.to_owned(),
         why: why.into(),
     }
-}
-
-/// The path of the parameter that a walk stands at.
-#[derive(Debug, Default)]
-pub(crate) struct Path {
-    steps: Vec<Option<String>>,
-}
-
-impl Path {
-    /// Enters a field or a list's index. The variants of enums are no step: which one it is follows from the model.
-    pub(crate) fn enter(&mut self, name: &str, container: &str) {
-        let step = !container.starts_with("Enum:");
-        self.steps.push(step.then(|| name.to_owned()));
-    }
-
-    pub(crate) fn exit(&mut self) {
-        self.steps.pop();
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let steps: Vec<&str> = self.steps.iter().flatten().map(String::as_str).collect();
-        steps.join(".")
-    }
-}
-
-/// A parameter of any rank.
-trait AnyParam {
-    fn declared_shape(&self) -> Vec<usize>;
-    fn value(&self) -> Tensor<1>;
-    fn trainable(&self) -> bool;
-    fn gradient(&self, gradients: &mut Gradients) -> Option<Tensor<1>>;
-    fn data(&self) -> Result<TensorData, String>;
-}
-
-impl<const D: usize> AnyParam for Param<Tensor<D>> {
-    fn declared_shape(&self) -> Vec<usize> {
-        self.lazy_shape().to_vec()
-    }
-
-    fn value(&self) -> Tensor<1> {
-        flat(self.val().without_autodiff())
-    }
-
-    fn trainable(&self) -> bool {
-        self.is_require_grad()
-    }
-
-    fn gradient(&self, gradients: &mut Gradients) -> Option<Tensor<1>> {
-        self.val().grad_remove(gradients).map(flat)
-    }
-
-    fn data(&self) -> Result<TensorData, String> {
-        let data = self.val().without_autodiff().try_into_data();
-        data.map_err(|error| error.to_string())
-    }
-}
-
-fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
-    let count = tensor.shape().num_elements();
-    tensor.reshape([count])
-}
-
-struct Visit<'a> {
-    path: Path,
-    each: &'a mut dyn FnMut(&str, &dyn AnyParam),
-}
-
-impl ModuleVisitor for Visit<'_> {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.path.enter(name, container_type);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        (self.each)(&self.path.text(), param);
-    }
-}
-
-fn visit<M: Module>(module: &M, each: &mut dyn FnMut(&str, &dyn AnyParam)) {
-    let path = Path::default();
-    module.visit(&mut Visit { path, each });
-}
-
-/// A change of one parameter, of any rank.
-pub(crate) trait Change {
-    /// The parameter's successor.
-    fn apply<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
-}
-
-struct Map<'a, C> {
-    path: Path,
-    change: &'a mut C,
-}
-
-impl<C: Change> ModuleMapper for Map<'_, C> {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.path.enter(name, container_type);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        self.change.apply(&self.path.text(), param)
-    }
-}
-
-/// Changes every float parameter.
-pub(crate) fn map<M: Module, C: Change>(module: M, change: &mut C) -> M {
-    let path = Path::default();
-    module.map(&mut Map { path, change })
-}
-
-struct Update<'a> {
-    change: &'a mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>,
-}
-
-impl Change for Update<'_> {
-    fn apply<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if param.is_require_grad() {
-            param.map(|tensor| renewed(tensor, |value| (self.change)(path, value)))
-        } else {
-            param
-        }
-    }
-}
-
-struct MapValues<'a> {
-    change: &'a mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>,
-}
-
-impl Change for MapValues<'_> {
-    fn apply<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|tensor| renewed(tensor, |value| (self.change)(path, value)))
-    }
-}
-
-/// A new leaf with another value, in the same autodiff context and trained or not as before.
-fn renewed<const D: usize>(
-    tensor: Tensor<D>,
-    change: impl FnOnce(Tensor<1>) -> Tensor<1>,
-) -> Tensor<D> {
-    let (shape, trained) = (tensor.shape(), tensor.is_require_grad());
-    let strategy = tensor.gradient_checkpointing_strategy();
-    let new = change(flat(tensor.without_autodiff())).reshape::<D, _>(shape);
-    // Lifting a tensor forgets how its graph recomputes, and burn refuses to mix two ways.
-    let new = match strategy {
-        Some(strategy) => new
-            .autodiff()
-            .with_gradient_checkpointing_strategy(strategy),
-        None => new,
-    };
-    if trained { new.require_grad() } else { new }
-}
-
-struct SetTrainable<'a> {
-    trainable: &'a mut dyn FnMut(&str) -> bool,
-}
-
-impl Change for SetTrainable<'_> {
-    fn apply<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.set_require_grad((self.trainable)(path))
-    }
-}
-
-struct Import<'a, E> {
-    give: &'a mut dyn FnMut(&str) -> Result<Option<TensorData>, E>,
-    error: Option<E>,
-}
-
-impl<E: From<ModelError>> Change for Import<'_, E> {
-    fn apply<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if self.error.is_some() {
-            return param;
-        }
-        match (self.give)(path).and_then(|data| checked(path, &param, data).map_err(E::from)) {
-            Ok(data) => replace(param, data),
-            Err(error) => {
-                self.error = Some(error);
-                param
-            }
-        }
-    }
-}
-
-fn checked<const D: usize>(
-    path: &str,
-    param: &Param<Tensor<D>>,
-    data: Option<TensorData>,
-) -> Result<TensorData> {
-    let expected = param.lazy_shape();
-    match data {
-        None => Err(parameter(path, "found no values for it")),
-        Some(data) if *data.shape() != expected => {
-            let why = format!(
-                "found values of shape {:?}; expected {:?}",
-                data.shape().as_slice(),
-                expected.as_slice()
-            );
-            Err(parameter(path, why))
-        }
-        Some(data) => Ok(data),
-    }
-}
-
-/// A parameter with new values, in their own type, on its device, trained or not as before.
-pub(crate) fn replace<const D: usize>(
-    param: Param<Tensor<D>>,
-    data: TensorData,
-) -> Param<Tensor<D>> {
-    let (device, dtype, id) = (param.lazy_device(), data.dtype(), param.id);
-    param.transform_for_load(Tensor::from_data(data, (&device, dtype)), id)
 }
 
 #[cfg(test)]

@@ -1,0 +1,230 @@
+//! One weight file: opened, checked, read by position.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::header::{Header, LONGEST_HEADER, Stored};
+use crate::error::{ModelError, Result, escape};
+
+/// One weight file.
+#[derive(Debug, Clone)]
+pub(super) struct Shard {
+    /// Its name in the folder.
+    pub(super) name: String,
+    /// The free text of its header.
+    pub(super) metadata: BTreeMap<String, String>,
+    path: PathBuf,
+    stamp: Stamp,
+    /// Where its data begins.
+    begin: u64,
+}
+
+/// What shows that a file is another one than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    identity: u64,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            identity: identity(metadata),
+        }
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.length)?;
+        let since = self
+            .modified
+            .map(|time| time.duration_since(SystemTime::UNIX_EPOCH));
+        match since {
+            Some(Ok(since)) => write!(
+                f,
+                ", written {}.{:09} s after 1970",
+                since.as_secs(),
+                since.subsec_nanos()
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> u64 {
+    0
+}
+
+impl Shard {
+    /// Opens a file of a folder and checks its header.
+    pub(super) fn open(folder: &Path, name: &str) -> Result<(Self, Vec<Stored>)> {
+        let path = folder.join(name);
+        check_place(folder, &path, name)?;
+        let file = open(&path)?;
+        let stamp = stamp(&file, &path)?;
+        let (header, begin) = read_header(&file, &path, stamp.length)?;
+        let shard = Self {
+            name: name.to_owned(),
+            metadata: header.metadata,
+            path,
+            stamp,
+            begin,
+        };
+        Ok((shard, header.tensors))
+    }
+
+    /// Reads the bytes of one of its tensors.
+    pub(super) fn read(&self, stored: &Stored) -> Result<Vec<u8>> {
+        let file = open(&self.path)?;
+        self.unchanged(&file)?;
+        let mut bytes = vec![0; stored.bytes() as usize];
+        read_at(&file, &mut bytes, self.begin + stored.begin).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                return self.changed("fewer bytes than before".to_owned());
+            }
+            ModelError::io(&self.path, "read")(error)
+        })?;
+        // A change while reading leaves a mixture.
+        self.unchanged(&file)?;
+        Ok(bytes)
+    }
+
+    fn unchanged(&self, file: &File) -> Result<()> {
+        let now = stamp(file, &self.path)?;
+        if now == self.stamp {
+            return Ok(());
+        }
+        Err(self.changed(now.to_string()))
+    }
+
+    fn changed(&self, found: String) -> ModelError {
+        ModelError::FileChanged {
+            path: self.path.clone(),
+            found,
+            expected: self.stamp.to_string(),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    // Before opening: to open a pipe would wait for its other end.
+    let metadata = fs::metadata(path).map_err(ModelError::io(path, "find"))?;
+    if !metadata.is_file() {
+        return Err(ModelError::NotARegularFile {
+            path: path.to_owned(),
+        });
+    }
+    File::open(path).map_err(ModelError::io(path, "open"))
+}
+
+fn stamp(file: &File, path: &Path) -> Result<Stamp> {
+    let metadata = file.metadata().map_err(ModelError::io(path, "inspect"))?;
+    Ok(Stamp::of(&metadata))
+}
+
+fn read_header(file: &File, path: &Path, length: u64) -> Result<(Header, u64)> {
+    if length < 8 {
+        let why = format!("file has {length} bytes, expected at least 8 for the header's length");
+        return Err(ModelError::SafetensorsHeader {
+            path: path.to_owned(),
+            why,
+        });
+    }
+    let io = || ModelError::io(path, "read");
+    let mut first = [0; 8];
+    read_at(file, &mut first, 0).map_err(io())?;
+    if let Some((found, advice)) = foreign(first) {
+        return Err(unsupported(path, found, advice));
+    }
+    let header = Header::length(path, first, length)?;
+    let mut bytes = vec![0; header as usize];
+    read_at(file, &mut bytes, 8).map_err(io())?;
+    let begin = 8 + header;
+    Ok((Header::parse(path, &bytes, length - begin)?, begin))
+}
+
+/// A link may lead to a file of the same folder, or of the same model in a download cache, where the files of
+/// `snapshots/<revision>` are links into `blobs`.
+fn check_place(folder: &Path, path: &Path, name: &str) -> Result<()> {
+    let metadata = fs::symlink_metadata(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            let (folder, file) = (folder.to_owned(), escape(name));
+            return ModelError::FileMissing { folder, file };
+        }
+        ModelError::io(path, "find")(error)
+    })?;
+    if !metadata.is_symlink() {
+        return Ok(());
+    }
+    let target = fs::canonicalize(path).map_err(ModelError::io(path, "follow"))?;
+    let home = fs::canonicalize(folder).map_err(ModelError::io(folder, "find"))?;
+    let snapshots = home.parent().filter(|parent| parent.ends_with("snapshots"));
+    let blobs = snapshots
+        .and_then(Path::parent)
+        .map(|model| model.join("blobs"));
+    if target.starts_with(&home) || blobs.is_some_and(|blobs| target.starts_with(blobs)) {
+        return Ok(());
+    }
+    let why = "is a link to a file outside of it".to_owned();
+    Err(ModelError::ShardPath {
+        path: folder.to_owned(),
+        name: escape(name),
+        why,
+    })
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], place: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, place)
+}
+
+#[cfg(not(unix))]
+fn read_at(file: &File, bytes: &mut [u8], place: u64) -> std::io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut file = file.try_clone()?;
+    file.seek(SeekFrom::Start(place))?;
+    file.read_exact(bytes)
+}
+
+/// A file of another format.
+pub(super) fn unsupported(path: &Path, found: &str, advice: &str) -> ModelError {
+    ModelError::UnsupportedFormat {
+        path: path.to_owned(),
+        found: found.to_owned(),
+        advice: advice.to_owned(),
+    }
+}
+
+/// What to do with a pickle.
+pub(super) const CONVERT: &str = "pickle can run code; convert the weights to safetensors";
+
+/// What a file is that begins with these bytes and is no safetensors file, and what to do.
+fn foreign(first: [u8; 8]) -> Option<(&'static str, &'static str)> {
+    const CONVERT_TOO: &str = "convert the weights to safetensors";
+    const AGAIN: &str = "download the file again";
+    match first {
+        // What can be a header's length is one.
+        _ if u64::from_le_bytes(first) <= LONGEST_HEADER => None,
+        [b'P', b'K', 3, 4, ..] => Some(("a ZIP archive (PyTorch's pickle format)", CONVERT)),
+        [0x80, 2..=5, ..] => Some(("a pickle", CONVERT)),
+        [0x89, b'H', b'D', b'F', ..] => Some(("an HDF5 file", CONVERT_TOO)),
+        [b'G', b'G', b'U', b'F', ..] => Some(("a GGUF file", CONVERT_TOO)),
+        [0x1f, 0x8b, ..] | [b'7', b'z', 0xbc, 0xaf, ..] => Some(("a compressed file", "unpack it")),
+        _ if first == *b"version " => Some(("a pointer of Git LFS", "run git lfs pull")),
+        [b'<', b'!' | b'h', ..] => Some(("an HTML page", AGAIN)),
+        _ => None,
+    }
+}
