@@ -19,6 +19,7 @@
 
 mod content;
 mod ending;
+mod english;
 mod flow;
 mod format;
 mod judge;

@@ -6,7 +6,7 @@ use std::{
     sync::{OnceLock, PoisonError, RwLock},
 };
 
-use super::spelling::words;
+use super::{english::COMMON, spelling::words};
 use crate::{EvalError, Result};
 
 /// The words of the references, of the training texts and of the user's own list, in lower case, with their counts.
@@ -40,6 +40,13 @@ impl Vocabulary {
             vocabulary.add_text(text.as_ref());
         }
         vocabulary
+    }
+
+    /// Adds about 700 words that every English text may use, so that a small vocabulary does not take `them` for a
+    /// misspelt `the`.
+    pub fn with_common_english(mut self) -> Self {
+        self.add_text(COMMON);
+        self
     }
 
     /// Adds the words of a text; names and words in code included, since whoever repeats them does not misspell them.
@@ -253,6 +260,15 @@ mod tests {
         check("bank", Some(("rank", 1)));
         check("rnkk", None);
         check("zebra", None);
+    }
+
+    #[test]
+    fn common_english_is_known() {
+        let vocabulary = Vocabulary::new().with_common_english();
+        assert!(vocabulary.len() > 600, "{}", vocabulary.len());
+        for word in ["them", "Because", "doesn't", "yourself", "especially"] {
+            assert!(vocabulary.contains(word), "{word}");
+        }
     }
 
     #[test]

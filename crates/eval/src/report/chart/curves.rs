@@ -90,7 +90,7 @@ impl Plot {
         validations: &[(f64, f64)],
         with_rate: bool,
     ) -> Self {
-        let (left, right) = (page.pick(46.0, 34.0), page.width() - page.pick(132.0, 92.0));
+        let (left, right) = (page.pick(46.0, 34.0), page.width() - page.pick(132.0, 106.0));
         let bottom = page.pick(290.0, 220.0);
         let all = || raw.iter().chain(validations);
         let steps = (
@@ -294,9 +294,7 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let reach = points.len() / 40;
     (0..points.len())
         .map(|at| {
-            // The window shrinks towards both ends and stays in the middle of its point.
-            let reach = reach.min(at).min(points.len() - 1 - at);
-            let window = &points[at - reach..=at + reach];
+            let window = &points[at.saturating_sub(reach)..(at + reach + 1).min(points.len())];
             (
                 points[at].0,
                 window.iter().map(|point| point.1).sum::<f64>() / window.len() as f64,

@@ -45,7 +45,7 @@ pub(in crate::report) fn river(id: &str, page: Page, flow: &Flow) -> Option<Stri
         sides(&order, before, unit, head),
         sides(&order, after, unit, head),
     );
-    let margin = page.pick(190.0, 108.0);
+    let margin = margin(page, flow, &old).max(margin(page, flow, &new));
     let (left, end) = (margin, page.width() - margin);
     let deepest = old
         .iter()
@@ -81,6 +81,15 @@ pub(in crate::report) fn river(id: &str, page: Page, flow: &Flow) -> Option<Stri
         flow.before, flow.after
     );
     Some(canvas.finish(id, page, &name, &described(flow)))
+}
+
+/// The room for the names of a column, within what the page has.
+fn margin(page: Page, flow: &Flow, sides: &[Side]) -> f64 {
+    let room = |side: &Side| {
+        let name = flow.classes.get(side.class).map_or("", String::as_str);
+        width_of(name) + width_of(&grouped(side.count as i64)) + 22.0
+    };
+    sides.iter().map(room).fold(80.0, f64::max).min(page.pick(240.0, 128.0))
 }
 
 /// The blocks of a column, from the top.
