@@ -6,7 +6,8 @@ use finetune_data::Document;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Continuation, Estimate, EvalError, LanguageModel, Outcome, Request, Result, Task,
+    Answer, Continuation, Estimate, EvalError, LanguageModel, Metric, Outcome, Request, Result,
+    Task,
     metric::{Better, Unit},
 };
 
@@ -47,16 +48,16 @@ impl Run {
     /// [`EvalError::EmptyEvaluation`] if there are none; whatever a metric returns.
     pub fn of_outcomes(
         model: impl Into<String>,
-        task: &dyn Task,
+        task: impl Into<String>,
+        metrics: &[Box<dyn Metric>],
         outcomes: Vec<Outcome>,
     ) -> Result<Self> {
+        let task = task.into();
         if outcomes.is_empty() {
-            return Err(EvalError::EmptyEvaluation {
-                task: task.name().to_owned(),
-            });
+            return Err(EvalError::EmptyEvaluation { task });
         }
         let items: Vec<_> = outcomes.iter().collect();
-        let measure = |metric: Box<dyn crate::Metric>| {
+        let measure = |metric: &dyn Metric| {
             Ok(Measured {
                 metric: metric.name().to_owned(),
                 better: metric.better(),
@@ -64,14 +65,13 @@ impl Run {
                 estimate: metric.measure(&items)?,
             })
         };
-        let measured = task
-            .metrics()
-            .into_iter()
-            .map(measure)
+        let measured = metrics
+            .iter()
+            .map(|metric| measure(metric.as_ref()))
             .collect::<Result<_>>()?;
         Ok(Self {
             model: model.into(),
-            task: task.name().to_owned(),
+            task,
             outcomes,
             measured,
             seconds: 0.0,
@@ -172,7 +172,7 @@ impl<'a> Evaluation<'a> {
         let seconds = started.elapsed().as_secs_f64();
         Ok(Run {
             seconds,
-            ..Run::of_outcomes(name, task, outcomes)?
+            ..Run::of_outcomes(name, task.name(), &task.metrics(), outcomes)?
         })
     }
 }

@@ -35,11 +35,15 @@ impl Vocabulary {
 
     /// The words of these texts.
     pub fn of_texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
-        let mut vocabulary = Self::new();
+        Self::new().with_texts(texts)
+    }
+
+    /// Adds the words of these texts.
+    pub fn with_texts<T: AsRef<str>>(mut self, texts: impl IntoIterator<Item = T>) -> Self {
         for text in texts {
-            vocabulary.add_text(text.as_ref());
+            self.add_text(text.as_ref());
         }
-        vocabulary
+        self
     }
 
     /// Adds about 700 words that every English text may use, so that a small vocabulary does not take `them` for a

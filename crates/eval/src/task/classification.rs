@@ -18,7 +18,7 @@ pub const NO_LABEL: &str = "(no label)";
 /// whitespace around it do not count.
 pub struct Classification {
     name: String,
-    mapping: Box<dyn Mapping<Example = Labeled> + Send + Sync>,
+    mapping: Box<dyn Mapping<Example = Labeled>>,
     labels: Vec<String>,
     before: String,
     after: String,
@@ -34,7 +34,7 @@ impl Classification {
     pub fn new(
         name: impl Into<String>,
         labels: Vec<String>,
-        mapping: impl Mapping<Example = Labeled> + Send + Sync + 'static,
+        mapping: impl Mapping<Example = Labeled> + 'static,
     ) -> Result<Self> {
         let name = name.into();
         let twice = labels

@@ -15,7 +15,7 @@ use crate::{
 /// count.
 pub struct QuestionAnswering {
     name: String,
-    mapping: Box<dyn Mapping<Example = Conversation> + Send + Sync>,
+    mapping: Box<dyn Mapping<Example = Conversation>>,
     prompting: Prompting,
     max_tokens: usize,
     also: Option<String>,
@@ -26,7 +26,7 @@ impl QuestionAnswering {
     /// A task whose documents `mapping` turns into conversations; `AnyChat::default()` detects the usual forms.
     pub fn new(
         name: impl Into<String>,
-        mapping: impl Mapping<Example = Conversation> + Send + Sync + 'static,
+        mapping: impl Mapping<Example = Conversation> + 'static,
     ) -> Self {
         Self {
             name: name.into(),

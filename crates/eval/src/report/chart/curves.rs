@@ -90,7 +90,10 @@ impl Plot {
         validations: &[(f64, f64)],
         with_rate: bool,
     ) -> Self {
-        let (left, right) = (page.pick(46.0, 34.0), page.width() - page.pick(132.0, 106.0));
+        let (left, right) = (
+            page.pick(46.0, 34.0),
+            page.width() - page.pick(132.0, 106.0),
+        );
         let bottom = page.pick(290.0, 220.0);
         let all = || raw.iter().chain(validations);
         let steps = (

@@ -89,7 +89,11 @@ fn margin(page: Page, flow: &Flow, sides: &[Side]) -> f64 {
         let name = flow.classes.get(side.class).map_or("", String::as_str);
         width_of(name) + width_of(&grouped(side.count as i64)) + 22.0
     };
-    sides.iter().map(room).fold(80.0, f64::max).min(page.pick(240.0, 128.0))
+    sides
+        .iter()
+        .map(room)
+        .fold(80.0, f64::max)
+        .min(page.pick(240.0, 128.0))
 }
 
 /// The blocks of a column, from the top.
@@ -135,16 +139,13 @@ fn column(
         let name = flow.classes.get(side.class).map_or("", String::as_str);
         let style = if right { "name strong" } else { "name" };
         let gap = width_of(&count) + 6.0;
-        match anchor {
-            Anchor::End => {
-                canvas.text("value", (label, line), Anchor::End, &count);
-                canvas.label(style, (label - gap, line), Anchor::End, space, name);
-            }
-            _ => {
-                canvas.text("value", (label, line), Anchor::Start, &count);
-                canvas.label(style, (label + gap, line), Anchor::Start, space, name);
-            }
-        }
+        let away = if matches!(anchor, Anchor::End) {
+            -gap
+        } else {
+            gap
+        };
+        canvas.text("value", (label, line), anchor, &count);
+        canvas.label(style, (label + away, line), anchor, space, name);
     }
 }
 
@@ -198,7 +199,7 @@ fn ribbons(
 
 /// A band of constant height that swings from one place to another.
 fn band((x1, y1): (f64, f64), (x2, y2): (f64, f64), height: f64) -> String {
-    let middle = r((x1 + x2) / 2.0);
+    let middle = r(f64::midpoint(x1, x2));
     let (x1, x2, y1, y2, low1, low2) = (r(x1), r(x2), r(y1), r(y2), r(y1 + height), r(y2 + height));
     format!(
         "M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}L{x2} {low2}C{middle} {low2} {middle} {low1} {x1} {low1}Z"

@@ -270,17 +270,17 @@ fn changed(report: &Report, row: &MetricRow, compared: &Change) -> ChangeView {
         name(report, compared.from)
     );
     if let Some(interval) = change_interval(difference.change, row.unit) {
-        detail.push_str(&format!(" (95% interval {interval})"));
+        detail += &format!(" (95% interval {interval})");
     }
     if difference.better + difference.worse > 0 {
         let (up, down) = (
             grouped(difference.better as i64),
             grouped(difference.worse as i64),
         );
-        detail.push_str(&format!("; {up} items better, {down} worse"));
+        detail += &format!("; {up} items better, {down} worse");
     }
     if let Some(p) = difference.p_value {
-        detail.push_str(&format!(", sign test {}", p_value(p)));
+        detail += &format!(", sign test {}", p_value(p));
     }
     detail.push('.');
     ChangeView {

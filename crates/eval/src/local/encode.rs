@@ -1,0 +1,202 @@
+//! From requests of strings to token ids.
+
+use finetune_data::template::Piece;
+
+use super::{Local, Long};
+use crate::{Context, Continuation, EvalError, Prompt, Result};
+
+/// A forward pass: the last `targets.len()` tokens of `input` predict `targets`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) input: Vec<u32>,
+    pub(super) targets: Vec<u32>,
+}
+
+impl Local {
+    /// The pass that scores a continuation.
+    pub(super) fn continuation(&self, request: &Continuation) -> Result<Job> {
+        let (context, targets) = match &request.context {
+            Context::Text(text) if text.is_empty() => self.after_nothing(&request.text)?,
+            Context::Text(text) => self.after_text(text, &request.text)?,
+            Context::Conversation(conversation) => {
+                let mut pieces = self.encoder.template().render(conversation, true)?;
+                pieces.push(Piece::text(&request.text).learned());
+                let encoded = self.encoder.tokenizer().encode_pieces(&pieces)?;
+                let start = encoded
+                    .learn
+                    .iter()
+                    .position(|learn| *learn)
+                    .unwrap_or(encoded.ids.len());
+                (encoded.ids[..start].to_vec(), encoded.ids[start..].to_vec())
+            }
+        };
+        let too_long = |tokens| EvalError::TooLong {
+            what: "continuation",
+            text: request.text.clone(),
+            tokens,
+            limit: self.length,
+        };
+        if targets.is_empty() || context.is_empty() {
+            return Err(EvalError::Setting {
+                what: format!("continuation {:?}", crate::text::excerpt(&request.text)),
+                reason: "no token of its own after the context; expected at least one".to_owned(),
+            });
+        }
+        if targets.len() > self.length {
+            return Err(too_long(targets.len()));
+        }
+        let mut input = context;
+        input.extend_from_slice(&targets[..targets.len() - 1]);
+        if input.len() > self.length {
+            if self.long == Long::Refuse {
+                return Err(too_long(input.len() + 1));
+            }
+            input.drain(..input.len() - self.length);
+        }
+        Ok(Job { input, targets })
+    }
+
+    /// A continuation at the beginning of a document.
+    fn after_nothing(&self, text: &str) -> Result<(Vec<u32>, Vec<u32>)> {
+        let prefix = self.beginning()?;
+        let mut targets = self.encoder.tokenizer().encode(text)?;
+        if targets.first() == Some(&prefix) {
+            targets.remove(0);
+        }
+        Ok((vec![prefix], targets))
+    }
+
+    /// A continuation of a text: both are tokenized together.
+    fn after_text(&self, context: &str, text: &str) -> Result<(Vec<u32>, Vec<u32>)> {
+        let kept = context.trim_end();
+        let moved = &context[kept.len()..];
+        if kept.is_empty() {
+            return self.after_nothing(&format!("{moved}{text}"));
+        }
+        let context = self.text(kept)?;
+        let mut whole = self.text(&format!("{kept}{moved}{text}"))?;
+        let targets = whole.split_off(context.len().min(whole.len()));
+        Ok((context, targets))
+    }
+
+    /// The windows of a document: disjoint in what they predict, each with as much left context as fits.
+    pub(super) fn windows(&self, document: &str) -> Result<Vec<Job>> {
+        Ok(windows(
+            &self.text(document)?,
+            self.beginning()?,
+            self.length,
+        ))
+    }
+
+    /// The ids of a prompt.
+    pub(super) fn prompt(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        let mut ids = match &prompt.context {
+            Context::Text(text) => self.text(text)?,
+            Context::Conversation(conversation) => self.encoder.prompt(conversation)?,
+        };
+        if ids.is_empty() {
+            ids.push(self.beginning()?);
+        }
+        let room = self.length.saturating_sub(prompt.max_tokens).max(1);
+        if ids.len() > room {
+            if self.long == Long::Refuse || self.length <= prompt.max_tokens {
+                return Err(EvalError::TooLong {
+                    what: "prompt",
+                    text: match &prompt.context {
+                        Context::Text(text) => text.clone(),
+                        Context::Conversation(conversation) => conversation.question(),
+                    },
+                    tokens: ids.len() + prompt.max_tokens,
+                    limit: self.length,
+                });
+            }
+            ids.drain(..ids.len() - room);
+        }
+        Ok(ids)
+    }
+
+    /// A text with what the tokenizer puts before it.
+    fn text(&self, text: &str) -> Result<Vec<u32>> {
+        let tokenizer = self.encoder.tokenizer();
+        let mut ids = tokenizer.prefix();
+        ids.extend(tokenizer.encode(text)?);
+        Ok(ids)
+    }
+
+    /// The token that stands for the beginning of a document.
+    fn beginning(&self) -> Result<u32> {
+        let tokenizer = self.encoder.tokenizer();
+        tokenizer.bos().or_else(|| tokenizer.eos()).ok_or_else(|| EvalError::Setting {
+            what: tokenizer.path().display().to_string(),
+            reason: "the tokenizer has neither a BOS nor an EOS token; one of them must stand for the beginning of a text"
+                .to_owned(),
+        })
+    }
+}
+
+/// Windows over `tokens`: the first predicts as many as fit after `beginning`, each following one as many new ones as
+/// fit, with an input that is exactly `length` long (lm-evaluation-harness, `get_rolling_token_windows` with a context
+/// of one token).
+fn windows(tokens: &[u32], beginning: u32, length: usize) -> Vec<Job> {
+    let mut found = Vec::new();
+    let mut done = 0;
+    while done < tokens.len() {
+        let end = (done + length).min(tokens.len());
+        let targets = tokens[done..end].to_vec();
+        let input = if done == 0 {
+            let mut input = vec![beginning];
+            input.extend_from_slice(&tokens[..end - 1]);
+            input
+        } else {
+            // Everything before `done` is at least `length` long, so the input never begins before the text.
+            tokens[end - length - 1..end - 1].to_vec()
+        };
+        found.push(Job { input, targets });
+        done = end;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn windows_are_those_of_the_harness() {
+        let tokens: Vec<u32> = (0..13).collect();
+        let found = windows(&tokens, 99, 4);
+        let job = |input: &[u32], targets: &[u32]| Job {
+            input: input.to_vec(),
+            targets: targets.to_vec(),
+        };
+        assert_eq!(
+            found,
+            [
+                job(&[99, 0, 1, 2], &[0, 1, 2, 3]),
+                job(&[3, 4, 5, 6], &[4, 5, 6, 7]),
+                job(&[7, 8, 9, 10], &[8, 9, 10, 11]),
+                job(&[8, 9, 10, 11], &[12]),
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_token_is_predicted_once(count in 0_u32..60, length in 1_usize..20) {
+            let tokens: Vec<u32> = (0..count).collect();
+            let windows = windows(&tokens, 1000, length);
+            let predicted: Vec<u32> = windows.iter().flat_map(|job| job.targets.clone()).collect();
+            prop_assert_eq!(predicted, tokens);
+            for job in windows {
+                prop_assert!(job.input.len() <= length && job.targets.len() <= job.input.len());
+                // The token before each target stands where the target is predicted.
+                let before = &job.input[job.input.len() - job.targets.len()..];
+                for (before, target) in before.iter().zip(&job.targets) {
+                    prop_assert!(*before == 1000 && *target == 0 || before + 1 == *target);
+                }
+            }
+        }
+    }
+}
