@@ -110,7 +110,12 @@ fn run(model: &str, task: &dyn Task, salt: usize, skill: usize, items: usize) ->
         outcome.finished = Some(finished);
         outcome
     };
-    Run::of_outcomes(model, task, (0..items).map(outcome).collect())
+    Run::of_outcomes(
+        model,
+        task.name(),
+        &task.metrics(),
+        (0..items).map(outcome).collect(),
+    )
 }
 
 fn training() -> Training {
@@ -155,7 +160,7 @@ pub(crate) fn report(items: usize) -> Result<Report> {
     let shots = run("base, few-shot", &task, 2, 9, items)?;
     let tuned = run("fine-tuned", &task, 3, 61, items)?;
     let vocabulary = || {
-        Vocabulary::of_texts(
+        Vocabulary::new().with_common_english().with_texts(
             PAIRS
                 .iter()
                 .flat_map(|(question, answer)| [*question, *answer]),
@@ -170,11 +175,7 @@ pub(crate) fn report(items: usize) -> Result<Report> {
     let flow = Flow::between(analyses[1], analyses[2])?;
     let fixed: Vec<usize> = flow.fixed_items().into_iter().take(3).collect();
     let broken: Vec<usize> = flow.broken_items().into_iter().take(2).collect();
-    let worst: Vec<usize> = analyses[2]
-        .worst(3)
-        .iter()
-        .map(|item| item.outcome.origin.place as usize - 1)
-        .collect();
+    let worst = analyses[2].worst(3);
     Ok(Report::new("Quickstart: a small model learns to answer about fine-tuning")
         .subtitle("120 held-out questions, none of them seen in training")
         .model("base, bare prompt", "The pretrained model, given the question alone.")

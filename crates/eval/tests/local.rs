@@ -1,0 +1,381 @@
+//! Our own models behind the seam, on a tiny model with random weights.
+
+use finetune_data::{
+    Conversation, Document, Label, Labeled, Origin,
+    encode::Encoder,
+    mapping::AnyChat,
+    template::{QuestionAnswer, Templates},
+    tokenizer::{Tokenizer, TokenizerPlan},
+};
+use finetune_eval::{
+    Context, Continuation, EvalError, Finish, LanguageModel, Prompt, Score, evaluate,
+    local::{Local, LocalClassifier, Long},
+    task::{LanguageModeling, Prompting, QuestionAnswering},
+};
+use finetune_model::{Checkpoint, device};
+use serde_json::{Value, json};
+
+const TEXT: &str = "The rank sets the width of the update, and the alpha sets its scale. \
+    A small rank is often enough; a large one learns more and forgets more.";
+
+fn tokenizer(add_bos: bool) -> Tokenizer {
+    let plan = TokenizerPlan {
+        vocabulary: 300,
+        minimum: 1,
+        add_bos,
+        ..TokenizerPlan::default()
+    };
+    Tokenizer::train([TEXT; 3].into_iter(), &plan).expect("a tokenizer of 300 tokens")
+}
+
+fn config(longest: usize) -> Value {
+    json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 300, "hidden_size": 32,
+        "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "max_position_embeddings": longest, "rms_norm_eps": 1e-6, "hidden_act": "silu", "tie_word_embeddings": true,
+        "rope_theta": 10000.0, "initializer_range": 0.3, "bos_token_id": 0, "eos_token_id": 1
+    })
+}
+
+fn local(length: usize, add_bos: bool) -> Local {
+    let device = device(Some("flex")).expect("the default device");
+    let checkpoint = Checkpoint::create(config(256), 7).expect("a configuration of llama");
+    let model = checkpoint.causal_lm(&device).expect("random weights");
+    let encoder = Encoder::new(tokenizer(add_bos), Box::new(QuestionAnswer::default()));
+    Local::new(model, encoder).length(length)
+}
+
+fn near(a: Score, b: Score) -> bool {
+    (a.log_likelihood - b.log_likelihood).abs() < 1e-4
+        && a.tokens == b.tokens
+        && a.greedy == b.greedy
+}
+
+#[test]
+fn scores_do_not_depend_on_the_batch() {
+    let requests: Vec<_> = [
+        "The rank",
+        "A small rank is",
+        "and",
+        "The rank sets the width of the",
+    ]
+    .into_iter()
+    .flat_map(|context| {
+        [" update", " scale", " rank is often enough"].map(|text| Continuation::new(context, text))
+    })
+    .collect();
+    for add_bos in [true, false] {
+        let all = local(256, add_bos).score(&requests).unwrap();
+        let small = local(256, add_bos)
+            .batch_tokens(1)
+            .score(&requests)
+            .unwrap();
+        let single: Vec<_> = requests
+            .iter()
+            .flat_map(|one| {
+                local(256, add_bos)
+                    .score(std::slice::from_ref(one))
+                    .unwrap()
+            })
+            .collect();
+        for ((a, b), c) in all.iter().zip(&small).zip(&single) {
+            assert!(near(*a, *b) && near(*a, *c), "{a:?} {b:?} {c:?}");
+        }
+    }
+}
+
+#[test]
+fn probabilities_of_all_next_tokens_sum_to_one() {
+    let local = local(256, false);
+    let tokenizer = local.encoder().tokenizer();
+    let context = "The rank sets the";
+    let before = tokenizer.encode(context).unwrap();
+    let mut total = 0.0;
+    for id in 0..300 {
+        let text = tokenizer.decode(&[id]).unwrap();
+        // Only tokens that text leads back to can be asked for.
+        let whole = tokenizer.encode(&format!("{context}{text}")).unwrap();
+        if text.trim_start() == text && whole.len() == before.len() + 1 && whole[before.len()] == id
+        {
+            let score = local.score(&[Continuation::new(context, text)]).unwrap()[0];
+            assert_eq!(score.tokens, 1);
+            total += score.log_likelihood.exp();
+        }
+    }
+    assert!(total > 0.05 && total <= 1.0 + 1e-6, "{total}");
+}
+
+#[test]
+fn what_it_generates_is_greedy() {
+    let local = local(256, true);
+    let made = local
+        .generate(&[Prompt::new("The rank", 6)])
+        .unwrap()
+        .remove(0);
+    assert_eq!((made.finished, made.tokens), (Finish::Length, 6));
+    let ids = local
+        .encoder()
+        .tokenizer()
+        .encode(&format!("The rank{}", made.text))
+        .unwrap();
+    let start = local.encoder().tokenizer().encode("The rank").unwrap();
+    // A random model writes bytes that need not read back as the same tokens; where they do, they score as greedy.
+    if ids.len() == start.len() + 6 {
+        let score = local
+            .score(&[Continuation::new("The rank", made.text)])
+            .unwrap()[0];
+        assert!(score.greedy, "{score:?}");
+    }
+}
+
+#[test]
+fn answers_do_not_depend_on_the_batch_and_keep_their_order() {
+    let prompts: Vec<_> = (0..7)
+        .map(|index| {
+            let context = "The rank sets the scale. ".repeat(index % 3 + 1) + &"and ".repeat(index);
+            Prompt {
+                stop: [vec![], vec![" ".to_owned()]][index % 2].clone(),
+                ..Prompt::new(context, 5 + index % 2)
+            }
+        })
+        .collect();
+    let together = local(256, true).generate(&prompts).unwrap();
+    let alone = local(256, true).batch_rows(1).generate(&prompts).unwrap();
+    assert_eq!(together, alone);
+    for (prompt, made) in prompts.iter().zip(&together) {
+        assert!(made.tokens <= prompt.max_tokens);
+        assert!(prompt.stop.iter().all(|stop| !made.text.contains(stop)));
+        assert_eq!(
+            made.finished == Finish::Length,
+            made.tokens == prompt.max_tokens && !made.text.is_empty()
+        );
+    }
+}
+
+#[test]
+fn rolling_windows_score_every_token() {
+    let text = TEXT.repeat(2);
+    for add_bos in [true, false] {
+        let whole = local(256, add_bos);
+        let tokens = whole.encoder().tokenizer().encode(&text).unwrap().len();
+        assert!(tokens < 256);
+        let rolling = whole.rolling(std::slice::from_ref(&text)).unwrap()[0];
+        assert_eq!(rolling.tokens, tokens + usize::from(add_bos));
+        let cut = local(16, add_bos)
+            .rolling(std::slice::from_ref(&text))
+            .unwrap()[0];
+        assert_eq!(cut.tokens, rolling.tokens);
+        assert!(
+            (cut.log_likelihood - rolling.log_likelihood).abs() > 1e-3,
+            "shorter context, other scores"
+        );
+    }
+    // Without a BOS token of its own, a document that fits is the continuation of nothing.
+    let whole = local(256, false);
+    let single = whole
+        .score(&[Continuation::new("", text.as_str())])
+        .unwrap()[0];
+    let rolling = whole.rolling(&[text]).unwrap()[0];
+    assert!(near(single, rolling), "{single:?} {rolling:?}");
+}
+
+#[test]
+fn whitespace_moves_to_the_continuation() {
+    let local = local(256, true);
+    let a = local
+        .score(&[Continuation::new("The rank ", "sets")])
+        .unwrap()[0];
+    let b = local
+        .score(&[Continuation::new("The rank", " sets")])
+        .unwrap()[0];
+    assert_eq!(a, b);
+}
+
+#[test]
+fn too_long_is_refused_or_cut() {
+    let context = TEXT.repeat(3);
+    let request = Continuation::new(context.as_str(), " rank");
+    let error = local(32, true)
+        .score(std::slice::from_ref(&request))
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            EvalError::TooLong {
+                what: "continuation",
+                limit: 32,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    local(32, true)
+        .long(Long::CutLeft)
+        .score(&[request])
+        .unwrap();
+    let alone = Continuation::new("The", context.as_str());
+    let error = local(32, true)
+        .long(Long::CutLeft)
+        .score(&[alone])
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            EvalError::TooLong {
+                what: "continuation",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = local(32, true)
+        .generate(&[Prompt::new(context.as_str(), 8)])
+        .unwrap_err();
+    assert!(
+        matches!(error, EvalError::TooLong { what: "prompt", .. }),
+        "{error}"
+    );
+    let made = local(32, true)
+        .long(Long::CutLeft)
+        .generate(&[Prompt::new(context, 8)])
+        .unwrap();
+    assert_eq!(made.len(), 1);
+    let error = local(32, true)
+        .score(&[Continuation::new("The", "")])
+        .unwrap_err();
+    assert!(error.to_string().contains("no token"), "{error}");
+}
+
+#[test]
+fn conversations_go_through_the_template() {
+    let local = local(256, true);
+    let conversation = Conversation::prompt("Which rank?");
+    let a = local
+        .score(&[Continuation::new(conversation.clone(), " small")])
+        .unwrap()[0];
+    let b = local
+        .score(&[Continuation::new(
+            "Question: Which rank?\nAnswer:",
+            " small",
+        )])
+        .unwrap()[0];
+    assert_eq!(a.tokens, b.tokens);
+    let prompts = [
+        Prompt::new(conversation, 4),
+        Prompt::new("Question: Which rank?\nAnswer:", 4),
+    ];
+    assert!(matches!(prompts[0].context, Context::Conversation(_)));
+    let made = local.generate(&prompts).unwrap();
+    assert_eq!(made[0], made[1]);
+}
+
+#[test]
+fn a_whole_evaluation() {
+    let document = |line: u64| Document {
+        text: String::new(),
+        fields: [
+            ("question", "Which rank?"),
+            ("answer", "A small rank is often enough."),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Value::from(value)))
+        .collect(),
+        origin: Origin::new("qa.jsonl", line),
+    };
+    let documents: Vec<_> = (1..=3).map(document).collect();
+    let task = QuestionAnswering::new("questions", AnyChat::default())
+        .max_tokens(4)
+        .prompting(Prompting::bare());
+    let run = evaluate("tiny", &local(64, true), &task, &documents).unwrap();
+    assert_eq!(run.outcomes.len(), 3);
+    assert_eq!(run.estimate("token F1").unwrap().count, 3);
+    let text = Document {
+        text: TEXT.to_owned(),
+        fields: [].into(),
+        origin: Origin::new("a.txt", 1),
+    };
+    let run = evaluate(
+        "tiny",
+        &local(64, true),
+        &LanguageModeling::new("text"),
+        &[text],
+    )
+    .unwrap();
+    assert!(run.estimate("bits per byte").unwrap().value > 1.0);
+}
+
+#[test]
+fn a_folder_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = device(Some("flex")).unwrap();
+    let checkpoint = Checkpoint::create(config(48), 7).unwrap();
+    checkpoint
+        .save(&checkpoint.causal_lm(&device).unwrap(), folder.path())
+        .unwrap();
+    tokenizer(true).save(folder.path()).unwrap();
+    let opened = Local::open(folder.path(), "question-answer", &device).unwrap();
+    let request = [Continuation::new("The rank", " sets")];
+    assert_eq!(
+        opened.score(&request).unwrap(),
+        local(48, true).score(&request).unwrap()
+    );
+    let long = Prompt::new("The rank ".repeat(30), 8);
+    assert!(matches!(
+        opened.generate(&[long]).unwrap_err(),
+        EvalError::TooLong { limit: 48, .. }
+    ));
+}
+
+#[test]
+fn classifiers_are_measured() {
+    let device = device(Some("flex")).unwrap();
+    let labels = ["good", "bad"].map(str::to_owned).to_vec();
+    let checkpoint = Checkpoint::create(config(64), 7)
+        .unwrap()
+        .with_labels(&labels);
+    let encoder = || {
+        let tokenizer = tokenizer(true);
+        let template = Templates::default().get("plain", &tokenizer).unwrap();
+        Encoder::new(tokenizer, template).length(32)
+    };
+    let examples: Vec<_> = (1..=9)
+        .map(|line| Labeled {
+            text: format!("The rank is {}", "small ".repeat(line)),
+            pair: None,
+            label: Label::Class(labels[line % 2].clone()),
+            origin: Origin::new("labels.csv", line as u64),
+        })
+        .collect();
+    let classify = |rows| {
+        let model = checkpoint.classifier(2, &device).unwrap();
+        let local = LocalClassifier::new(model, encoder(), labels.clone()).batch_rows(rows);
+        local.evaluate("tiny", "labels", &examples).unwrap()
+    };
+    let (all, single) = (classify(32), classify(1));
+    assert_eq!(all.outcomes.len(), 9);
+    for (a, b) in all.outcomes.iter().zip(&single.outcomes) {
+        assert_eq!((&a.output, &a.origin), (&b.output, &b.origin));
+        let sum: f64 = a.log_likelihoods.iter().map(|value| value.exp()).sum();
+        assert!(
+            (sum - 1.0).abs() < 1e-5 && (a.log_likelihoods[0] - b.log_likelihoods[0]).abs() < 1e-4
+        );
+    }
+    let model = checkpoint.classifier(2, &device).unwrap();
+    let local = LocalClassifier::new(model, encoder(), labels.clone());
+    assert!(matches!(
+        local.evaluate("tiny", "labels", &[]),
+        Err(EvalError::EmptyEvaluation { .. })
+    ));
+    let unknown = Labeled {
+        label: Label::Class("odd".into()),
+        ..examples[0].clone()
+    };
+    let error = local
+        .evaluate("tiny", "labels", &[unknown])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("labels.csv:1") && error.contains("\"odd\""),
+        "{error}"
+    );
+}
