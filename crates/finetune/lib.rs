@@ -1,9 +1,24 @@
 //! Fine-tuning language models, whole and for real, on burn.
 //!
 //! Four crates under one name: [`data`] turns files into token ids, [`model`] holds weights and arithmetic, [`train`] is
-//! the loop, [`eval`] asks, judges and reports.
+//! the loop, [`eval`] asks, judges and reports. The [`prelude`] has what most programs name.
 
+pub use burn;
 pub use finetune_data as data;
 pub use finetune_eval as eval;
 pub use finetune_model as model;
 pub use finetune_train as train;
+
+/// What most programs name.
+pub mod prelude {
+    pub use crate::data::encode::{Encoder, Row, Truncation};
+    pub use crate::data::example::{Conversation, Role, Turn};
+    pub use crate::data::load::{Loaders, OnError};
+    pub use crate::data::mapping::{AnyChat, Mapping};
+    pub use crate::data::template::Templates;
+    pub use crate::data::tokenizer::Tokenizer;
+    pub use crate::model::checkpoint::Checkpoint;
+    pub use crate::model::lora::{self, LoraConfig};
+    pub use crate::model::{CausalLm, Classifier, Generator, Noise, Sampling, Stops, device};
+    pub use crate::train::{Batches, JsonLines, Objective, Progress, TrainConfig, Trainer};
+}

@@ -7,10 +7,16 @@ use finetune_eval::{
 };
 use proptest::prelude::*;
 
-const REFERENCE: &str = "The rank sets the width of the update that an adapter adds to each weight.";
+const REFERENCE: &str =
+    "The rank sets the width of the update that an adapter adds to each weight.";
 
 fn outcome(line: u64, output: &str) -> Outcome {
-    let mut outcome = Outcome::new(Origin::new("qa.jsonl", line), format!("question {line}"), REFERENCE, output);
+    let mut outcome = Outcome::new(
+        Origin::new("qa.jsonl", line),
+        format!("question {line}"),
+        REFERENCE,
+        output,
+    );
     outcome.finished = Some(Finish::Stop);
     outcome
 }
@@ -20,29 +26,62 @@ fn classes() -> Classes {
 }
 
 fn analyze(outputs: &[&str]) -> Analysis {
-    let outcomes: Vec<_> = (1..).zip(outputs).map(|(line, output)| outcome(line, output)).collect();
-    classes().analyze("model", &outcomes).expect("outcomes with references")
+    let outcomes: Vec<_> = (1..)
+        .zip(outputs)
+        .map(|(line, output)| outcome(line, output))
+        .collect();
+    classes()
+        .analyze("model", &outcomes)
+        .expect("outcomes with references")
 }
 
 /// The classes that hold, the main one first.
 fn held(item: &Outcome) -> Vec<String> {
-    let analysis = classes().analyze("model", std::slice::from_ref(item)).expect("an outcome with a reference");
-    analysis.items[0].errors.iter().map(|(name, _)| name.clone()).collect()
+    let analysis = classes()
+        .analyze("model", std::slice::from_ref(item))
+        .expect("an outcome with a reference");
+    analysis.items[0]
+        .errors
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 #[test]
 fn every_class_is_found() {
-    let check = |output: &str, expected: &[&str]| assert_eq!(held(&outcome(1, output)), expected, "{output}");
+    let check = |output: &str, expected: &[&str]| {
+        assert_eq!(held(&outcome(1, output)), expected, "{output}")
+    };
     check(REFERENCE, &[]);
     check("", &["empty"]);
     check(" \n", &["empty"]);
-    check("The rank the rank the rank the rank", &["repetition", "partly right", "too short"]);
-    check("A river in the north of the country where people go to fish.", &["wrong content"]);
+    check(
+        "The rank the rank the rank the rank",
+        &["repetition", "partly right", "too short"],
+    );
+    check(
+        "A river in the north of the country where people go to fish.",
+        &["wrong content"],
+    );
     check("The rank sets the width of something.", &["partly right"]);
-    check(&format!("{REFERENCE} {}", "And so we go on with more and more words about other things. ".repeat(1)), &[]);
-    check(&format!("{REFERENCE} It was a long day and we went out to see what there was to be seen by the water, and then home."), &["partly right", "too long"]);
+    check(
+        &format!(
+            "{REFERENCE} {}",
+            "And so we go on with more and more words about other things. ".repeat(1)
+        ),
+        &[],
+    );
+    check(
+        &format!(
+            "{REFERENCE} It was a long day and we went out to see what there was to be seen by the water, and then home."
+        ),
+        &["partly right", "too long"],
+    );
     check("The rank.", &["wrong content", "too short"]);
-    check("The rank sets the widht of the update that an adapter adds to each weight.", &["misspelt"]);
+    check(
+        "The rank sets the widht of the update that an adapter adds to each weight.",
+        &["misspelt"],
+    );
     let mut cut = outcome(1, REFERENCE);
     cut.finished = Some(Finish::Length);
     assert_eq!(held(&cut), ["cut off"]);
@@ -59,17 +98,37 @@ fn the_nearest_reference_counts() {
 fn formats_are_demanded() {
     let check = |format: Format, good: &[&str], bad: &[&str]| {
         let classes = Classes::only([]).format(format);
-        for (output, expected) in good.iter().map(|output| (output, 0)).chain(bad.iter().map(|output| (output, 1))) {
+        for (output, expected) in good
+            .iter()
+            .map(|output| (output, 0))
+            .chain(bad.iter().map(|output| (output, 1)))
+        {
             let analysis = classes.analyze("model", &[outcome(1, output)]).unwrap();
             assert_eq!(analysis.totals[0].count, expected, "{output}");
         }
     };
-    check(Format::Json, &["{\"a\": [1]}", " 3 "], &["{", "", "{} {}", "yes"]);
-    check(Format::Labels(vec!["yes".into(), "no".into()]), &["yes", " no\n"], &["Yes", "yes no", ""]);
-    check(Format::regex("[a-z]+|[0-9]{4}").unwrap(), &["abc", "2024"], &["abc1", "20245", "a b"]);
+    check(
+        Format::Json,
+        &["{\"a\": [1]}", " 3 "],
+        &["{", "", "{} {}", "yes"],
+    );
+    check(
+        Format::Labels(vec!["yes".into(), "no".into()]),
+        &["yes", " no\n"],
+        &["Yes", "yes no", ""],
+    );
+    check(
+        Format::regex("[a-z]+|[0-9]{4}").unwrap(),
+        &["abc", "2024"],
+        &["abc1", "20245", "a b"],
+    );
     let error = Format::regex("(").unwrap_err().to_string();
     assert!(error.contains("pattern \"(\""), "{error}");
-    let named: Vec<_> = classes().format(Format::Json).iter().map(|class| class.name.clone()).collect();
+    let named: Vec<_> = classes()
+        .format(Format::Json)
+        .iter()
+        .map(|class| class.name.clone())
+        .collect();
     assert_eq!(named[..2], ["empty", "wrong format"]);
 }
 
@@ -77,9 +136,16 @@ fn formats_are_demanded() {
 fn own_classes_come_from_outside() {
     let shouting = ErrorClass::new("shouting", "capitals only", |item: &Outcome| {
         let loud = item.output.len() > 3 && item.output == item.output.to_uppercase();
-        if loud { vec![Finding::whole("capitals", "all letters are capitals")] } else { Vec::new() }
+        if loud {
+            vec![Finding::whole("capitals", "all letters are capitals")]
+        } else {
+            Vec::new()
+        }
     });
-    let analysis = classes().first(shouting).analyze("model", &[outcome(1, &REFERENCE.to_uppercase())]).unwrap();
+    let analysis = classes()
+        .first(shouting)
+        .analyze("model", &[outcome(1, &REFERENCE.to_uppercase())])
+        .unwrap();
     assert_eq!(analysis.items[0].main.as_deref(), Some("shouting"));
     assert_eq!(analysis.totals[0].main, 1);
     let without = classes().without("misspelt");
@@ -90,8 +156,17 @@ fn own_classes_come_from_outside() {
 fn totals_carry_their_count() {
     let analysis = analyze(&[REFERENCE, "", "A river.", "A river."]);
     assert_eq!((analysis.right.value, analysis.right.count), (0.25, 4));
-    let total = |name: &str| analysis.totals.iter().find(|total| total.name == name).unwrap();
-    assert_eq!((total("wrong content").count, total("wrong content").main), (2, 2));
+    let total = |name: &str| {
+        analysis
+            .totals
+            .iter()
+            .find(|total| total.name == name)
+            .unwrap()
+    };
+    assert_eq!(
+        (total("wrong content").count, total("wrong content").main),
+        (2, 2)
+    );
     assert_eq!((total("too short").count, total("too short").main), (2, 0));
     assert!((total("empty").share.value - 0.25).abs() < 1e-12);
     assert_eq!(analysis.worst(2), [1, 2]);
@@ -99,7 +174,10 @@ fn totals_carry_their_count() {
 
 #[test]
 fn nothing_is_analysed_over_nothing() {
-    assert!(matches!(classes().analyze("model", &[]), Err(EvalError::NoOutcomes { .. })));
+    assert!(matches!(
+        classes().analyze("model", &[]),
+        Err(EvalError::NoOutcomes { .. })
+    ));
     let mut bare = outcome(5, "text");
     bare.references.clear();
     let error = classes().analyze("model", &[bare]).unwrap_err().to_string();
@@ -117,8 +195,13 @@ fn flow_counts_what_became_of_what() {
     assert_eq!(flow.count(place("empty"), place("wrong content")), 1);
     assert_eq!(flow.count(place(RIGHT), place("empty")), 1);
     assert_eq!((flow.fixed, flow.broken, flow.p_value), (2, 1, Some(1.0)));
-    assert_eq!((flow.fixed_items(), flow.broken_items()), (vec![0, 2], vec![4]));
-    let error = Flow::between(&before, &analyze(&[REFERENCE])).unwrap_err().to_string();
+    assert_eq!(
+        (flow.fixed_items(), flow.broken_items()),
+        (vec![0, 2], vec![4])
+    );
+    let error = Flow::between(&before, &analyze(&[REFERENCE]))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("5 items and 1 items"), "{error}");
 }
 

@@ -33,11 +33,14 @@ fn filled(text: &str) -> Report {
             Value::String(_) if ["better", "unit", "tone"].contains(&key) => {}
             Value::String(old) => text.clone_into(old),
             Value::Array(items) => items.iter_mut().for_each(|item| fill(item, key, text)),
-            Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| fill(value, key, text)),
+            Value::Object(fields) => fields
+                .iter_mut()
+                .for_each(|(key, value)| fill(value, key, text)),
             _ => {}
         }
     }
-    let mut value: Value = serde_json::from_str(&sample::report(40).expect("a report").to_json()).expect("JSON");
+    let mut value: Value =
+        serde_json::from_str(&sample::report(40).expect("a report").to_json()).expect("JSON");
     fill(&mut value, "", text);
     Report::from_json(&value.to_string()).expect("a report")
 }
@@ -55,14 +58,26 @@ fn the_sample_renders_and_reads_back() {
     // The page is kept, to be looked at.
     let page = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("sample.html");
     report.write(&page).unwrap();
-    report.write(folder.path().join("deep/report.json")).unwrap();
+    report
+        .write(folder.path().join("deep/report.json"))
+        .unwrap();
     report.write(folder.path().join("report.txt")).unwrap();
     let json = std::fs::read_to_string(folder.path().join("deep/report.json")).unwrap();
     let again = Report::from_json(&json).unwrap();
     assert_eq!(again, report);
-    assert_eq!(again.to_html().unwrap(), std::fs::read_to_string(&page).unwrap());
-    assert_eq!(again.to_string(), std::fs::read_to_string(folder.path().join("report.txt")).unwrap());
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
+    assert_eq!(
+        again.to_html().unwrap(),
+        std::fs::read_to_string(&page).unwrap()
+    );
+    assert_eq!(
+        again.to_string(),
+        std::fs::read_to_string(folder.path().join("report.txt")).unwrap()
+    );
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        2,
+        "no temporary file is left"
+    );
 }
 
 #[test]
@@ -77,32 +92,61 @@ fn the_page_says_what_matters() {
         "data/questions.jsonl:",
         "cargo run --release --example quickstart",
     ] {
-        assert!(page.contains(part) || page.replace("&#x2f;", "/").contains(part), "the page lacks {part}");
-        assert!(table.contains(part) || part == "120 items", "the table lacks {part}");
+        assert!(
+            page.contains(part) || page.replace("&#x2f;", "/").contains(part),
+            "the page lacks {part}"
+        );
+        assert!(
+            table.contains(part) || part == "120 items",
+            "the table lacks {part}"
+        );
     }
 }
 
 #[test]
 fn the_page_loads_nothing_and_runs_nothing() {
     let page = sample::report(40).unwrap().to_html().unwrap();
-    for part in ["http:", "https:", "src=", "url(", "@import", "<script", "<link", "href", " on"] {
+    for part in [
+        "http:", "https:", "src=", "url(", "@import", "<script", "<link", "href", " on",
+    ] {
         let inside = Regex::new(&format!("<[^>]*{}[^>]*>", regex::escape(part))).unwrap();
-        assert!(!inside.is_match(&page), "{part} stands in {:?}", inside.find(&page));
+        assert!(
+            !inside.is_match(&page),
+            "{part} stands in {:?}",
+            inside.find(&page)
+        );
     }
-    assert!(page.contains("content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\""));
+    assert!(
+        page.contains("content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"")
+    );
 }
 
 #[test]
 fn charts_have_names() {
     let page = sample::report(40).unwrap().to_html().unwrap();
-    let ids: Vec<&str> = Regex::new(" id=\"([^\"]+)\"").unwrap().captures_iter(&page).map(|c| c.get(1).unwrap().as_str()).collect();
-    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "every id stands once");
-    let charts = Regex::new("<svg class=\"chart (?:wide|narrow)\" role=\"img\" aria-labelledby=\"([^ \"]+) ([^\"]+)\"").unwrap();
+    let ids: Vec<&str> = Regex::new(" id=\"([^\"]+)\"")
+        .unwrap()
+        .captures_iter(&page)
+        .map(|c| c.get(1).unwrap().as_str())
+        .collect();
+    assert_eq!(
+        ids.iter().collect::<BTreeSet<_>>().len(),
+        ids.len(),
+        "every id stands once"
+    );
+    let charts = Regex::new(
+        "<svg class=\"chart (?:wide|narrow)\" role=\"img\" aria-labelledby=\"([^ \"]+) ([^\"]+)\"",
+    )
+    .unwrap();
     let named: Vec<_> = charts.captures_iter(&page).collect();
     assert_eq!(named.len(), page.matches("<svg").count());
     assert!(named.len() >= 12, "{}", named.len());
     for chart in named {
-        assert!(ids.contains(&&chart[1]) && ids.contains(&&chart[2]), "{}", &chart[0]);
+        assert!(
+            ids.contains(&&chart[1]) && ids.contains(&&chart[2]),
+            "{}",
+            &chart[0]
+        );
     }
     assert!(!page.contains("NaN") && !page.contains(">inf"));
 }
@@ -116,10 +160,17 @@ fn hostile_texts_are_only_shown() {
         let page = report.to_html().unwrap();
         let body = &page[page.find("<body>").unwrap()..];
         for found in tag.captures_iter(&page) {
-            assert!(known.contains(&found[1]), "{text:?} made the element {:?}", &found[0]);
+            assert!(
+                known.contains(&found[1]),
+                "{text:?} made the element {:?}",
+                &found[0]
+            );
         }
         assert!(!page.chars().any(acts), "{text:?} acts on the page");
-        assert!(!body.contains("alert(1)</") && !body.contains("=alert(1)>"), "{text:?}");
+        assert!(
+            !body.contains("alert(1)</") && !body.contains("=alert(1)>"),
+            "{text:?}"
+        );
         assert!(!body.contains("49"), "{text:?} was taken for a template");
         let table = report.to_string();
         assert!(!table.chars().any(acts), "{text:?} acts on the terminal");
@@ -145,7 +196,10 @@ fn a_report_can_be_written_by_hand_and_be_ragged() {
     .unwrap()
     .summarise();
     let page = report.to_html().unwrap();
-    assert!(page.contains("31.50") && page.contains("not measured") && page.contains("lower is better"), "{page}");
+    assert!(
+        page.contains("31.50") && page.contains("not measured") && page.contains("lower is better"),
+        "{page}"
+    );
     assert!(report.to_string().contains("29.00–34.25"), "{report}");
     assert!(Report::default().to_html().unwrap().contains("<main>"));
     assert!(!Report::default().to_string().is_empty());

@@ -123,10 +123,14 @@ impl Analysis {
     /// The numbers of the worst outputs, the worst first: the least similar to their references, then those with the most
     /// errors, then the first ones. Right outputs are left out.
     pub fn worst(&self, count: usize) -> Vec<usize> {
-        let mut wrong: Vec<usize> = (0..self.items.len()).filter(|&index| self.items[index].main.is_some()).collect();
+        let mut wrong: Vec<usize> = (0..self.items.len())
+            .filter(|&index| self.items[index].main.is_some())
+            .collect();
         wrong.sort_by(|&a, &b| {
             let (a, b) = (&self.items[a], &self.items[b]);
-            a.similarity.total_cmp(&b.similarity).then(b.errors.len().cmp(&a.errors.len()))
+            a.similarity
+                .total_cmp(&b.similarity)
+                .then(b.errors.len().cmp(&a.errors.len()))
         });
         wrong.truncate(count);
         wrong

@@ -55,6 +55,43 @@ impl Checkpoint {
         })
     }
 
+    /// Values of a model's parameters, such as their gradients, under the names and in the layout of the file.
+    ///
+    /// # Arguments
+    /// - `values`: by the parameter's path, flattened, as [`weights::gradients`] gives them. A tensor of the file is left
+    ///   out when one of its parameters is missing.
+    ///
+    /// # Returns
+    /// For each name the shape and the values.
+    ///
+    /// # Errors
+    /// When the model has another shape than the checkpoint, or a value cannot be read.
+    pub fn in_file<M: Network>(
+        &self,
+        model: &M,
+        values: BTreeMap<String, Tensor<1>>,
+    ) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+        let plan = self.plan(model)?;
+        let saving = Saving {
+            checkpoint: self,
+            plan,
+            values,
+        };
+        let known = |slot: &&Slot| {
+            slot.parts
+                .iter()
+                .all(|part| saving.values.contains_key(&part.path))
+        };
+        let spell = |slot: &Slot| {
+            let bytes = saving.bytes(slot, Dtype::F32)?.0;
+            let values = bytes
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            Ok((slot.name.clone(), (slot.shape.clone(), values.collect())))
+        };
+        saving.plan.slots.iter().filter(known).map(spell).collect()
+    }
+
     /// The configuration of a model with this head.
     fn config_for(&self, head: Head, labels: Option<usize>) -> Value {
         let mut config = self.config.clone();
@@ -238,16 +275,21 @@ impl Saving<'_> {
     }
 
     fn encode(&self, slot: &Slot, tensor: &Stored) -> Result<Vec<u8>> {
-        let mut parts = Vec::with_capacity(slot.parts.len());
-        for part in &slot.parts {
-            parts.push((part.window, self.value(&part.path)?));
-        }
-        let (bytes, count) = element::encode(&parts, tensor.dtype);
+        let (bytes, count) = self.bytes(slot, tensor.dtype)?;
         if count > 0 && !self.checkpoint.options.allow_non_finite {
             let tensor = escape(&tensor.name);
             return Err(ModelError::NonFiniteWeights { tensor, count });
         }
         Ok(bytes)
+    }
+
+    /// The bytes of a tensor of the file, and how many of its values are not finite.
+    fn bytes(&self, slot: &Slot, dtype: Dtype) -> Result<(Vec<u8>, usize)> {
+        let mut parts = Vec::with_capacity(slot.parts.len());
+        for part in &slot.parts {
+            parts.push((part.window, self.value(&part.path)?));
+        }
+        Ok(element::encode(&parts, dtype))
     }
 
     fn value(&self, path: &str) -> Result<TensorData> {

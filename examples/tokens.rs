@@ -1,0 +1,68 @@
+//! Shows what a model would read and learn: the first rows of a data set, token by token.
+//!
+//!     cargo run --release --example tokens -- --data examples/assets/facts.jsonl --map prompt=subject,completion=answer
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use finetune::data::mapping::CompletionMapping;
+use finetune::prelude::*;
+
+/// Show each token of the first rows, and whether it is learned.
+#[derive(Parser)]
+struct Flags {
+    /// A folder with a tokenizer.
+    #[arg(long, default_value = "examples/assets/base")]
+    model: PathBuf,
+    /// Files of conversations or prompt–completion pairs.
+    #[arg(long, required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// The names of the fields, such as `prompt=question,completion=answer`; detected without it.
+    #[arg(long)]
+    map: Option<String>,
+    /// chat (the model's own), plain, alpaca or question-answer.
+    #[arg(long, default_value = "chat")]
+    template: String,
+    /// The most tokens of a row.
+    #[arg(long, default_value_t = 1024)]
+    length: usize,
+    /// How many rows to show.
+    #[arg(long, default_value_t = 3)]
+    rows: usize,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let flags = Flags::parse();
+    let loaders = Loaders::default();
+    let (conversations, counts) = match &flags.map {
+        None => loaders.collect(&flags.data, &OnError::Stop, |document| {
+            AnyChat::default().example(document)
+        })?,
+        Some(names) => {
+            let mapping: CompletionMapping = names.parse()?;
+            loaders.collect(&flags.data, &OnError::Stop, |document| {
+                mapping.example(document)
+            })?
+        }
+    };
+    println!("{counts}");
+    let tokenizer = Tokenizer::open(&flags.model)?;
+    let template = Templates::default().get(&flags.template, &tokenizer)?;
+    let encoder = Encoder::new(tokenizer, template)
+        .length(flags.length)
+        .truncation(Truncation::CutRight);
+    let (rows, report) = encoder.encode_all(&conversations)?;
+    println!("{report}");
+    for row in rows.iter().take(flags.rows) {
+        println!(
+            "\n{}: {} tokens, {} learned (marked +)",
+            row.origin,
+            row.encoded.ids.len(),
+            row.encoded.targets()
+        );
+        for ((text, learned), id) in encoder.show(&row.encoded).zip(&row.encoded.ids) {
+            println!("  {} {id:>6}  {text:?}", if learned { '+' } else { ' ' });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! Equal to transformers 5.23 and peft 0.21: what `examples/parity` writes for the golden checkpoints.
+//!
+//! The golden files are made by `tests/reference/make.py`. `BURN_DEVICE` chooses the device, `PARITY_CASES` another
+//! folder of cases. The worst differences are printed; `docs/fidelity.md` lists them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+
+#[path = "../examples/parity.rs"]
+#[allow(dead_code, missing_docs)]
+mod parity;
+
+type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+fn cases() -> Vec<PathBuf> {
+    let root = std::env::var_os("PARITY_CASES")
+        .map_or_else(|| Path::new("tests/reference").to_owned(), PathBuf::from);
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("expected.safetensors").exists())
+        .collect();
+    cases.sort();
+    assert!(!cases.is_empty(), "{} holds no cases", root.display());
+    cases
+}
+
+fn flags(case: &Path) -> parity::Flags {
+    parity::Flags {
+        checkpoint: case.to_owned(),
+        adapter: None,
+        inputs: case.join("inputs.safetensors"),
+        output: PathBuf::new(),
+        head: None,
+        gradients: true,
+        steps: Some(20),
+        learning_rate: 3e-3,
+        weight_decay: 0.01,
+        clip: 1.0,
+        greedy: Some(16),
+        device: None,
+    }
+}
+
+fn golden(path: &Path) -> Tensors {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let values = |view: &safetensors::tensor::TensorView<'_>| -> Vec<f32> {
+        match view.dtype() {
+            safetensors::Dtype::F32 => view
+                .data()
+                .chunks(4)
+                .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+                .collect(),
+            _ => view
+                .data()
+                .chunks(8)
+                .map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f32)
+                .collect(),
+        }
+    };
+    file.iter()
+        .map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), values(&view))))
+        .collect()
+}
+
+fn worst(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |most, value| most.max(value.abs()))
+}
+
+/// The difference of logits on text; what stands on padding has no meaning.
+fn on_text(case: &Path, found: &(Vec<usize>, Vec<f32>), expected: &(Vec<usize>, Vec<f32>)) -> f32 {
+    assert_eq!(
+        found.0,
+        expected.0,
+        "{}: shape of the logits",
+        case.display()
+    );
+    let width = found.0[found.0.len() - 1];
+    let mask = &golden(&case.join("inputs.safetensors"))["attention_mask"].1;
+    let rows = found
+        .1
+        .chunks(width)
+        .zip(expected.1.chunks(width))
+        .enumerate();
+    rows.filter(|(row, _)| found.0.len() == 2 || mask[*row] == 1.0)
+        .map(|(_, (a, b))| worst(a, b))
+        .fold(0.0, f32::max)
+}
+
+#[test]
+fn logits_gradients_curves_and_greedy_tokens_are_those_of_transformers() {
+    for case in cases() {
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let expected = golden(&case.join("expected.safetensors"));
+        let found = parity::run(&flags(&case)).unwrap();
+        let logits = on_text(&case, &found["logits"], &expected["logits"]);
+        assert!(logits < 1e-5, "{name}: logits differ by {logits}");
+        let loss = worst(&found["loss"].1, &expected["loss"].1);
+        assert!(loss < 1e-5, "{name}: loss differs by {loss}");
+        let mut gradients = 0.0_f32;
+        let keys: Vec<&String> = expected
+            .keys()
+            .filter(|key| key.starts_with("grad."))
+            .collect();
+        assert!(keys.len() > 10, "{name}: only {} gradients", keys.len());
+        for key in keys {
+            let (shape, values) = found
+                .get(key)
+                .unwrap_or_else(|| panic!("{name}: {key} is missing"));
+            assert_eq!(*shape, expected[key].0, "{name}: {key}");
+            let (difference, size) = (worst(values, &expected[key].1), largest(&expected[key].1));
+            // Softmax does not change when all keys move alike: the gradient of their bias is rounding on both sides.
+            let difference = if size < 1e-6 {
+                difference
+            } else {
+                difference / size
+            };
+            assert!(
+                difference < 1e-4,
+                "{name}: {key} differs by {difference} of its largest element"
+            );
+            gradients = gradients.max(difference);
+        }
+        let curve = found["curve"]
+            .1
+            .iter()
+            .zip(&expected["curve"].1)
+            .map(|(a, b)| (a - b).abs() / b.abs().max(1e-2))
+            .fold(0.0, f32::max);
+        assert_eq!(found["curve"].1.len(), 20, "{name}");
+        assert!(
+            curve < 1e-3,
+            "{name}: the curve differs by {curve}: {:?}",
+            found["curve"].1
+        );
+        if let Some((_, tokens)) = expected.get("greedy") {
+            assert_eq!(&found["greedy"].1, tokens, "{name}: greedy tokens");
+        }
+        println!(
+            "{name}: logits {logits:.1e}, loss {loss:.1e}, gradients {gradients:.1e}, 20 steps {curve:.1e}"
+        );
+    }
+}
+
+#[test]
+fn adapters_of_peft_give_the_same_logits_here_and_come_back() {
+    let mut seen = 0;
+    for case in cases()
+        .into_iter()
+        .filter(|case| case.join("adapter").is_dir())
+    {
+        let expected = golden(&case.join("adapter.safetensors"));
+        let plain = parity::Flags {
+            adapter: Some(case.join("adapter")),
+            gradients: false,
+            steps: None,
+            greedy: None,
+            ..flags(&case)
+        };
+        let found = parity::run(&plain).unwrap();
+        let logits = on_text(&case, &found["logits"], &expected["logits"]);
+        assert!(
+            logits < 1e-5,
+            "{}: logits with the adapter differ by {logits}",
+            case.display()
+        );
+        println!(
+            "{}: logits with peft's adapter {logits:.1e}",
+            case.file_name().unwrap().to_string_lossy()
+        );
+        seen += 1;
+    }
+    assert!(seen >= 3, "only {seen} cases with an adapter");
+}
