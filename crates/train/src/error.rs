@@ -1,6 +1,6 @@
 //! What can go wrong in a run, and what the user is told.
 
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 use std::path::{Path, PathBuf};
 
 use finetune_data::{DataError, Origin};
@@ -362,11 +362,14 @@ fn list<T: Display>(items: &[T]) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     if items.len() > SHOWN {
-        text += &format!(" and {} more", items.len() - SHOWN);
+        let _ = write!(text, " and {} more", items.len() - SHOWN);
     }
     text
 }
 
 fn lines<T: Display>(items: &[T]) -> String {
-    items.iter().map(|item| format!("\n  {item}")).collect()
+    items.iter().fold(String::new(), |mut text, item| {
+        let _ = write!(text, "\n  {item}");
+        text
+    })
 }

@@ -16,6 +16,11 @@ struct Four {
     late: Param<Tensor<2>>,
 }
 
+#[derive(Module, Debug)]
+struct One {
+    weight: Param<Tensor<1>>,
+}
+
 fn table() -> Value {
     serde_json::from_str(include_str!("golden/adamw.json")).unwrap()
 }
@@ -91,10 +96,6 @@ fn a_half_precision_parameter_keeps_its_type_and_f32_moments() {
     let data = TensorData::new(vec![1.0f32, -2.0], [2])
         .try_cast(DType::BF16)
         .unwrap();
-    #[derive(Module, Debug)]
-    struct One {
-        weight: Param<Tensor<1>>,
-    }
     let weight = Tensor::from_data(data, (&device, DType::BF16)).require_grad();
     let module = One {
         weight: Param::initialized(burn::module::ParamId::new(), weight),

@@ -510,6 +510,8 @@ fn behaviour(config: &TrainConfig) -> String {
     )
 }
 
+type Change = fn(&mut TrainConfig);
+
 #[test]
 fn every_field_of_the_configuration_does_something() {
     let mut base = TrainConfig {
@@ -533,7 +535,7 @@ fn every_field_of_the_configuration_does_something() {
     base.checkpoint.every = Some(1);
     let expected = behaviour(&base);
     assert_eq!(behaviour(&base), expected);
-    let changes: [(&str, fn(&mut TrainConfig)); 22] = [
+    let changes: [(&str, Change); 22] = [
         ("seed", |config| config.seed = 7),
         ("epochs", |config| config.epochs = 1.5),
         ("steps", |config| config.steps = Some(3)),
@@ -544,16 +546,16 @@ fn every_field_of_the_configuration_does_something() {
         ("schedule.peak", |config| config.schedule.peak = 1e-2),
         ("schedule.warmup", |config| config.schedule.warmup = 0.0),
         ("schedule.decay", |config| {
-            config.schedule.decay = Decay::Cosine
+            config.schedule.decay = Decay::Cosine;
         }),
         ("schedule.floor", |config| config.schedule.floor = 0.0),
         ("optimizer.beta1", |config| config.optimizer.beta1 = 0.5),
         ("optimizer.beta2", |config| config.optimizer.beta2 = 0.9),
         ("optimizer.epsilon", |config| {
-            config.optimizer.epsilon = 1e-3
+            config.optimizer.epsilon = 1e-3;
         }),
         ("optimizer.weight_decay", |config| {
-            config.optimizer.weight_decay = 0.0
+            config.optimizer.weight_decay = 0.0;
         }),
         ("optimizer.clip", |config| config.optimizer.clip = 1e-3),
         ("validation.every", |config| config.validation.every = None),
@@ -563,7 +565,7 @@ fn every_field_of_the_configuration_does_something() {
             config.validation.margin = 100.0;
         }),
         ("checkpoint.every", |config| {
-            config.checkpoint.every = Some(5)
+            config.checkpoint.every = Some(5);
         }),
         ("checkpoint.keep", |config| config.checkpoint.keep = 4),
         ("batch.pack and length", |config| {

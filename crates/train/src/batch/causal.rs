@@ -133,13 +133,10 @@ impl CausalBatches {
     pub fn validation(
         rows: Vec<Row>,
         config: &BatchConfig,
-        specials: Specials,
+        mut specials: Specials,
         device: &Device,
     ) -> Result<Self> {
-        let specials = Specials {
-            stop: Vec::new(),
-            ..specials
-        };
+        specials.stop.clear();
         rows::check(&rows, config.length, &specials)?;
         let config = BatchConfig {
             order: Order::Sequential,

@@ -1,5 +1,6 @@
 //! A progress bar.
 
+use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -61,10 +62,10 @@ impl Progress {
     fn message(&self, step: &Step) -> String {
         let mut text = format!("epoch {:.2}  loss {:.4}", step.epoch, step.loss);
         if let Some(loss) = self.validation {
-            text += &format!("  validation {loss:.4}");
+            let _ = write!(text, "  validation {loss:.4}");
         }
         if let Some(speed) = self.speed {
-            text += &format!("  {speed:.0} tokens/s");
+            let _ = write!(text, "  {speed:.0} tokens/s");
         }
         let here = step.step.saturating_sub(self.done).max(1);
         let left = self.seconds / here as f64 * step.steps.saturating_sub(step.step) as f64;

@@ -33,11 +33,14 @@ pub(crate) struct Loaded {
 /// Writes tensors into a checkpoint.
 pub(crate) type Fill<'a> = Box<dyn FnOnce(&mut Sink) -> Result<()> + 'a>;
 
+/// Tensors that are going to be written, and how.
+pub(crate) type Tensors<'a> = (Vec<Entry>, Fill<'a>);
+
 /// What goes into a checkpoint.
 pub(crate) struct Contents<'a> {
     pub(crate) state: State,
-    pub(crate) weights: (Vec<Entry>, Fill<'a>),
-    pub(crate) moments: (Vec<Entry>, Fill<'a>),
+    pub(crate) weights: Tensors<'a>,
+    pub(crate) moments: Tensors<'a>,
 }
 
 impl RunFolder {
@@ -368,10 +371,12 @@ mod tests {
         assert_eq!(loaded.weights["w"], TensorData::new(vec![10.0f32; 3], [3]));
     }
 
+    /// What a disk or a hand may do to a file, at some byte.
+    type Damage = fn(&Path, usize);
+
     #[test]
     fn any_damage_to_any_file_falls_back_to_the_checkpoint_before() {
         let names = [WEIGHTS, MOMENTS, STATE, "manifest.json", "manifest.sha256"];
-        type Damage = fn(&Path, usize);
         let damages: [(&str, Damage); 4] = [
             ("flip", |path, at| {
                 let mut bytes = std::fs::read(path).unwrap();
@@ -391,7 +396,7 @@ mod tests {
         ];
         for name in names {
             for (what, damage) in damages {
-                for at in (0..40).map(|number| number * 37 + 1) {
+                for at in (0..20).map(|number| number * 37 + 1) {
                     let dir = tempfile::tempdir().unwrap();
                     let folder = open(dir.path());
                     save(&folder, 1, 1.0).unwrap();

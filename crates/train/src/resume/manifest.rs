@@ -267,9 +267,11 @@ mod tests {
         }
     }
 
+    type Change = fn(&mut TrainConfig);
+
     #[test]
     fn every_change_of_the_configuration_is_named() {
-        let changes: [(&str, fn(&mut TrainConfig)); 12] = [
+        let changes: [(&str, Change); 12] = [
             ("seed", |config| config.seed += 1),
             ("epochs", |config| config.epochs += 1.0),
             ("steps", |config| config.steps = Some(7)),
@@ -277,18 +279,18 @@ mod tests {
             ("batch.rows", |config| config.batch.rows += 1),
             ("batch.pack", |config| config.batch.pack = true),
             ("schedule.peak", |config| {
-                config.schedule.peak *= 1.000_000_1
+                config.schedule.peak *= 1.000_000_1;
             }),
             ("schedule.decay", |config| {
-                config.schedule.decay = crate::Decay::Cosine
+                config.schedule.decay = crate::Decay::Cosine;
             }),
             ("optimizer.beta2", |config| config.optimizer.beta2 = 0.95),
             ("optimizer.clip", |config| config.optimizer.clip = 0.0),
             ("validation.every", |config| {
-                config.validation.every = Some(3)
+                config.validation.every = Some(3);
             }),
             ("validation.keep_best", |config| {
-                config.validation.keep_best = false
+                config.validation.keep_best = false;
             }),
         ];
         for (field, change) in changes {

@@ -23,7 +23,7 @@ mod state;
 mod tensors;
 
 pub(crate) use files::hex;
-pub(crate) use folder::{Contents, Loaded, RunFolder};
+pub(crate) use folder::{Contents, Fill, Loaded, RunFolder, Tensors};
 pub(crate) use manifest::Identity;
 pub(crate) use state::{SavedBest, State};
 pub(crate) use tensors::{Entry, Sink, Stored};

@@ -221,7 +221,7 @@ where
             .config
             .checkpoint
             .every
-            .is_some_and(|every| self.state.step % every == 0);
+            .is_some_and(|every| self.state.step.is_multiple_of(every));
         // The last one is saved by `finish`, with the outcome in it.
         if (regular || improved) && !last && self.wish().is_none() {
             self.save()?;

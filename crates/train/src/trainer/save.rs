@@ -13,7 +13,7 @@ use crate::error::{Result, TrainError};
 use crate::event::{Event, Outcome, Saved};
 use crate::objective::Objective;
 use crate::optimizer::Moments;
-use crate::resume::{Contents, Entry, Identity, Loaded, Sink, Stored, hex};
+use crate::resume::{Contents, Entry, Fill, Identity, Loaded, Sink, Stored, Tensors, hex};
 
 impl<M, B, O, T> Run<'_, M, B, O, T>
 where
@@ -152,9 +152,7 @@ where
 }
 
 /// The trainable parameters of a model, to be written.
-fn weights_of<'a, M: Module>(
-    model: &M,
-) -> (Vec<Entry>, Box<dyn FnOnce(&mut Sink) -> Result<()> + 'a>) {
+fn weights_of<M: Module>(model: &M) -> Tensors<'static> {
     let mut values = weights::values(model);
     let (mut entries, mut tensors) = (Vec::new(), Vec::new());
     for parameter in weights::parameters(model)
@@ -174,9 +172,7 @@ fn weights_of<'a, M: Module>(
 }
 
 /// The optimizer's state, to be written.
-fn moments_of<'a>(
-    moments: &BTreeMap<String, Moments>,
-) -> (Vec<Entry>, Box<dyn FnOnce(&mut Sink) -> Result<()> + 'a>) {
+fn moments_of(moments: &BTreeMap<String, Moments>) -> Tensors<'static> {
     let (mut entries, mut tensors) = (Vec::new(), Vec::new());
     for (path, moments) in moments {
         for (name, tensor) in [("first", &moments.first), ("second", &moments.second)] {
@@ -192,7 +188,7 @@ fn moments_of<'a>(
 }
 
 /// Reads tensors from the device one at a time.
-fn fill<'a>(tensors: Vec<Tensor<1>>) -> Box<dyn FnOnce(&mut Sink) -> Result<()> + 'a> {
+fn fill(tensors: Vec<Tensor<1>>) -> Fill<'static> {
     Box::new(move |sink: &mut Sink| {
         for tensor in tensors {
             sink.put(&data(tensor, "checkpoint")?)?;
@@ -224,7 +220,7 @@ fn with_weights<M: Module>(model: M, mut stored: Stored) -> Result<M> {
                 parameter.dtype
             )),
             Some(found) => {
-                shapes.compare(&parameter.path, found.shape().as_slice(), &parameter.shape)
+                shapes.compare(&parameter.path, found.shape().as_slice(), &parameter.shape);
             }
         }
     }

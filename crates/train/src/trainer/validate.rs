@@ -30,7 +30,7 @@ where
             return self.config.validation.first;
         }
         let regular = match self.config.validation.every {
-            Some(every) => state.step % every == 0,
+            Some(every) => state.step.is_multiple_of(every),
             None => state.cursor == 0,
         };
         regular || state.step == self.steps
