@@ -89,7 +89,11 @@ fn what_is_learned_equals_transformers() {
                 let found = template.render(&conversation(&case.conversation), false);
                 if !tagged && rewrites(&golden, case) {
                     let error = found.unwrap_err().to_string();
-                    assert!(error.contains("rewrites earlier turns"), "{name}: {error}");
+                    assert!(
+                        (error.contains("rewrites earlier turns")
+                            || error.contains("asked for an answer")),
+                        "{name}: {error}"
+                    );
                     continue;
                 }
                 assert_eq!(spans(&found.unwrap()), case.spans, "{name}");

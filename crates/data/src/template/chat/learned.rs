@@ -125,7 +125,7 @@ impl Following<'_> {
             stands.map_or(0, |span| span.start)
         } else {
             let before = self.bare(number, true)?.text;
-            prefix(name, number, &before, &whole.text)?;
+            prefix(name, Part::Prompt, number, &before, &whole.text)?;
             before.len()
         };
         let text_end = stands.map_or(start, |span| span.end.max(start));
@@ -140,7 +140,7 @@ impl Following<'_> {
             .known_end(number, whole, text_end)
             .unwrap_or_else(|| self.found_end(number, &whole.text, closed, text_end));
         if !closed.starts_with(&whole.text[..end]) {
-            prefix(name, number + 1, closed, &whole.text)?;
+            prefix(name, Part::Answered, number + 1, closed, &whole.text)?;
         }
         Ok(start..end)
     }
@@ -214,26 +214,42 @@ fn end_of_turn<'a>(tails: &[&'a str]) -> &'a str {
     }
 }
 
-/// Checks that `part` is how `whole` begins.
+/// What is compared with the whole render.
+#[derive(Clone, Copy)]
+enum Part {
+    /// The prompt for an answer to be generated.
+    Prompt,
+    /// The conversation up to and with an answer.
+    Answered,
+}
+
+/// Checks that the render of the first `messages` messages is how the whole one begins.
 ///
 /// # Errors
 ///
 /// [`DataError::TemplateCheck`] that shows where they part.
-fn prefix(name: &str, messages: usize, part: &str, whole: &str) -> Result<()> {
-    if whole.starts_with(part) {
+fn prefix(name: &str, part: Part, messages: usize, text: &str, whole: &str) -> Result<()> {
+    if whole.starts_with(text) {
         return Ok(());
     }
-    let place = common(part, whole);
+    let place = common(text, whole);
     let rest = |text: &str| quoted(&text[place..].chars().take(40).collect::<String>());
+    let (first, all) = (rest(text), rest(whole));
+    let message = match part {
+        Part::Prompt => format!(
+            "asked for an answer after {messages} messages it writes {first} at byte {place}, but {all} where the \
+             answer is given; a model that learns the one would be asked with the other. Set the template's variable \
+             for it (such as enable_thinking), or put {{% generation %}} around what the assistant writes"
+        ),
+        Part::Answered => format!(
+            "it rewrites earlier turns: with the first {messages} messages it writes {first} at byte {place}, with all \
+             of them {all}; what is learned would not be what the model will write. Learn the last answer only, or put \
+             {{% generation %}} around what the assistant writes"
+        ),
+    };
     Err(DataError::TemplateCheck {
         name: name.to_owned(),
-        message: format!(
-            "it rewrites earlier turns: with the first {messages} messages it renders {} at byte {place}, with all of \
-             them {}; what is learned would not be what the model will see. Learn the last answer only, or put \
-             {{% generation %}} around what the assistant writes",
-            rest(part),
-            rest(whole),
-        ),
+        message,
     })
 }
 
@@ -293,13 +309,20 @@ mod tests {
 
     #[test]
     fn a_rewritten_turn_is_shown() {
-        let error = prefix("t", 3, "abc X", "abc Y").unwrap_err().to_string();
-        assert!(
-            error.contains("first 3 messages")
-                && error.contains("\"X\"")
-                && error.contains("byte 4"),
-            "{error}"
+        let check = |part, expected: &str| {
+            let error = prefix("t", part, 3, "abc X", "abc Y")
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(expected) && error.contains("\"X\" at byte 4"),
+                "{error}"
+            );
+        };
+        check(
+            Part::Answered,
+            "rewrites earlier turns: with the first 3 messages",
         );
+        check(Part::Prompt, "asked for an answer after 3 messages");
     }
 
     #[test]
