@@ -191,11 +191,11 @@ impl TrainConfig {
 
     fn own_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        if self.steps.is_none() && !(self.epochs.is_finite() && self.epochs > 0.0) {
+        if self.steps.is_none() && !(self.epochs > 0.0 && self.epochs <= MOST_EPOCHS) {
             faults.push(Fault::new(
                 "epochs",
                 self.epochs,
-                "must be a positive number",
+                "must be a positive number up to a million",
             ));
         }
         faults.extend(positive("steps", self.steps));
@@ -281,6 +281,9 @@ impl CheckpointConfig {
         faults
     }
 }
+
+/// More is a slip of the finger.
+const MOST_EPOCHS: f64 = 1e6;
 
 fn positive(field: &str, value: Option<u64>) -> Vec<Fault> {
     match value {

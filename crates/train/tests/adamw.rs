@@ -31,7 +31,7 @@ fn floats(value: &Value) -> Vec<f32> {
 }
 
 fn four(start: &Value) -> Four {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let data = |name: &str, shape: &[usize]| TensorData::new(floats(&start[name]), shape.to_vec());
     Four {
         weight: Param::from_data(data("weight", &[3, 4]), &device),
@@ -68,7 +68,7 @@ fn steps_are_those_of_torch() {
                 let count = values.len();
                 (
                     path.clone(),
-                    Tensor::from_data(TensorData::new(values, [count]), &Device::flex()),
+                    Tensor::from_data(TensorData::new(values, [count]), &Device::default()),
                 )
             })
             .collect();
@@ -92,7 +92,7 @@ fn steps_are_those_of_torch() {
 
 #[test]
 fn a_half_precision_parameter_keeps_its_type_and_f32_moments() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let data = TensorData::new(vec![1.0f32, -2.0], [2])
         .try_cast(DType::BF16)
         .unwrap();
@@ -100,7 +100,7 @@ fn a_half_precision_parameter_keeps_its_type_and_f32_moments() {
     let module = One {
         weight: Param::initialized(burn::module::ParamId::new(), weight),
     };
-    let gradient = Tensor::from_data(TensorData::new(vec![1.0f32, 1.0], [2]), &Device::flex());
+    let gradient = Tensor::from_data(TensorData::new(vec![1.0f32, 1.0], [2]), &Device::default());
     let gradients = Gradients::from([("weight".to_owned(), gradient)]);
     let mut optimizer = AdamW::new(OptimizerConfig::default());
     let module = optimizer.step(module, gradients, 1.0, 0.25);

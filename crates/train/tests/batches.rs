@@ -25,7 +25,7 @@ use serde_json::json;
 const VOCABULARY: u64 = 60;
 
 fn device() -> Device {
-    Device::flex().autodiff()
+    Device::default().autodiff()
 }
 
 fn llama() -> CausalLm {

@@ -33,7 +33,7 @@ pub fn numbers(seed: u64, count: usize, size: f32) -> Vec<f32> {
 
 impl Tiny {
     pub fn new(vocabulary: usize, width: usize) -> Self {
-        let device = Device::flex().autodiff();
+        let device = Device::default().autodiff();
         let param = |seed, shape: [usize; 2]| {
             let data = TensorData::new(numbers(seed, shape[0] * shape[1], 0.6), shape);
             Param::from_data(data, &device)
@@ -53,7 +53,10 @@ impl Tiny {
     pub fn loss(&self, batch: &Rows, noise: Noise) -> Tensor<1> {
         let count = batch.ids.len();
         let ints = |values: &[i32]| {
-            Tensor::<1, Int>::from_data(TensorData::new(values.to_vec(), [count]), &Device::flex())
+            Tensor::<1, Int>::from_data(
+                TensorData::new(values.to_vec(), [count]),
+                &Device::default(),
+            )
         };
         let x = op::embed(self.table.val(), ints(&batch.ids));
         let x = op::dropout(x, 0.1, noise.site(1)) * self.scale.val().unsqueeze();
