@@ -1,4 +1,12 @@
 //! Weights and arithmetic: blueprints, parts, families, checkpoints, adapters and generation.
+//!
+//! A [`Checkpoint`] opens a Hugging Face folder. Its [family](family) turns `config.json` into a
+//! [blueprint](blueprint::Blueprint) and a [table of names](checkpoint::names::Names), and never sees a tensor. One
+//! trunk, built from the [parts](part), serves every family; a [head](head) makes it a [`CausalLm`], a [`Classifier`]
+//! or a [`MaskedLm`]. All of them read [`Tokens`], whose padding and packed documents are known by place.
+//!
+//! What holds everywhere: no layer keeps state between calls (the [`Cache`] is passed in) · randomness is a function of
+//! its place ([`Noise`]) · parameters are known by path ([`weights`]) · every weight that came in goes out.
 
 pub mod blueprint;
 pub mod checkpoint;

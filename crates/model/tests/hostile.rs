@@ -711,7 +711,7 @@ fn a_classifier_on_a_pretrained_trunk_has_a_new_head() {
     let folder = good(config());
     let checkpoint = open(&folder).unwrap().with_labels(&["no", "yes", "maybe"]);
     assert_eq!(
-        checkpoint.fresh(Head::Classifier).unwrap(),
+        checkpoint.fresh(Head::Classifier, &device()).unwrap(),
         ["score.weight"]
     );
     let model = checkpoint.classifier(3, &device()).unwrap();
@@ -720,7 +720,7 @@ fn a_classifier_on_a_pretrained_trunk_has_a_new_head() {
     let saved = Checkpoint::open(&copy).unwrap();
     assert_eq!(saved.head(), Some(Head::Classifier));
     assert_eq!(saved.labels(), ["no", "yes", "maybe"]);
-    assert!(saved.fresh(Head::Classifier).unwrap().is_empty());
+    assert!(saved.fresh(Head::Classifier, &device()).unwrap().is_empty());
     let again = saved.classifier(3, &device()).unwrap();
     let values = |model| {
         weights::values(model)

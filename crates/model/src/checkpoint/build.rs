@@ -40,24 +40,22 @@ impl Checkpoint {
         self.fill(self.empty_masked(device)?)
     }
 
-    /// The names of the tensors that a model with this head would have and the files have not.
+    /// The names of the tensors that a model with this head would have and the files have not. Nothing is allocated.
     ///
     /// # Errors
     /// When the family has no such head, or the weights do not fit.
-    pub fn fresh(&self, head: Head) -> Result<Vec<String>> {
-        // No parameter gets a value here, so the device does not matter.
-        let device = Device::default();
+    pub fn fresh(&self, head: Head, device: &Device) -> Result<Vec<String>> {
         let plan = match head {
-            Head::Causal => self.plan(&self.empty_causal(&device)?)?,
+            Head::Causal => self.plan(&self.empty_causal(device)?)?,
             Head::Classifier => {
                 let labels = self
                     .architecture
                     .heads
                     .classifier
                     .map_or(1, |head| head.labels);
-                self.plan(&self.empty_classifier(labels, &device)?)?
+                self.plan(&self.empty_classifier(labels, device)?)?
             }
-            Head::Masked => self.plan(&self.empty_masked(&device)?)?,
+            Head::Masked => self.plan(&self.empty_masked(device)?)?,
         };
         Ok(plan.fresh().map(ToOwned::to_owned).collect())
     }

@@ -103,3 +103,83 @@ impl Lora {
         op::linear(low, b, None).cast(outer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device, TensorData, activation};
+
+    use super::*;
+    use crate::weights;
+
+    fn adapted(device: &Device) -> Linear {
+        let init = Init::new(2, 0.5, device, DType::F32);
+        let lora = Lora {
+            a: init.normal("a", [5, 2]),
+            b: init.normal("b", [2, 7]),
+            scale: 1.5,
+            dropout: 0.0,
+        };
+        Linear {
+            lora: Some(lora),
+            ..Linear::new(&init, 5, 7, true)
+        }
+    }
+
+    fn input(device: &Device) -> Tensor<2> {
+        let values: Vec<f32> = (0..15).map(|i| (i as f32 * 0.7).sin()).collect();
+        Tensor::from_data(TensorData::new(values, [3, 5]), device)
+    }
+
+    fn worst<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
+        (a - b).abs().max().into_scalar()
+    }
+
+    #[test]
+    fn an_adapter_adds_the_product_of_its_factors() {
+        let device = Device::default();
+        let layer = adapted(&device);
+        let lora = layer.lora.as_ref().unwrap();
+        let weight = layer.weight.val() + lora.a.val().matmul(lora.b.val()) * lora.scale;
+        let bias = layer.bias.as_ref().map(Param::val);
+        let expected = op::linear(input(&device), weight, bias);
+        let found = layer.forward(input(&device), Noise::off());
+        assert!(worst(found.clone(), expected) < 1e-6);
+
+        let ids = Tensor::from_data([6, 0, 3], &device);
+        let log_probs = activation::log_softmax(found, 1);
+        let expected = log_probs
+            .gather(1, ids.clone().unsqueeze_dim(1))
+            .squeeze_dim(1);
+        let found = layer.log_probs(input(&device), ids, Noise::off());
+        assert!(worst::<1>(found, expected) < 1e-6);
+    }
+
+    #[test]
+    fn a_frozen_base_lets_gradients_through_and_gets_none() {
+        let device = Device::default().autodiff();
+        let layer = weights::set_trainable(adapted(&device), &mut |path| path.contains("lora"));
+        let x = input(&device).require_grad();
+        let mut gradients = layer.forward(x.clone(), Noise::off()).sum().backward();
+        let of_x = x.grad_remove(&mut gradients).unwrap();
+        let lora = layer.lora.as_ref().unwrap();
+        let weight = layer.weight.val() + lora.a.val().matmul(lora.b.val()) * lora.scale;
+        let expected = weight.inner().sum_dim(1).transpose().expand([3, 5]);
+        assert!(worst(of_x, expected) < 1e-5);
+        let found = weights::gradients(&layer, &mut gradients);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["lora.a", "lora.b"]);
+    }
+
+    #[test]
+    fn the_adapter_alone_sees_dropout() {
+        let device = Device::default();
+        let mut layer = adapted(&device);
+        let off = layer.forward(input(&device), Noise::off());
+        if let Some(lora) = &mut layer.lora {
+            lora.dropout = 0.5;
+        }
+        let same = layer.forward(input(&device), Noise::off());
+        assert_eq!(same.to_data(), off.to_data());
+        let dropped = layer.forward(input(&device), Noise::new(1, 0, 0));
+        assert!(worst(dropped, off) > 1e-3);
+    }
+}
