@@ -28,6 +28,8 @@ use crate::error::{ModelError, Result};
 use crate::family::{Architecture, Families};
 use crate::head::Head;
 
+pub use save::InFile;
+
 use names::Names;
 use source::Source;
 

@@ -20,6 +20,9 @@ use crate::error::{ModelError, Result, escape};
 use crate::head::{Head, Network};
 use crate::weights;
 
+/// Shape and values by the name of a tensor in the file.
+pub type InFile = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
 impl Checkpoint {
     /// Writes a model of this checkpoint into a folder that does not exist yet, or is empty.
     ///
@@ -70,7 +73,7 @@ impl Checkpoint {
         &self,
         model: &M,
         values: BTreeMap<String, Tensor<1>>,
-    ) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+    ) -> Result<InFile> {
         let plan = self.plan(model)?;
         let saving = Saving {
             checkpoint: self,

@@ -120,7 +120,7 @@ impl<'m> Generator<'m> {
                 .map(|number| Row::new(*number, &prompts[*number]))
                 .collect();
             self.run(&mut rows, on_token, &mut |number, generated| {
-                made[number] = Some(generated)
+                made[number] = Some(generated);
             })?;
         }
         Ok(made.into_iter().flatten().collect())

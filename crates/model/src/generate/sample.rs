@@ -88,7 +88,8 @@ impl Sampling {
     }
 
     fn penalize(&self, logits: &mut [f32], context: &[u32]) {
-        if self.repetition_penalty == 1.0 {
+        // 1 changes nothing, to the bit; then the context need not be sorted.
+        if self.repetition_penalty.to_bits() == 1f64.to_bits() {
             return;
         }
         let penalty = self.repetition_penalty as f32;

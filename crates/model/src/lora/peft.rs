@@ -138,7 +138,7 @@ pub fn load<M: Network>(model: M, architecture: &Architecture, folder: &Path) ->
         ) {
             (None, None) => {}
             (Some(a), Some(b)) => {
-                attached.extend(split(&weights_path, slot, &layers, &settings, a, b)?)
+                attached.extend(split(&weights_path, slot, &layers, &settings, &a, &b)?);
             }
             _ => {
                 return Err(invalid(
@@ -246,8 +246,8 @@ fn split(
     slot: &Slot,
     layers: &BTreeMap<String, Linear>,
     settings: &Settings,
-    a: Matrix,
-    b: Matrix,
+    a: &Matrix,
+    b: &Matrix,
 ) -> Result<Vec<(String, Lora)>> {
     let own: Vec<(&String, &Linear)> = slot
         .paths
@@ -481,6 +481,16 @@ fn pattern_value<T: Copy>(pattern: &BTreeMap<String, T>, module: &str) -> Option
 
 /// The first setting that would change the arithmetic and is not implemented.
 fn unsupported(config: &Map<String, Value>) -> Option<(&str, &Value)> {
+    const OFF: [&str; 8] = [
+        "use_dora",
+        "use_qalora",
+        "lora_bias",
+        "layer_replication",
+        "alora_invocation_tokens",
+        "trainable_token_indices",
+        "target_parameters",
+        "use_bdlora",
+    ];
     let off = |value: &Value| match value {
         Value::Null => true,
         Value::Bool(on) => !on,
@@ -494,16 +504,6 @@ fn unsupported(config: &Map<String, Value>) -> Option<(&str, &Value)> {
             .filter(|(_, value)| value.as_str() != Some(wanted))
     };
     let kind = must_be("peft_type", "LORA").or_else(|| must_be("bias", "none"));
-    const OFF: [&str; 8] = [
-        "use_dora",
-        "use_qalora",
-        "lora_bias",
-        "layer_replication",
-        "alora_invocation_tokens",
-        "trainable_token_indices",
-        "target_parameters",
-        "use_bdlora",
-    ];
     kind.map(|(field, value)| (field.as_str(), value))
         .or_else(|| {
             OFF.iter().find_map(|field| {
