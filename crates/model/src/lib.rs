@@ -1,8 +1,8 @@
 //! Weights and arithmetic: blueprints, parts, families, checkpoints, adapters and generation.
 //!
-//! A [`Checkpoint`] opens a Hugging Face folder. Its [family](family) turns `config.json` into a
+//! A [`Checkpoint`] opens a Hugging Face folder. Its [`family`] turns `config.json` into a
 //! [blueprint](blueprint::Blueprint) and a [table of names](checkpoint::names::Names), and never sees a tensor. One
-//! trunk, built from the [parts](part), serves every family; a [head](head) makes it a [`CausalLm`], a [`Classifier`]
+//! trunk, built from the [parts](part), serves every family; a [`head`] makes it a [`CausalLm`], a [`Classifier`]
 //! or a [`MaskedLm`]. All of them read [`Tokens`], whose padding and packed documents are known by place.
 //!
 //! What holds everywhere: no layer keeps state between calls (the [`Cache`] is passed in) · randomness is a function of
