@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::Origin;
 use crate::error::{DataError, Place, Result};
-use crate::example::{Conversation, Labeled, PlainText};
+use crate::example::{Conversation, Labeled};
 use crate::template::{Piece, Template};
 use crate::tokenizer::Tokenizer;
 
 mod report;
+mod text;
 mod truncation;
 
 pub use report::EncodeReport;
@@ -195,47 +196,6 @@ impl Encoder {
         Ok(encoded.ids)
     }
 
-    /// Texts for pretraining: each as a whole, with what the tokenizer puts before it and the EOS token after it, cut
-    /// into blocks of the encoder's length. The rest of a text is a shorter block. Everything is learned, but for the
-    /// tokens that a block repeats from the block before ([`Encoder::context`]).
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Setting`] if a block is not longer than its context; what the tokenizer says.
-    pub fn text(&self, texts: &[PlainText]) -> Result<(Vec<Row>, EncodeReport)> {
-        if let Some(length) = self.length.filter(|&length| length <= self.context) {
-            return Err(DataError::Setting {
-                name: "context".to_owned(),
-                found: self.context.to_string(),
-                expected: format!("less than the length, {length}"),
-            });
-        }
-        let outcomes: Vec<Result<Outcome>> = texts
-            .par_iter()
-            .map(|text| {
-                let pieces = [
-                    Piece::begin().learned(),
-                    Piece::text(&text.text).learned(),
-                    Piece::end(),
-                ];
-                let (whole, report) = self.tokens(&pieces, &text.origin)?;
-                let rows = blocks(&whole, self.length.unwrap_or(usize::MAX), self.context);
-                let rows = rows.into_iter().map(|encoded| Row {
-                    encoded,
-                    origin: text.origin.clone(),
-                });
-                let rows: Vec<Row> = rows.filter(|row| row.encoded.targets() > 0).collect();
-                let rows = if rows.is_empty() {
-                    Err(Dropped::Untrainable)
-                } else {
-                    Ok(rows)
-                };
-                Ok(Outcome { rows, report })
-            })
-            .collect();
-        Self::collect(outcomes)
-    }
-
     /// A text or a pair of texts for classification, between the tokenizer's special tokens. Texts that are too long
     /// lose tokens at their ends, the longer one first; nothing is marked as learned.
     ///
@@ -386,65 +346,4 @@ impl Encoder {
 
 fn untrainable(place: Place, message: String) -> DataError {
     DataError::NoTrainableTokens { place, message }
-}
-
-/// Cuts a row into blocks of `length` tokens, each of which but the first repeats `context` tokens without learning
-/// them.
-fn blocks(whole: &Encoded, length: usize, context: usize) -> Vec<Encoded> {
-    let mut blocks = Vec::with_capacity(whole.ids.len() / length.max(1) + 1);
-    let mut start = 0_usize;
-    loop {
-        let end = whole.ids.len().min(start.saturating_add(length));
-        let mut block = Encoded {
-            ids: whole.ids[start..end].to_vec(),
-            learn: whole.learn[start..end].to_vec(),
-            kinds: whole.kinds[start..end].to_vec(),
-        };
-        if start > 0 {
-            block.learn[..context].fill(false);
-        }
-        blocks.push(block);
-        if end == whole.ids.len() {
-            return blocks;
-        }
-        start = end - context;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn row(length: usize) -> Encoded {
-        Encoded {
-            ids: (0..length as u32).collect(),
-            learn: vec![true; length],
-            kinds: vec![0; length],
-        }
-    }
-
-    #[test]
-    fn blocks_repeat_their_context() {
-        let blocks = blocks(&row(8), 4, 1);
-        let ids: Vec<&[u32]> = blocks.iter().map(|block| block.ids.as_slice()).collect();
-        assert_eq!(ids, [&[0, 1, 2, 3][..], &[3, 4, 5, 6], &[6, 7]]);
-        assert_eq!(blocks[1].learn, [false, true, true, true]);
-        assert_eq!(blocks[2].targets(), 1);
-    }
-
-    proptest! {
-        #[test]
-        fn every_token_is_learned_once(length in 1_usize..60, block in 2_usize..20, context in 1_usize..4) {
-            prop_assume!(context < block);
-            let blocks = blocks(&row(length), block, context);
-            let mut learned: Vec<u32> = Vec::new();
-            for part in &blocks {
-                prop_assert!(part.ids.len() <= block);
-                let kept = part.ids.iter().zip(&part.learn).filter(|(_, learn)| **learn);
-                learned.extend(kept.map(|(id, _)| *id));
-            }
-            prop_assert_eq!(learned, (0..length as u32).collect::<Vec<_>>());
-        }
-    }
 }
