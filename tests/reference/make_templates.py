@@ -2,7 +2,7 @@
 
     python tests/reference/make_templates.py
 
-Needs transformers 5.23 (with jinja2) and tokenizers 0.23; no model is loaded and nothing is fetched. Every template
+Needs transformers 5.23 (with jinja2), tokenizers 0.23 and trl 1.16; no model is loaded and nothing is fetched. Every template
 here is written for this project. Each emits the format of a well-known family, and is there twice: as it is published,
 and with {% generation %} around what the assistant writes, from which transformers tells what is learned.
 
@@ -706,6 +706,26 @@ def make_completions(states):
     return result
 
 
+def make_packing():
+    """Groups of rows as TRL packs them (strategy bfd)."""
+    import random
+
+    import pyarrow
+    from trl.data_utils import _pack_bfd
+
+    generator = random.Random(5)
+    cases = [([5, 2, 3, 1], 5), ([4, 4, 4], 8), ([1] * 7, 3)]
+    for count, longest, capacity in ((30, 10, 10), (60, 50, 64), (100, 100, 128), (40, 7, 31)):
+        cases.append(([generator.randint(1, longest) for _ in range(count)], capacity))
+    result = []
+    for lengths, capacity in cases:
+        # Every row is its own number, as often as it is long.
+        rows = pyarrow.table({"input_ids": pyarrow.array([[i] * length for i, length in enumerate(lengths)])})
+        packed = _pack_bfd(rows, capacity).column("input_ids").to_pylist()
+        result.append([lengths, capacity, [list(dict.fromkeys(row)) for row in packed]])
+    return result
+
+
 def make_trained():
     """What transformers makes of the tokenizer that the Rust side trained and wrote."""
     folder = HERE / "trained"
@@ -757,9 +777,10 @@ def main():
         states[name] = json.loads(path.read_text(encoding="utf-8"))
     write("conversations.json", CONVERSATIONS)
     for name, entry in TEMPLATES.items():
-        write(f"{name}.json", make_template(name, entry, states))
+        write(f"chat/{name}.json", make_template(name, entry, states))
     write("pairs.json", make_pairs(states))
     write("texts.json", make_texts(states))
+    write("packing.json", make_packing())
     write("completions.json", make_completions(states))
     trained = make_trained()
     if trained is not None:

@@ -50,6 +50,19 @@ fn completions_have_the_ids_and_masks_of_trl() {
 }
 
 #[test]
+fn rows_are_packed_as_by_trl() {
+    let cases: Vec<(Vec<usize>, usize, Vec<Vec<usize>>)> =
+        serde_json::from_str(&read("packing.json")).unwrap();
+    for (lengths, capacity, groups) in cases {
+        assert_eq!(
+            finetune_data::pack::pack(&lengths, capacity),
+            groups,
+            "{lengths:?} {capacity}"
+        );
+    }
+}
+
+#[test]
 fn every_template_ends_an_answer_with_the_eos_token() {
     let pair = Conversation::pair("What is a batch?", "Rows.");
     for template in [

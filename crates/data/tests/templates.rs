@@ -7,6 +7,7 @@ mod golden;
 use finetune_data::Conversation;
 use finetune_data::template::{ChatTemplate, Learn, Piece, Source, Template};
 use golden::{Case, Golden, conversation, conversations, goldens};
+use proptest::prelude::*;
 
 fn joined(pieces: &[Piece]) -> String {
     pieces.iter().map(|piece| piece.text.as_str()).collect()
@@ -320,4 +321,26 @@ fn a_text_that_is_taken_apart_is_followed_in_parts() {
         learned,
         "<think>\nNo <|im_end|>.\n</think>\n\nNo.<|im_end|>"
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn damaged_templates_never_panic(
+        choice in any::<prop::sample::Index>(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), "[{}%#|()\\[\\]'\"a-c0-9 \n-]{0,4}"), 1..4),
+    ) {
+        let goldens = goldens();
+        let mut source: Vec<char> = goldens[choice.index(goldens.len())].tagged.chars().collect();
+        for (place, text) in edits {
+            let place = place.index(source.len());
+            source.splice(place..place + 1, text.chars());
+        }
+        if let Ok(template) = ChatTemplate::new(&source.iter().collect::<String>()) {
+            for open in [false, true] {
+                let _ = template.render(&conversation("system_turns"), open);
+            }
+        }
+    }
 }

@@ -49,20 +49,17 @@ pub struct Case {
 }
 
 pub fn goldens() -> Vec<Golden> {
-    let mut names: Vec<String> = fs::read_dir(folder())
+    let mut names: Vec<String> = fs::read_dir(folder().join("chat"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
-        .filter(|name| {
-            !["conversations", "pairs", "texts", "completions", "trained"].contains(&name.as_str())
-        })
         .collect();
     names.sort();
     names
         .into_iter()
         .map(|name| Golden {
             name: name.clone(),
-            ..serde_json::from_str(&read(&format!("{name}.json"))).unwrap()
+            ..serde_json::from_str(&read(&format!("chat/{name}.json"))).unwrap()
         })
         .collect()
 }
