@@ -13,7 +13,7 @@ use finetune::data::{Part, Split};
 use finetune::eval::analysis::{Analysis, Classes, Flow, Vocabulary};
 use finetune::eval::local::Local;
 use finetune::eval::report::Training;
-use finetune::eval::task::{Prompting, QuestionAnswering};
+use finetune::eval::task::{Prompting, QuestionAnswering, TextForm};
 use finetune::eval::{Report, Run, Task, evaluate};
 use finetune::prelude::*;
 use finetune::train::batch::{CausalBatches, Specials};
@@ -73,7 +73,7 @@ fn main() -> Result<(), Failure> {
     let few = ask(
         "base, few-shot prompt",
         &base,
-        Prompting::few_shot(shots),
+        Prompting::Text(few_shot(shots)),
         &test,
     )?;
     println!(
@@ -151,6 +151,16 @@ fn task(prompting: Prompting) -> QuestionAnswering {
     QuestionAnswering::new("held-out questions", AnyChat::default())
         .prompting(prompting)
         .max_tokens(ANSWER)
+}
+
+/// Solved questions before the question. The base likes to begin an answer on a new line, so only the next question
+/// ends it.
+fn few_shot(shots: Vec<Conversation>) -> TextForm {
+    TextForm {
+        shots,
+        stop: vec!["Question:".to_owned()],
+        ..TextForm::question_answer()
+    }
 }
 
 fn ask(name: &str, model: &Local, prompting: Prompting, test: &[Document]) -> Result<Run, Failure> {

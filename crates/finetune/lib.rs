@@ -22,3 +22,8 @@ pub mod prelude {
     pub use crate::model::{CausalLm, Classifier, Generator, Noise, Sampling, Stops, device};
     pub use crate::train::{Batches, JsonLines, Objective, Progress, TrainConfig, Trainer};
 }
+
+/// Compiles the program of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
