@@ -3,6 +3,7 @@
 mod run;
 mod save;
 mod step;
+mod tensors;
 mod validate;
 
 use std::path::PathBuf;
