@@ -335,7 +335,7 @@ proptest! {
         let mut source: Vec<char> = goldens[choice.index(goldens.len())].tagged.chars().collect();
         for (place, text) in edits {
             let place = place.index(source.len());
-            source.splice(place..place + 1, text.chars());
+            source.splice(place..=place, text.chars());
         }
         if let Ok(template) = ChatTemplate::new(&source.iter().collect::<String>()) {
             for open in [false, true] {

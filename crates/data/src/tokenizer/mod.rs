@@ -15,16 +15,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokenizers::{AddedToken, Model, PostProcessor, Token};
+use tokenizers::{AddedToken, Model};
 
 use crate::error::{DataError, Place, Result, quoted};
 
 mod added;
 mod check;
 mod folder;
+mod frame;
 mod pieces;
 mod save;
 mod stream;
+mod stretch;
 mod train;
 
 pub use stream::Stream;
@@ -32,6 +34,7 @@ pub use train::TokenizerPlan;
 
 use added::Added;
 use folder::Folder;
+use frame::{Frame, frames};
 
 /// The longest text that is tokenized at once, in bytes, unless another limit is set.
 const TEXT: usize = 4 << 20;
@@ -59,16 +62,6 @@ struct Inner {
     bos: Option<u32>,
     eos: Option<u32>,
     pad: Option<u32>,
-}
-
-/// The ids that the post-processor puts before, between and after texts, each with its kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Frame {
-    before: Vec<(u32, u32)>,
-    between: Vec<(u32, u32)>,
-    after: Vec<(u32, u32)>,
-    /// The kinds of the first and the second text's tokens.
-    kinds: [u32; 2],
 }
 
 impl Tokenizer {
@@ -375,77 +368,4 @@ fn unknown_token(tokenizer: &tokenizers::Tokenizer, index: Option<u64>) -> (Opti
         Wrapper::WordLevel(model) => (model.token_to_id(&model.unk_token), false),
         Wrapper::Unigram(_) => (index.and_then(|id| u32::try_from(id).ok()), false),
     }
-}
-
-/// What is put around one text and around two.
-fn frames(
-    path: &Path,
-    tokenizer: &tokenizers::Tokenizer,
-    folder: &Folder,
-    bos: Option<u32>,
-    eos: Option<u32>,
-) -> Result<(Frame, Frame)> {
-    if folder.add_bos.is_some() || folder.add_eos.is_some() {
-        // The configuration overrules the post-processor.
-        let first = bos.filter(|_| folder.add_bos == Some(true));
-        let last = eos.filter(|_| folder.add_eos == Some(true));
-        let frame = |kind: u32| Frame {
-            before: first.map(|id| (id, 0)).into_iter().collect(),
-            between: last
-                .map(|id| (id, 0))
-                .into_iter()
-                .chain(first.map(|id| (id, 1)))
-                .collect(),
-            after: last.map(|id| (id, kind)).into_iter().collect(),
-            kinds: [0, 1],
-        };
-        return Ok((frame(0), frame(1)));
-    }
-    let Some(processor) = tokenizer.get_post_processor() else {
-        let bare = |second: u32| Frame {
-            kinds: [0, second],
-            ..Frame::default()
-        };
-        return Ok((bare(0), bare(1)));
-    };
-    let process = |count: usize| {
-        guarded(path, || {
-            let text = || {
-                tokenizers::Encoding::from_tokens(vec![Token::new(0, "x".to_owned(), (0, 1))], 0)
-            };
-            let texts = (0..count).map(|_| text()).collect();
-            let framed = processor.process_encodings(texts, true)?;
-            Ok(tokenizers::Encoding::merge(framed, false))
-        })
-        .and_then(|encoding| frame(path, &encoding, count))
-    };
-    Ok((process(1)?, process(2)?))
-}
-
-/// Reads a frame off an encoding whose texts have one token each.
-fn frame(path: &Path, encoding: &tokenizers::Encoding, count: usize) -> Result<Frame> {
-    let mut frame = Frame::default();
-    let mut texts = 0;
-    let tokens = encoding.get_ids().iter().zip(encoding.get_type_ids());
-    for ((&id, &kind), &special) in tokens.zip(encoding.get_special_tokens_mask()) {
-        if special == 0 {
-            if let Some(place) = frame.kinds.get_mut(texts) {
-                *place = kind;
-            }
-            texts += 1;
-        } else {
-            match texts {
-                0 => frame.before.push((id, kind)),
-                1 if count == 2 => frame.between.push((id, kind)),
-                _ => frame.after.push((id, kind)),
-            }
-        }
-    }
-    if texts != count {
-        return Err(DataError::TokenizerInvalid {
-            place: Place::file(path),
-            message: format!("post_processor: renders {texts} of {count} texts"),
-        });
-    }
-    Ok(frame)
 }
