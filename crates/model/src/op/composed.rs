@@ -9,14 +9,26 @@ macro_rules! on_other_backends {
     ($ops:ident) => {
         #[cfg(feature = "ndarray")]
         impl $ops for burn::backend::NdArray {}
-        #[cfg(feature = "wgpu")]
-        impl $ops for burn::backend::wgpu::CubeBackend {}
-        #[cfg(all(feature = "cuda", not(feature = "wgpu")))]
-        impl $ops for burn::backend::cuda::CubeBackend {}
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        impl $ops for $crate::op::composed::CubeBackend {}
     };
 }
 
 pub(super) use on_other_backends;
+
+/// The backend of all GPUs without the layer that fuses operations; burn names it only together with that layer.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub(super) type CubeBackend = <burn::backend::Cube as Unfused>::Inner;
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub(super) trait Unfused {
+    type Inner;
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+impl<B: burn::backend::fusion::FusionBackend> Unfused for burn::backend::fusion::Fusion<B> {
+    type Inner = B;
+}
 
 /// What stands for a tensor that is not there, on the device of `like` and without a gradient.
 pub(super) fn placeholder<const D: usize>(like: &Tensor<D>) -> Tensor<1> {

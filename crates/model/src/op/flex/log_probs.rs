@@ -6,6 +6,7 @@ use burn::backend::{Flex, ops::FloatTensorOps};
 use rayon::prelude::*;
 
 use super::kernel::{Matrix, MatrixMut, Threads, kernel, multiply};
+use super::linear::lies_transposed;
 use super::{BLOCK, Scratch, add_columns, all_f32, floats, indices, lanes, tensor, whole};
 use crate::op::log_probs::{LogProbsOps, backward, block_rows, forward};
 
@@ -130,7 +131,7 @@ struct Head {
 impl Head {
     fn new(weight: &FlexTensor, bias: Option<FlexTensor>) -> Self {
         let [width, vocabulary] = weight.layout().shape().dims();
-        let transposed = weight.layout().strides() == [1, width as isize] && vocabulary > 1;
+        let transposed = lies_transposed(weight);
         let weight = if transposed {
             whole(weight.transpose(0, 1))
         } else {

@@ -9,6 +9,7 @@ mod dropout;
 mod embed;
 pub(crate) mod kernel;
 pub(crate) mod lanes;
+mod linear;
 mod log_probs;
 mod norm;
 mod rotary;
