@@ -52,7 +52,7 @@ pub enum EvalError {
         /// The kind of value that was expected.
         expected: &'static str,
         /// The fields that the record has.
-        found: Vec<String>,
+        found: Box<[String]>,
     },
     /// A label that is not in the task's list.
     #[error("{origin}: {task}: the label {:?} is not one of {}", excerpt(.label), fields(.labels))]

@@ -50,31 +50,31 @@ fn held(item: &Outcome) -> Vec<String> {
 #[test]
 fn every_class_is_found() {
     let check = |output: &str, expected: &[&str]| {
-        assert_eq!(held(&outcome(1, output)), expected, "{output}")
+        assert_eq!(held(&outcome(1, output)), expected, "{output}");
     };
     check(REFERENCE, &[]);
     check("", &["empty"]);
     check(" \n", &["empty"]);
     check(
         "The rank the rank the rank the rank",
-        &["repetition", "partly right", "too short"],
+        &["repetition", "wrong content"],
     );
     check(
         "A river in the north of the country where people go to fish.",
         &["wrong content"],
     );
-    check("The rank sets the width of something.", &["partly right"]);
     check(
-        &format!(
-            "{REFERENCE} {}",
-            "And so we go on with more and more words about other things. ".repeat(1)
-        ),
-        &[],
+        "The rank sets the width of something.",
+        &["partly right", "too short"],
     );
     check(
-        &format!(
-            "{REFERENCE} It was a long day and we went out to see what there was to be seen by the water, and then home."
-        ),
+        &format!("{REFERENCE} And so we go on with more and more words."),
+        &[],
+    );
+    let on_and_on = "It was a long day and we went out to see what there was to be seen by the water, and then home.";
+    check(&format!("{REFERENCE} {on_and_on}"), &["too long"]);
+    check(
+        &format!("{on_and_on} {REFERENCE}"),
         &["partly right", "too long"],
     );
     check("The rank.", &["wrong content", "too short"]);
@@ -169,7 +169,8 @@ fn totals_carry_their_count() {
     );
     assert_eq!((total("too short").count, total("too short").main), (2, 0));
     assert!((total("empty").share.value - 0.25).abs() < 1e-12);
-    assert_eq!(analysis.worst(2), [1, 2]);
+    // Equally far from the reference, but with more errors than the empty one.
+    assert_eq!(analysis.worst(2), [2, 3]);
 }
 
 #[test]

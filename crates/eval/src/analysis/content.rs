@@ -6,17 +6,30 @@ use super::{Finding, Rule};
 use crate::{
     Outcome,
     metric::{Normalization, rouge_l, token_f1},
+    text::chunks,
 };
 
-/// How near an output is to the nearest of its references: the larger of token F1 and ROUGE-L, 0 to 1.
+/// How near an output is to the nearest of its references: the larger of token F1 and ROUGE-L, 0 to 1, of the whole
+/// output or of as many of its first words as the reference has. So a right answer that goes on and on is near: what is
+/// wrong with it is its length.
 ///
 /// It sees words, not meaning: a right answer in other words is far, and a wrong number in the right sentence is near.
 pub fn similarity(outcome: &Outcome) -> f64 {
-    let near = |reference: &String| {
-        token_f1(reference, &outcome.output, Normalization::default())
-            .max(rouge_l(reference, &outcome.output).f1)
+    let words = chunks(&outcome.output);
+    let near = |reference: &String, output: &str| {
+        token_f1(reference, output, Normalization::default()).max(rouge_l(reference, output).f1)
     };
-    outcome.references.iter().map(near).fold(0.0, f64::max)
+    let best = |reference: &String| {
+        let expected = reference.split_whitespace().count();
+        let whole = near(reference, &outcome.output);
+        match expected.checked_sub(1).and_then(|last| words.get(last)) {
+            Some(last) if words.len() > expected => {
+                whole.max(near(reference, &outcome.output[..last.end]))
+            }
+            _ => whole,
+        }
+    };
+    outcome.references.iter().map(best).fold(0.0, f64::max)
 }
 
 /// The borders of the similarity bands.

@@ -94,7 +94,7 @@ fn run(model: &str, task: &dyn Task, salt: usize, skill: usize, items: usize) ->
         let (question, reference) = PAIRS[index % PAIRS.len()];
         let question = match index / PAIRS.len() {
             0 => question.to_owned(),
-            variant => format!("{} ({variant})", question),
+            variant => format!("{question} ({variant})"),
         };
         let (output, finished) = answer(index, salt, skill);
         let squad = Normalization::default();

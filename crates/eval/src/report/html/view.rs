@@ -264,25 +264,19 @@ fn changed(report: &Report, row: &MetricRow, compared: &Change) -> ChangeView {
         (true, true) => Tone::Good,
         (true, false) => Tone::Bad,
     };
-    let mut detail = format!(
-        "for {} against {}",
-        name(report, compared.to),
-        name(report, compared.from)
-    );
-    if let Some(interval) = change_interval(difference.change, row.unit) {
-        detail += &format!(" (95% interval {interval})");
-    }
-    if difference.better + difference.worse > 0 {
-        let (up, down) = (
-            grouped(difference.better as i64),
-            grouped(difference.worse as i64),
-        );
-        detail += &format!("; {up} items better, {down} worse");
-    }
-    if let Some(p) = difference.p_value {
-        detail += &format!(", sign test {}", p_value(p));
-    }
-    detail.push('.');
+    let (to, from) = (name(report, compared.to), name(report, compared.from));
+    let interval = change_interval(difference.change, row.unit);
+    let interval = interval.map_or_else(String::new, |text| format!(" (95% interval {text})"));
+    let (up, down) = (difference.better as i64, difference.worse as i64);
+    let items = if up + down > 0 {
+        format!("; {} items better, {} worse", grouped(up), grouped(down))
+    } else {
+        String::new()
+    };
+    let test = difference
+        .p_value
+        .map_or_else(String::new, |p| format!(", sign test {}", p_value(p)));
+    let detail = format!("for {to} against {from}{interval}{items}{test}.");
     ChangeView {
         tone,
         value: change(difference.change.value, row.unit),
