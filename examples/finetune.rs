@@ -107,14 +107,15 @@ fn main() -> Result<(), Failure> {
         bos: encoder.tokenizer().bos(),
         stop: encoder.stops(),
     };
-    let held_out = match validation.is_empty() {
-        true => None,
-        false => Some(CausalBatches::validation(
+    let held_out = if validation.is_empty() {
+        None
+    } else {
+        Some(CausalBatches::validation(
             validation,
             &settings.train.batch,
             specials.clone(),
             &device,
-        )?),
+        )?)
     };
     let batches = CausalBatches::new(
         train,

@@ -125,7 +125,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .map_or(100.0, |steps| (steps as f64 / 20.0).min(100.0)),
         decay: Decay::Cosine,
         floor: 0.1,
-        ..Schedule::default()
     };
     settings.optimizer.weight_decay = 0.1;
     settings.optimizer.beta2 = 0.95;

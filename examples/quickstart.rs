@@ -113,6 +113,7 @@ fn main() -> Result<(), Failure> {
         .note("The base model is tiny (4 million weights) and was pretrained on a few million tokens; it knows next to nothing.");
     report = report
         .subtitle("A small base model, fine-tuned on questions about fine-tuning and this library");
+    let report = report.summarise();
     println!("\n{report}");
     report.write(flags.output.join("report.html"))?;
     report.write(flags.output.join("report.json"))?;

@@ -1,7 +1,10 @@
 //! Adapters: what is written is read back, merging changes nothing but rounding, and what does not fit is refused.
 
+#![allow(clippy::unwrap_used, clippy::float_cmp)] // A test may panic, and compares exact figures.
+
 use std::path::{Path, PathBuf};
 
+use finetune::burn::module::Module;
 use finetune::burn::tensor::{Device, Tensor};
 use finetune::model::lora::{self, LoraConfig, LoraTargets};
 use finetune::model::{CausalLm, Checkpoint, Noise, Tokens, weights};
@@ -55,7 +58,6 @@ fn a_fresh_adapter_changes_nothing_and_freezes_the_base() {
     )
     .unwrap();
     assert_eq!(difference(logits(&base), logits(&model)), 0.0);
-    use finetune::burn::module::Module;
     let trained: Vec<String> = weights::parameters(&model.train())
         .into_iter()
         .filter(|p| p.trainable)

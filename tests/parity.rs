@@ -3,6 +3,8 @@
 //! The golden files are made by `tests/reference/make.py`. `BURN_DEVICE` chooses the device, `PARITY_CASES` another
 //! folder of cases. The worst differences are printed; `docs/fidelity.md` lists them.
 
+#![allow(clippy::unwrap_used, clippy::float_cmp)] // A test may panic, and compares exact figures.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

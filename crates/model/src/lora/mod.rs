@@ -256,7 +256,8 @@ fn factors(
             TensorData::new(values, shape),
             (&device, burn::tensor::DType::F32),
         );
-        Param::initialized(id, tensor.require_grad())
+        // Outside autodiff this is remembered until the model is brought there.
+        Param::initialized(id, tensor).set_require_grad(true)
     };
     Lora {
         a: parameter("a", a, [input, rank]),
