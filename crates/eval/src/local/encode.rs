@@ -123,10 +123,19 @@ impl Local {
         Ok(ids)
     }
 
-    /// The token that stands for the beginning of a document.
+    /// The token that stands for the beginning of a document: the tokenizer's own BOS token, else its own EOS token, else
+    /// what the model's configuration calls so. (A configuration may name a BOS token that the tokenizer does not have as
+    /// one; the harness does not take it either.)
     fn beginning(&self) -> Result<u32> {
         let tokenizer = self.encoder.tokenizer();
-        tokenizer.bos().or_else(|| tokenizer.eos()).ok_or_else(|| EvalError::Setting {
+        let named = |wanted: &str| {
+            let mut tokens = tokenizer.special_tokens();
+            tokens
+                .find(|(name, _)| *name == wanted)
+                .and_then(|(_, token)| tokenizer.id(token))
+        };
+        let own = named("bos_token").or_else(|| named("eos_token"));
+        own.or_else(|| tokenizer.bos()).or_else(|| tokenizer.eos()).ok_or_else(|| EvalError::Setting {
             what: tokenizer.path().display().to_string(),
             reason: "the tokenizer has neither a BOS nor an EOS token; one of them must stand for the beginning of a text"
                 .to_owned(),
