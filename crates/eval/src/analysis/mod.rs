@@ -25,6 +25,7 @@ mod format;
 mod judge;
 mod length;
 mod repetition;
+mod slips;
 mod spelling;
 mod vocabulary;
 

@@ -4,11 +4,10 @@ use super::{
     Page,
     canvas::{Anchor, Canvas},
     scale::{Scale, step, tick, ticks},
+    series::{epochs, finite, smoothed, thinned},
 };
 use crate::report::{Training, figures::number};
 
-/// The most points of a drawn curve; a longer one is averaged in groups.
-const POINTS: usize = 400;
 /// Where the plot begins, below the name of its scale.
 const TOP: f64 = 28.0;
 
@@ -272,57 +271,6 @@ fn end(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(0.0, f64::max)
 }
 
-/// The points with a finite value.
-fn finite(points: impl Iterator<Item = (u64, Option<f64>)>) -> Vec<(f64, f64)> {
-    points
-        .filter_map(|(step, value)| Some((step as f64, value.filter(|value| value.is_finite())?)))
-        .collect()
-}
-
-/// At most [`POINTS`] points: the means of equal groups.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let group = points.len().div_ceil(POINTS).max(1);
-    let mean = |part: &[(f64, f64)]| {
-        let n = part.len() as f64;
-        (
-            part.iter().map(|point| point.0).sum::<f64>() / n,
-            part.iter().map(|point| point.1).sum::<f64>() / n,
-        )
-    };
-    points.chunks(group).map(mean).collect()
-}
-
-/// The mean over a window of about a twentieth of the points around each, so that the curve does not lag behind.
-fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let reach = points.len() / 40;
-    (0..points.len())
-        .map(|at| {
-            let window = &points[at.saturating_sub(reach)..(at + reach + 1).min(points.len())];
-            (
-                points[at].0,
-                window.iter().map(|point| point.1).sum::<f64>() / window.len() as f64,
-            )
-        })
-        .collect()
-}
-
-/// The steps at which whole epochs end, if they are few enough to be marked; the end of the run is none.
-fn epochs(training: &Training) -> Vec<(u64, f64)> {
-    let mut found = Vec::new();
-    let last = training.steps.last().map_or(0, |point| point.step);
-    let mut before = 0.0;
-    for point in &training.steps {
-        let Some(epoch) = point.epoch.filter(|epoch| epoch.is_finite()) else {
-            continue;
-        };
-        if (epoch + 1e-9).floor() > before && point.step < last {
-            found.push(((epoch + 1e-9).floor() as u64, point.step as f64));
-        }
-        before = (epoch + 1e-9).floor().max(before);
-    }
-    if found.len() > 12 { Vec::new() } else { found }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,12 +301,6 @@ mod tests {
     }
 
     #[test]
-    fn marks_whole_epochs() {
-        assert_eq!(epochs(&training(300)), [(1, 100.0), (2, 200.0)]);
-        assert_eq!(epochs(&Training::default()), []);
-    }
-
-    #[test]
     fn draws_what_there_is() {
         assert_eq!(curves("t", Page::Wide, &Training::default()), None);
         for steps in [1, 2, 30] {
@@ -373,16 +315,5 @@ mod tests {
             [rate(2e-3), rate(1.5e-4), rate(3e-5)],
             ["2e-3", "1.5e-4", "3e-5"]
         );
-    }
-
-    #[test]
-    fn smoothing_keeps_a_constant() {
-        let flat: Vec<_> = (0..300).map(|step| (f64::from(step), 2.5)).collect();
-        assert!(
-            smoothed(&flat)
-                .iter()
-                .all(|point| (point.1 - 2.5).abs() < 1e-12)
-        );
-        assert_eq!(smoothed(&flat[..1]), [(0.0, 2.5)]);
     }
 }

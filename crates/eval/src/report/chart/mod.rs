@@ -7,6 +7,7 @@ mod classes;
 mod curves;
 mod river;
 mod scale;
+mod series;
 
 pub(super) use bars::{Bar, bars};
 pub(super) use classes::{ClassRow, classes};
