@@ -48,7 +48,7 @@ fn check(name: &str, golden: &Model) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name);
-    let device = device(Some("flex")).expect("the default device");
+    let device = device(None).expect("the default device");
     // The harness cuts what is too long, and so does this test; the default is to refuse it.
     let local = Local::open(&folder, "plain", &device)
         .expect("a tiny model")

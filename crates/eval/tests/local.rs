@@ -38,7 +38,7 @@ fn config(longest: usize) -> Value {
 }
 
 fn local(length: usize, add_bos: bool) -> Local {
-    let device = device(Some("flex")).expect("the default device");
+    let device = device(None).expect("the default device");
     let checkpoint = Checkpoint::create(config(256), 7).expect("a configuration of llama");
     let model = checkpoint.causal_lm(&device).expect("random weights");
     let encoder = Encoder::new(tokenizer(add_bos), Box::new(QuestionAnswer::default()));
@@ -307,7 +307,7 @@ fn a_whole_evaluation() {
 #[test]
 fn a_folder_opens() {
     let folder = tempfile::tempdir().unwrap();
-    let device = device(Some("flex")).unwrap();
+    let device = device(None).unwrap();
     let checkpoint = Checkpoint::create(config(48), 7).unwrap();
     checkpoint
         .save(&checkpoint.causal_lm(&device).unwrap(), folder.path())
@@ -328,7 +328,7 @@ fn a_folder_opens() {
 
 #[test]
 fn classifiers_are_measured() {
-    let device = device(Some("flex")).unwrap();
+    let device = device(None).unwrap();
     let labels = ["good", "bad"].map(str::to_owned).to_vec();
     let checkpoint = Checkpoint::create(config(64), 7)
         .unwrap()
