@@ -32,7 +32,7 @@ fn tuned(name: &str, config: &LoraConfig) -> (Checkpoint, CausalLm) {
     let model = checkpoint.causal_lm(&Device::default()).unwrap();
     let model = lora::attach(model, checkpoint.architecture(), config).unwrap();
     let mut number = 0_u64;
-    let model = weights::update(model, &mut |path, value| {
+    let model = weights::map_values(model, &mut |path, value| {
         number += 1;
         if !path.ends_with("lora.b") {
             return value;
