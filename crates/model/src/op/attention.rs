@@ -221,7 +221,10 @@ impl<B: Backend> Composed<B> {
 
     fn dropped(&self, x: FloatTensor<B>) -> FloatTensor<B> {
         match &self.factors {
-            Some(factors) => B::float_mul(x, factors.clone()),
+            Some(factors) => {
+                let factors = composed::cast_like::<B>(factors.clone(), &x);
+                B::float_mul(x, factors)
+            }
             None => x,
         }
     }

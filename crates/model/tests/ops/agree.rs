@@ -1,6 +1,6 @@
 //! Comparing two ways to compute the same thing, with every gradient.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use finetune_model::noise::Noise;
 
 /// Numbers in `[-1, 1)`.
@@ -20,7 +20,10 @@ pub fn flat(values: &[f32], device: &Device) -> Tensor<1> {
 }
 
 pub fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
-    x.into_data().try_to_vec_as::<f32>().unwrap()
+    x.cast(DType::F32)
+        .into_data()
+        .try_to_vec_as::<f32>()
+        .unwrap()
 }
 
 /// The result and the gradient of each input that is tracked.
@@ -32,11 +35,22 @@ pub fn run(
     tracked: &[bool],
     uniform: bool,
 ) -> (Vec<f32>, Vec<Option<Vec<f32>>>) {
+    run_as(DType::F32, f, inputs, tracked, uniform)
+}
+
+fn run_as(
+    dtype: DType,
+    f: impl Fn(&[Tensor<1>]) -> Tensor<1>,
+    inputs: &[Vec<f32>],
+    tracked: &[bool],
+    uniform: bool,
+) -> (Vec<f32>, Vec<Option<Vec<f32>>>) {
     let device = device();
+    let float = |x: &[f32]| Tensor::<1>::from_data(x, (&device, dtype));
     let leaves: Vec<_> = inputs
         .iter()
         .zip(tracked)
-        .map(|(input, &tracked)| flat(input, &device).set_require_grad(tracked))
+        .map(|(input, &tracked)| float(input).set_require_grad(tracked))
         .collect();
     let y = f(&leaves);
     let result = values(y.clone());
@@ -48,7 +62,7 @@ pub fn run(
     } else {
         wave(result.len(), 99)
     };
-    let gradients = (y * flat(&weights, &device)).sum().backward();
+    let gradients = (y * float(&weights)).sum().backward();
     let gradients = leaves
         .iter()
         .map(|leaf| leaf.grad(&gradients).map(values))
@@ -73,7 +87,7 @@ pub fn distance(found: &[f32], expected: &[f32]) -> f32 {
 }
 
 /// Asserts that `fused` and `composed` agree: the result, every gradient when all inputs are tracked, and when each
-/// is the only one; and that inputs that are not tracked get none.
+/// is the only one; that inputs that are not tracked get none; and that the bodies for other devices agree too.
 pub fn agree(
     fused: impl Fn(&[Tensor<1>]) -> Tensor<1>,
     composed: impl Fn(&[Tensor<1>]) -> Tensor<1>,
@@ -105,5 +119,13 @@ pub fn agree(
         let (found, _) = run(&fused, inputs, &vec![false; count], uniform);
         let far = distance(&found, &y);
         assert!(far <= tolerance, "not tracked: {far:e}");
+        // There are kernels for f32 only: this goes through the bodies that other devices use.
+        let (found, found_gradients) = run_as(DType::F64, &fused, inputs, &all, uniform);
+        let far = distance(&found, &y);
+        assert!(far <= tolerance, "other devices, result: {far:e}");
+        for (index, (found, expected)) in found_gradients.iter().zip(&gradients).enumerate() {
+            let far = distance(found.as_ref().unwrap(), expected.as_ref().unwrap());
+            assert!(far <= tolerance, "other devices, gradient {index}: {far:e}");
+        }
     }
 }

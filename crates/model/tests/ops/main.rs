@@ -5,6 +5,7 @@
 mod agree;
 mod attention;
 mod composed;
+mod half;
 mod log_probs;
 mod rows;
 mod whole;

@@ -134,20 +134,6 @@ pub(crate) fn multiply(
     scale: f32,
     threads: Threads,
 ) {
-    assert!(
-        left.columns == right.rows && out.rows == left.rows && out.columns == right.columns,
-        "[{}, {}] · [{}, {}] does not give [{}, {}]",
-        left.rows,
-        left.columns,
-        right.rows,
-        right.columns,
-        out.rows,
-        out.columns
-    );
-    let parallelism = match threads {
-        Threads::One => gemm::Parallelism::None,
-        Threads::All => gemm::Parallelism::Rayon(0),
-    };
     let MatrixMut {
         data,
         rows,
@@ -155,27 +141,98 @@ pub(crate) fn multiply(
         row_stride,
         column_stride,
     } = out;
-    // SAFETY: `gemm` reads `left` and `right` and writes `out` at exactly the elements (i, j) that the three shapes
-    // name. The constructors have checked that the last element of each (and with non-negative strides therefore
-    // every one) lies inside its slice and that offsets fit an isize; the shapes were compared above. `out` is
-    // borrowed mutably, so it overlaps neither operand, and its elements do not share places, so that gemm's threads
-    // never write the same one. f32 is one of the types that gemm supports.
+    let out = Target {
+        start: data.as_mut_ptr(),
+        shape: [rows, columns],
+        strides: [row_stride, column_stride],
+        keep,
+    };
+    // SAFETY: the target's constructor has checked that its elements lie inside the slice, each in its own place, and
+    // that offsets fit an isize. The slice is borrowed mutably, so that it overlaps neither operand.
+    unsafe { run(&out, left, right, scale, threads) };
+}
+
+/// `scale · left · right`, row-major, in memory that was not zeroed before.
+///
+/// # Panics
+///
+/// If the shapes do not fit.
+pub(crate) fn product(
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    scale: f32,
+    threads: Threads,
+) -> Vec<f32> {
+    let shape = [left.rows, right.columns];
+    let count = shape[0]
+        .checked_mul(shape[1])
+        .expect("operands of a product that fits memory");
+    if count == 0 {
+        return Vec::new();
+    }
+    let mut y = Vec::with_capacity(count);
+    let out = Target {
+        start: y.as_mut_ptr(),
+        shape,
+        strides: [shape[1], 1],
+        keep: 0.0,
+    };
+    // SAFETY: the vector has room for `count` elements, which is every (i, j) of a row-major matrix of this shape, and
+    // nobody else knows of it. With `keep` 0 they are not read, so that they need not have a value yet.
+    unsafe { run(&out, left, right, scale, threads) };
+    // SAFETY: `gemm` has written each of the first `count` elements, zeros if there was nothing to add up.
+    unsafe { y.set_len(count) };
+    y
+}
+
+/// Where a product goes.
+struct Target {
+    start: *mut f32,
+    shape: [usize; 2],
+    strides: [usize; 2],
+    keep: f32,
+}
+
+/// `out ← keep · out + scale · left · right`.
+///
+/// # Safety
+///
+/// The elements (i, j) of the target's shape must lie in memory that may be written and is not part of the operands,
+/// each in its own place, with offsets that fit an isize; and have a value unless `keep` is 0.
+unsafe fn run(out: &Target, left: Matrix<'_>, right: Matrix<'_>, scale: f32, threads: Threads) {
+    assert!(
+        left.columns == right.rows && out.shape == [left.rows, right.columns],
+        "[{}, {}] · [{}, {}] does not give {:?}",
+        left.rows,
+        left.columns,
+        right.rows,
+        right.columns,
+        out.shape
+    );
+    let parallelism = match threads {
+        Threads::One => gemm::Parallelism::None,
+        Threads::All => gemm::Parallelism::Rayon(0),
+    };
+    // SAFETY: `gemm` reads `left` and `right` at the elements that their shapes name; their constructors have checked
+    // that the last one (and with non-negative strides therefore every one) lies inside the slice and that offsets fit
+    // an isize, and the shapes were compared above. It writes `out` at the elements that its shape names, and reads
+    // them only if `keep` is not 0; the caller answers for those. f32 is one of the types that gemm supports.
     unsafe {
         gemm::gemm(
-            rows,
-            columns,
+            out.shape[0],
+            out.shape[1],
             left.columns,
-            data.as_mut_ptr(),
-            column_stride as isize,
-            row_stride as isize,
-            keep != 0.0,
+            out.start,
+            out.strides[1] as isize,
+            out.strides[0] as isize,
+            out.keep != 0.0,
             left.data.as_ptr(),
             left.column_stride as isize,
             left.row_stride as isize,
             right.data.as_ptr(),
             right.column_stride as isize,
             right.row_stride as isize,
-            keep,
+            out.keep,
             scale,
             false,
             false,
@@ -298,6 +355,21 @@ mod tests {
             Threads::All,
         );
         assert_eq!(out, [0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_new_product_has_every_element() {
+        let left: Vec<f32> = (0..70 * 3).map(|i| (i % 7) as f32).collect();
+        let right: Vec<f32> = (0..3 * 50).map(|i| (i % 5) as f32).collect();
+        let (left, right) = (Matrix::new(&left, [70, 3]), Matrix::new(&right, [3, 50]));
+        let mut expected = vec![f32::NAN; 70 * 50];
+        let out = MatrixMut::new(&mut expected, [70, 50]);
+        multiply(out, left, right, 0.0, 1.0, Threads::One);
+        assert_eq!(product(left, right, 1.0, Threads::All), expected);
+        let nothing = (Matrix::new(&[], [2, 0]), Matrix::new(&[], [0, 3]));
+        assert_eq!(product(nothing.0, nothing.1, 1.0, Threads::One), [0.0; 6]);
+        let empty = (Matrix::new(&[], [0, 2]), Matrix::new(&[0.0; 6], [2, 3]));
+        assert!(product(empty.0, empty.1, 1.0, Threads::One).is_empty());
     }
 
     #[test]

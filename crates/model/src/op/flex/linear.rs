@@ -4,7 +4,7 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::kernel::{Matrix, MatrixMut, Threads, multiply};
+use super::kernel::{Matrix, Threads, kernel, product};
 use super::{add_columns, all_f32, block_rows, floats, tensor, whole};
 use crate::op::linear::{LinearOps, affine, for_bias, for_weight, for_x};
 
@@ -15,19 +15,13 @@ impl LinearOps for Flex {
         }
         let [rows, _] = x.layout().shape().dims();
         let [_, width] = weight.layout().shape().dims();
-        let mut y = vec![0.0; rows * width];
+        let (x, weight) = (Strided::new(x), Strided::new(weight));
+        let mut y = product(x.matrix(), weight.matrix(), 1.0, Threads::All);
         if biased {
             let bias = whole(bias);
-            y.par_chunks_mut(block_rows(width) * width).for_each(|y| {
-                for y in y.chunks_exact_mut(width) {
-                    y.copy_from_slice(floats(&bias));
-                }
-            });
+            y.par_chunks_mut(block_rows(width) * width)
+                .for_each(|y| add_to_rows(y, floats(&bias)));
         }
-        let (x, weight) = (Strided::new(x), Strided::new(weight));
-        let keep = if biased { 1.0 } else { 0.0 };
-        let out = MatrixMut::new(&mut y, [rows, width]);
-        multiply(out, x.matrix(), weight.matrix(), keep, 1.0, Threads::All);
         tensor(y, [rows, width])
     }
 
@@ -38,7 +32,8 @@ impl LinearOps for Flex {
         let [rows, _] = gradient.layout().shape().dims();
         let [width, _] = weight.layout().shape().dims();
         let (gradient, weight) = (Strided::new(gradient), Strided::new(weight));
-        product(gradient.matrix(), weight.matrix().t(), [rows, width])
+        let y = product(gradient.matrix(), weight.matrix().t(), 1.0, Threads::All);
+        tensor(y, [rows, width])
     }
 
     fn affine_for_weight(gradient: FlexTensor, x: FlexTensor, transposed: bool) -> FlexTensor {
@@ -49,9 +44,11 @@ impl LinearOps for Flex {
         let [_, inner] = x.layout().shape().dims();
         let (gradient, x) = (Strided::new(gradient), Strided::new(x));
         if transposed {
-            product(gradient.matrix().t(), x.matrix(), [outer, inner]).transpose(0, 1)
+            let y = product(gradient.matrix().t(), x.matrix(), 1.0, Threads::All);
+            tensor(y, [outer, inner]).transpose(0, 1)
         } else {
-            product(x.matrix().t(), gradient.matrix(), [inner, outer])
+            let y = product(x.matrix().t(), gradient.matrix(), 1.0, Threads::All);
+            tensor(y, [inner, outer])
         }
     }
 
@@ -77,11 +74,14 @@ pub(super) fn lies_transposed(matrix: &FlexTensor) -> bool {
     strides[0] == 1 && strides[1].unsigned_abs() == rows && strides[1] > 1
 }
 
-fn product(left: Matrix<'_>, right: Matrix<'_>, shape: [usize; 2]) -> FlexTensor {
-    let mut y = vec![0.0; shape[0] * shape[1]];
-    let out = MatrixMut::new(&mut y, shape);
-    multiply(out, left, right, 0.0, 1.0, Threads::All);
-    tensor(y, shape)
+kernel! {
+    fn add_to_rows(rows: &mut [f32], bias: &[f32]) {
+        for row in rows.chunks_exact_mut(bias.len()) {
+            for (x, bias) in row.iter_mut().zip(bias) {
+                *x += bias;
+            }
+        }
+    }
 }
 
 /// A matrix with its elements anywhere.
