@@ -94,7 +94,7 @@ fn every_operation_takes_half_precision() {
 #[test]
 fn sums_and_moments_stay_in_single_precision() {
     let device = Device::flex();
-    let x = flat(&[1e-3; 5000], &device).cast(DType::BF16);
+    let x = flat(&vec![1e-3; 5000], &device).cast(DType::BF16);
     let total = op::sum(x.clone());
     assert_eq!(total.dtype(), DType::F32);
     assert!((values(total)[0] - 5.0).abs() < 0.02);
