@@ -124,11 +124,11 @@ fn logits_gradients_curves_and_greedy_tokens_are_those_of_transformers() {
             assert_eq!(*shape, expected[key].0, "{name}: {key}");
             let (difference, size) = (worst(values, &expected[key].1), largest(&expected[key].1));
             // Softmax does not change when all keys move alike: the gradient of their bias is rounding on both sides.
-            let difference = if size < 1e-6 {
-                difference
-            } else {
-                difference / size
-            };
+            if size < 1e-6 {
+                assert!(difference < 1e-7, "{name}: {key} differs by {difference}");
+                continue;
+            }
+            let difference = difference / size;
             assert!(
                 difference < 1e-4,
                 "{name}: {key} differs by {difference} of its largest element"
@@ -143,7 +143,7 @@ fn logits_gradients_curves_and_greedy_tokens_are_those_of_transformers() {
             .fold(0.0, f32::max);
         assert_eq!(found["curve"].1.len(), 20, "{name}");
         assert!(
-            curve < 1e-3,
+            curve < 1e-4,
             "{name}: the curve differs by {curve}: {:?}",
             found["curve"].1
         );
