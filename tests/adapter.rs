@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // A test may panic, and compares exact figures.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use finetune::burn::module::Module;
 use finetune::burn::tensor::{Device, Tensor};
 use finetune::model::lora::{self, LoraConfig, LoraTargets};
-use finetune::model::{CausalLm, Checkpoint, Noise, Tokens, weights};
+use finetune::model::{CausalLm, Checkpoint, Classifier, Head, Network, Noise, Tokens, weights};
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
 
 fn case(name: &str) -> PathBuf {
     Path::new("tests/reference").join(name)
@@ -99,6 +102,123 @@ fn what_is_written_comes_back_also_where_the_checkpoint_fuses_projections() {
         );
         assert!(difference(own, back) < 1e-5, "{name}");
     }
+}
+
+/// The names in the file of an adapter of all linear layers, without PEFT's prefix.
+fn all_linear_names<M: Network>(checkpoint: &Checkpoint, model: M) -> BTreeSet<String> {
+    let config = LoraConfig {
+        targets: LoraTargets::AllLinear,
+        ..LoraConfig::default()
+    };
+    let model = lora::attach(model, checkpoint.architecture(), &config).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    lora::save(&model, checkpoint.architecture(), "base", folder.path()).unwrap();
+    let bytes = std::fs::read(folder.path().join(lora::WEIGHTS_FILE)).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let bare = |name: &&str| name.strip_prefix("base_model.model.").unwrap().to_owned();
+    file.names().iter().map(bare).collect()
+}
+
+#[test]
+fn all_linear_layers_are_those_that_peft_adapts_and_trains() {
+    let golden = std::fs::read("tests/reference/all_linear.json").unwrap();
+    let golden: Value = serde_json::from_slice(&golden).unwrap();
+    let golden = golden.as_object().unwrap();
+    assert!(golden.len() > 8);
+    for (name, expected) in golden {
+        let folder = case(name.trim_end_matches(" untied"));
+        let mut config: Value =
+            serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+        if name.ends_with(" untied") {
+            config["tie_word_embeddings"] = json!(false);
+        }
+        let checkpoint = Checkpoint::create(config, 1).unwrap();
+        let device = Device::default();
+        let found = match checkpoint.head().unwrap() {
+            Head::Causal => all_linear_names(&checkpoint, checkpoint.causal_lm(&device).unwrap()),
+            Head::Classifier => {
+                all_linear_names(&checkpoint, checkpoint.classifier(3, &device).unwrap())
+            }
+            Head::Masked => all_linear_names(&checkpoint, checkpoint.masked_lm(&device).unwrap()),
+            other => panic!("{other}"),
+        };
+        let list = |field: &str| -> Vec<String> {
+            serde_json::from_value(expected[field].clone()).unwrap()
+        };
+        let factors = ["lora_A.weight", "lora_B.weight"];
+        let adapted = list("adapted");
+        let adapted = adapted
+            .iter()
+            .flat_map(|module| factors.map(|factor| format!("{module}.{factor}")));
+        let whole: Vec<String> = list("whole");
+        let (head, layers): (BTreeSet<String>, BTreeSet<String>) =
+            found.into_iter().partition(|name| {
+                whole
+                    .iter()
+                    .any(|module| name.starts_with(&format!("{module}.")))
+            });
+        assert_eq!(layers, adapted.collect(), "{name}");
+        assert_eq!(head.is_empty(), whole.is_empty(), "{name}: {head:?}");
+    }
+}
+
+#[test]
+fn a_classifiers_head_is_trained_as_a_whole_and_has_no_factors() {
+    let checkpoint = Checkpoint::open(case("bert_classifier")).unwrap();
+    let device = Device::default();
+    let logits = |model: &Classifier| model.logits(&tokens(), Noise::off());
+    for targets in [vec!["query", "classifier"], vec!["classifier"]] {
+        let config = LoraConfig {
+            targets: LoraTargets::Names(targets.iter().map(ToString::to_string).collect()),
+            ..LoraConfig::default()
+        };
+        let base = checkpoint.classifier(3, &device).unwrap();
+        let attached = lora::attach(base.clone(), checkpoint.architecture(), &config);
+        if targets.len() == 1 {
+            let error = attached.unwrap_err().to_string();
+            assert!(error.contains("classifier"), "{error}");
+            continue;
+        }
+        let model = weights::map_values(attached.unwrap(), &mut |path, value| {
+            if path.starts_with("head.") || path.ends_with("lora.b") {
+                value + 0.25
+            } else {
+                value
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        lora::save(&model, checkpoint.architecture(), "base", folder.path()).unwrap();
+        let again = lora::load(base.clone(), checkpoint.architecture(), folder.path()).unwrap();
+        assert!(difference(logits(&base), logits(&model)) > 1e-2);
+        assert_eq!(difference(logits(&model), logits(&again)), 0.0);
+        let trained: BTreeSet<String> = weights::parameters(&again.train())
+            .into_iter()
+            .filter(|p| p.trainable && !p.path.contains(".lora."))
+            .map(|p| p.path)
+            .collect();
+        assert_eq!(
+            trained,
+            ["head.bias", "head.weight"].map(String::from).into()
+        );
+    }
+}
+
+#[test]
+fn a_fused_projection_of_which_one_part_is_adapted_comes_back() {
+    let (checkpoint, mut model) = tuned("gpt2_tied", &LoraConfig::default());
+    model.linears(&mut |path, linear| {
+        if path.ends_with("attention.key") {
+            linear.lora = None;
+        }
+        if let (true, Some(lora)) = (path.ends_with("attention.value"), &mut linear.lora) {
+            lora.scale *= 3.0;
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    lora::save(&model, checkpoint.architecture(), "base", folder.path()).unwrap();
+    let base = checkpoint.causal_lm(&Device::default()).unwrap();
+    let again = lora::load(base, checkpoint.architecture(), folder.path()).unwrap();
+    assert!(difference(logits(&model), logits(&again)) < 1e-5);
 }
 
 #[test]

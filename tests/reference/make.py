@@ -1,6 +1,7 @@
 """Makes the golden files of `tests/parity.rs`: tiny random checkpoints and what `transformers` computes from them.
 
-    python tests/reference/make.py            # rewrites tests/reference/<case>/
+    python tests/reference/make.py            # rewrites tests/reference/<case>/ and all_linear.json
+    python tests/reference/make.py all-linear # only the latter
 
 Needs torch, transformers 5.23, peft 0.21 and safetensors. Each case is a folder:
 
@@ -9,10 +10,14 @@ Needs torch, transformers 5.23, peft 0.21 and safetensors. Each case is a folder
     expected.safetensors            logits, loss, grad.<name>, curve, greedy
     adapter/                        (where there is one) an adapter written by peft, and
     adapter.safetensors             the logits of base + adapter, and of the merged model
+
+`all_linear.json` lists, for each case, the layers that peft adapts for `target_modules="all-linear"`, and those that it
+trains as a whole.
 """
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -198,7 +203,32 @@ def make(case):
     print(case, "loss", float(out.loss), "->", float(expected["curve"][-1]))
 
 
+def task(kind):
+    if "SequenceClassification" in kind.__name__:
+        return "SEQ_CLS"
+    return "CAUSAL_LM" if "CausalLM" in kind.__name__ or "LMHead" in kind.__name__ else None
+
+
+def all_linear():
+    from peft import LoraConfig, get_peft_model
+
+    untied = (BertForMaskedLM, bert(hidden_act="gelu_new", tie_word_embeddings=False))
+    cases = {case: (kind, config) for case, (kind, config, _, _) in CASES.items()} | {"bert_masked untied": untied}
+    found = {}
+    for case, (kind, config) in cases.items():
+        tuned = get_peft_model(kind(config), LoraConfig(r=3, target_modules="all-linear", task_type=task(kind)))
+        modules = [name for name, module in tuned.named_modules() if hasattr(module, "lora_A") and module.lora_A]
+        wrapped = [name for name, _ in tuned.named_modules() if name.endswith(".modules_to_save.default")]
+        found[case] = {
+            "adapted": sorted(name.removeprefix("base_model.model.") for name in modules),
+            "whole": [name.removeprefix("base_model.model.").removesuffix(".modules_to_save.default") for name in wrapped],
+        }
+    (HERE / "all_linear.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for case in CASES:
-        make(case)
+    if sys.argv[1:] != ["all-linear"]:
+        for case in CASES:
+            make(case)
+    all_linear()

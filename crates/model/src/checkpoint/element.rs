@@ -44,16 +44,16 @@ number!(bf16, 2, bf16::to_f32, bf16::from_f32);
 
 /// Where a parameter lies inside the tensor of a file: some columns of the `[rows, columns]` that the model sees.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Window {
-    pub(super) layout: Layout,
+pub(crate) struct Window {
+    pub(crate) layout: Layout,
     /// Rows of the model's view: the input features, or 1 for a vector.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// Columns of the whole tensor.
-    pub(super) columns: usize,
+    pub(crate) columns: usize,
     /// The first of the parameter's columns.
-    pub(super) first: usize,
+    pub(crate) first: usize,
     /// How many are the parameter's.
-    pub(super) count: usize,
+    pub(crate) count: usize,
 }
 
 impl Window {

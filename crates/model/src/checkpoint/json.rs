@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::error::{ModelError, Result, escape};
 
 /// Reads a JSON file of limited length.
-pub(super) fn read(path: &Path, longest: u64) -> Result<Value> {
+pub(crate) fn read(path: &Path, longest: u64) -> Result<Value> {
     let text = text(path, longest)?;
     serde_json::from_str(&text).map_err(|error| syntax(path, &error))
 }

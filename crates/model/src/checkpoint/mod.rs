@@ -7,10 +7,11 @@
 
 mod build;
 mod dtype;
-mod element;
+pub(crate) mod element;
+pub(crate) mod floats;
 mod folder;
 mod header;
-mod json;
+pub(crate) mod json;
 mod load;
 pub mod names;
 mod plan;

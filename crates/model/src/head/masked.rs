@@ -102,6 +102,7 @@ impl MaskedLm {
 
 impl Network for MaskedLm {
     const HEAD: Head = Head::Masked;
+    const OUTPUT: &'static str = "decoder";
 
     fn linears(&mut self, visit: &mut LinearVisitor<'_>) {
         self.stack.linears("stack", visit);

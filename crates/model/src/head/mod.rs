@@ -43,6 +43,9 @@ impl fmt::Display for Head {
 pub trait Network: Module {
     /// What the model predicts.
     const HEAD: Head;
+    /// The path of the layer that makes the output, where it is a layer of its own. Adapters of "all linear" layers
+    /// leave it out.
+    const OUTPUT: &'static str = "head";
 
     /// Visits every linear layer with its path, such as `stack.blocks.0.attention.query`.
     fn linears(&mut self, visit: &mut LinearVisitor<'_>);
