@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::CONFIG;
 use crate::error::{ModelError, Result};
 
 /// The largest file beside the weights that is copied along, in bytes.
 const LARGEST_SIDE_FILE: u64 = 256 << 20;
+/// The folder of the chat templates that are chosen by name.
+const MORE_TEMPLATES: &str = "additional_chat_templates";
 
 /// Writes a JSON file as the reference does, indented by two.
 pub(super) fn write_json(path: &Path, value: &Value) -> Result<()> {
@@ -22,42 +23,51 @@ pub(super) fn write_json(path: &Path, value: &Value) -> Result<()> {
     file.sync_all().map_err(ModelError::io(path, "write"))
 }
 
-/// Copies the files that are neither weights nor the configuration: the tokenizer's, the card, the licence.
+/// Copies the files without which the weights cannot be used: the tokenizer's, the chat templates, the settings of
+/// generation, the licence. What describes the base alone, such as its card, stays behind.
 pub(super) fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
-    const WEIGHTS: [&str; 12] = [
-        "safetensors",
-        "bin",
-        "pt",
-        "pth",
-        "ckpt",
-        "h5",
-        "msgpack",
-        "onnx",
-        "gguf",
-        "pkl",
-        "ot",
-        "tmp",
-    ];
     for entry in fs::read_dir(from).map_err(ModelError::io(from, "list"))? {
         let entry = entry.map_err(ModelError::io(from, "list"))?;
         let (path, name) = (entry.path(), entry.file_name());
-        let text = name.to_string_lossy();
-        let weights = path
-            .extension()
-            .is_some_and(|end| WEIGHTS.iter().any(|known| end == *known));
-        if weights || text.starts_with('.') || text.ends_with(".index.json") || text == CONFIG {
-            continue;
-        }
+        let Some(text) = name.to_str() else { continue };
         // Links are followed: a download cache consists of them.
         let metadata = fs::metadata(&path).map_err(ModelError::io(&path, "inspect"))?;
-        if !metadata.is_file() || metadata.len() > LARGEST_SIDE_FILE {
+        if metadata.is_dir() && text == MORE_TEMPLATES {
+            fs::create_dir(to.join(text)).map_err(ModelError::io(to.join(text), "create"))?;
+            copy_side_files(&path, &to.join(text))?;
+        }
+        if !metadata.is_file() || metadata.len() > LARGEST_SIDE_FILE || !is_needed(text) {
             continue;
         }
-        let copy = to.join(&name);
+        let copy = to.join(text);
         fs::copy(&path, &copy).map_err(ModelError::io(&path, "copy"))?;
         sync(&copy)?;
     }
     Ok(())
+}
+
+/// Whether a file is needed to use the weights.
+fn is_needed(name: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "vocab.txt",
+        "merges.txt",
+        "tekken.json",
+        "chat_template.json",
+    ];
+    // SentencePiece's and tiktoken's vocabularies, templates, and code that an auto_map names.
+    const ENDINGS: [&str; 4] = [".model", ".tiktoken", ".jinja", ".py"];
+    // Their terms bind whoever passes the tuned weights on.
+    const TERMS: [&str; 4] = ["LICENSE", "LICENCE", "COPYING", "NOTICE"];
+    let upper = name.to_ascii_uppercase();
+    NAMES.contains(&name)
+        || ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || TERMS.iter().any(|terms| upper.starts_with(terms))
 }
 
 /// Fills a folder beside the final one and renames it when all of it is on the disk.

@@ -27,8 +27,9 @@ impl Checkpoint {
     /// Writes a model of this checkpoint into a folder that does not exist yet, or is empty.
     ///
     /// Every tensor gets the name, the type and the file that it came with; tensors that the model does not use are
-    /// written as they were, and so are the other files of the folder, such as the tokenizer's. The folder appears by
-    /// one rename after everything in it is on the disk.
+    /// written as they were. Of the other files of the folder those come along that the weights cannot be used
+    /// without: the tokenizer's, chat templates, `generation_config.json`, the licence; the base's card does not. The
+    /// folder appears by one rename after everything in it is on the disk.
     ///
     /// # Errors
     /// When the folder holds something, the model has another shape than the checkpoint, a layer carries an adapter,
