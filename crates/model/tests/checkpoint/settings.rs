@@ -1,0 +1,64 @@
+//! Configurations that cannot be, or ask for what is not implemented.
+
+use std::fs;
+
+use finetune_model::Checkpoint;
+use serde_json::{Value, json};
+
+use crate::files::{config, good, open, says};
+
+#[test]
+fn settings_that_cannot_be_or_are_not_implemented() {
+    let refuse = |field: &str, value: Value, parts: &[&str]| {
+        let mut config = config();
+        config[field] = value;
+        let error = Checkpoint::create(config, 0).unwrap_err();
+        says(&error, &[&[field], parts].concat());
+    };
+    refuse("hidden_size", json!(0), &["found 0"]);
+    refuse(
+        "hidden_size",
+        json!(9),
+        &["multiple of num_attention_heads (2)"],
+    );
+    refuse("num_key_value_heads", json!(3), &["divisor"]);
+    refuse("vocab_size", json!(1u64 << 40), &["found 1099511627776"]);
+    refuse(
+        "num_hidden_layers",
+        json!(1_000_000_000),
+        &["found 1000000000"],
+    );
+    refuse("rms_norm_eps", json!("NaN"), &["found \"NaN\""]);
+    refuse(
+        "hidden_act",
+        json!("mish"),
+        &["\"mish\" is not implemented"],
+    );
+    refuse("attention_dropout", json!(1.0), &["rate"]);
+    refuse(
+        "pad_token_id",
+        json!(11),
+        &["a token of the vocabulary of 11"],
+    );
+    let mut dynamic = config();
+    dynamic["rope_scaling"] = json!({"rope_type": "dynamic", "factor": 2.0});
+    let error = Checkpoint::create(dynamic, 0).unwrap_err();
+    says(&error, &["rope_type = \"dynamic\" is not implemented"]);
+    let error = Checkpoint::create(json!({"model_type": "mamba\u{7}"}), 0).unwrap_err();
+    says(&error, &["mamba\\\\u{7}", "bert, gpt2, llama"]);
+    let error = Checkpoint::create(json!({}), 0).unwrap_err();
+    says(&error, &["model_type", "bert, gpt2, llama"]);
+    let error =
+        Checkpoint::create(json!({"model_type": "bert", "is_decoder": true}), 0).unwrap_err();
+    says(&error, &["is_decoder = true is not implemented"]);
+    let mut config = config();
+    config["auto_map"] = json!({"AutoModel": "evil.Model"});
+    assert_eq!(Checkpoint::create(config, 0).unwrap().notes().len(), 1);
+    let folder = good(self::config());
+    fs::write(folder.path().join("m/config.json"), "{\"a\": NaN}").unwrap();
+    says(&open(&folder).unwrap_err(), &["config.json:1:"]);
+    says(
+        &Checkpoint::open(folder.path()).unwrap_err(),
+        &["config.json is missing"],
+    );
+}
