@@ -5,7 +5,7 @@
 //! The inputs hold `input_ids`, `attention_mask`, `labels` (-100 where nothing is learned) and, where the model takes
 //! them, `token_type_ids`. The output holds `logits`, `loss` (the mean that transformers reports), `grad.<name>` for
 //! every tensor of the checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the
-//! first row).
+//! first row). `--save` writes the model after these steps, so that others can open it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -30,6 +30,9 @@ pub(crate) struct Flags {
     /// A folder in PEFT's layout; its adapter is attached.
     #[arg(long)]
     pub adapter: Option<PathBuf>,
+    /// A new adapter, as JSON of `LoraConfig`: `{"rank": 3, "targets": "all-linear", "rslora": true}`.
+    #[arg(long, conflicts_with = "adapter")]
+    pub lora: Option<String>,
     /// A safetensors file.
     #[arg(long)]
     pub inputs: PathBuf,
@@ -54,6 +57,9 @@ pub(crate) struct Flags {
     /// The largest global norm of the gradient; 0 for none.
     #[arg(long, default_value_t = 1.0)]
     pub clip: f64,
+    /// A folder to write: the model after the steps, or its adapter alone where it has one.
+    #[arg(long, requires = "steps")]
+    pub save: Option<PathBuf>,
     /// Tokens to continue the first row with.
     #[arg(long)]
     pub greedy: Option<usize>,
@@ -143,10 +149,25 @@ fn adapted<M: Network>(
     checkpoint: &Checkpoint,
     flags: &Flags,
 ) -> Result<M, Box<dyn Error>> {
-    match &flags.adapter {
-        None => Ok(model),
-        Some(folder) => Ok(lora::load(model, checkpoint.architecture(), folder)?),
+    let architecture = checkpoint.architecture();
+    Ok(match (&flags.adapter, &flags.lora) {
+        (Some(folder), _) => lora::load(model, architecture, folder)?,
+        (None, Some(config)) => lora::attach(model, architecture, &serde_json::from_str(config)?)?,
+        (None, None) => model,
+    })
+}
+
+fn save<M: Network>(
+    flags: &Flags,
+    checkpoint: &Checkpoint,
+    model: &M,
+    folder: &Path,
+) -> Result<(), Box<dyn Error>> {
+    if flags.adapter.is_none() && flags.lora.is_none() {
+        return Ok(checkpoint.save(model, folder)?);
     }
+    let base = flags.checkpoint.display().to_string();
+    Ok(lora::save(model, checkpoint.architecture(), &base, folder)?)
 }
 
 fn measure<M: Network + 'static>(
@@ -187,8 +208,11 @@ fn measure<M: Network + 'static>(
         );
     }
     if let Some(steps) = flags.steps {
-        let losses = curve(flags, steps, model.clone(), given, loss)?;
+        let (losses, trained) = curve(flags, steps, model.clone(), given, loss)?;
         out.insert("curve".to_owned(), (vec![losses.len()], losses));
+        if let Some(folder) = &flags.save {
+            save(flags, checkpoint, &trained, folder)?;
+        }
     }
     Ok(out)
 }
@@ -199,7 +223,7 @@ fn curve<M: Network + 'static>(
     model: M,
     given: &Given,
     loss: impl Fn(&M, &Given, Noise) -> Tensor<1>,
-) -> TrainResult<Vec<f32>> {
+) -> TrainResult<(Vec<f32>, M)> {
     let mut config = TrainConfig {
         steps: Some(steps),
         ..TrainConfig::default()
@@ -219,13 +243,15 @@ fn curve<M: Network + 'static>(
         }
         ControlFlow::Continue(())
     };
-    Trainer::new(config)
-        .observe(watch)
-        .fit(model, &loss, &Again(given.clone()), None)?;
-    Ok(losses
+    let trained =
+        Trainer::new(config)
+            .observe(watch)
+            .fit(model, &loss, &Again(given.clone()), None)?;
+    let losses = losses
         .lock()
         .map(|losses| losses.clone())
-        .unwrap_or_default())
+        .unwrap_or_default();
+    Ok((losses, trained.model))
 }
 
 /// The same batch in every epoch.

@@ -33,6 +33,7 @@ fn flags(case: &Path) -> parity::Flags {
     parity::Flags {
         checkpoint: case.to_owned(),
         adapter: None,
+        lora: None,
         inputs: case.join("inputs.safetensors"),
         output: PathBuf::new(),
         head: None,
@@ -41,6 +42,7 @@ fn flags(case: &Path) -> parity::Flags {
         learning_rate: 3e-3,
         weight_decay: 0.01,
         clip: 1.0,
+        save: None,
         greedy: Some(16),
         device: None,
     }
