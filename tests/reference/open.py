@@ -143,14 +143,15 @@ def main():
     logging.disable_progress_bar()
     warnings.simplefilter("ignore", FutureWarning)
     cases = [HERE / name for name in flags.cases] or sorted(path.parent for path in HERE.glob("*/expected.safetensors"))
-    failed = False
+    failed, most = False, 0.0
     for case in cases:
         with tempfile.TemporaryDirectory() as folder:
             ours = Ours(flags.parity, Path(folder))
             for name, difference in variants(ours, case, Path(folder)):
                 wrong = not difference < TOLERANCE
-                failed |= wrong
-                print(f"{case.name:18} {name:26} {difference:.1e}{'  WRONG' if wrong else ''}", flush=True)
+                failed, most = failed or wrong, max(most, difference)
+                print(f"{case.name:18} {name:27} {difference:.1e}{'  WRONG' if wrong else ''}", flush=True)
+    print(f"the worst difference is {most:.1e}; {TOLERANCE:.0e} is allowed")
     raise SystemExit(failed)
 
 
