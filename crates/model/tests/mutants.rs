@@ -1,4 +1,5 @@
-//! Weight files with random damage: never a panic, and never more accepted than the format's own library accepts.
+//! Files with random damage, of weights and of adapters: never a panic, and never more accepted than the format's own
+//! library accepts.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,6 +8,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use finetune_model::Checkpoint;
+use finetune_model::lora::{self, LoraConfig};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 use serde_json::json;
@@ -41,6 +43,16 @@ fn try_to_load(folder: &Path, bytes: &[u8]) -> bool {
             false
         }
     }
+}
+
+/// A small checkpoint with a folder that holds an adapter of its fused projections.
+fn small_adapter() -> (Checkpoint, TempDir) {
+    let (base, _) = small();
+    let checkpoint = Checkpoint::open(base.path().join("m")).unwrap();
+    let model = checkpoint.causal_lm(&Device::default()).unwrap();
+    let model = lora::attach(model, checkpoint.architecture(), &LoraConfig::default()).unwrap();
+    lora::save(&model, checkpoint.architecture(), "m", base.path()).unwrap();
+    (checkpoint, base)
 }
 
 /// One change of a file.
@@ -103,6 +115,29 @@ proptest! {
         }
         if try_to_load(folder.path(), &bytes) {
             prop_assert!(SafeTensors::deserialize(&bytes).is_ok());
+        }
+    }
+
+    #[test]
+    fn damaged_adapters_are_refused_or_sound(
+        in_settings in any::<bool>(),
+        damages in prop::collection::vec(damage(), 1..4),
+    ) {
+        let (checkpoint, folder) = small_adapter();
+        let file = if in_settings { lora::CONFIG_FILE } else { lora::WEIGHTS_FILE };
+        let path = folder.path().join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        for damage in &damages {
+            apply(&mut bytes, damage);
+        }
+        fs::write(&path, &bytes).unwrap();
+        let model = checkpoint.causal_lm(&Device::default()).unwrap();
+        match lora::load(model, checkpoint.architecture(), folder.path()) {
+            Ok(_) => prop_assert!(in_settings || SafeTensors::deserialize(&bytes).is_ok()),
+            Err(error) => prop_assert!(
+                error.to_string().chars().all(|c| !c.is_control()),
+                "{error:?}"
+            ),
         }
     }
 

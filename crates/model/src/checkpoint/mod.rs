@@ -8,6 +8,7 @@
 mod build;
 mod dtype;
 pub(crate) mod element;
+mod files;
 pub(crate) mod floats;
 mod folder;
 mod header;
