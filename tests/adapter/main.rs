@@ -2,15 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // A test may panic, and compares exact figures.
 
+mod peft;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use finetune::burn::module::Module;
 use finetune::burn::tensor::{Device, Tensor};
 use finetune::model::lora::{self, LoraConfig, LoraTargets};
-use finetune::model::{CausalLm, Checkpoint, Classifier, Head, Network, Noise, Tokens, weights};
-use safetensors::SafeTensors;
-use serde_json::{Value, json};
+use finetune::model::{CausalLm, Checkpoint, Classifier, Network, Noise, Tokens, weights};
 
 fn case(name: &str) -> PathBuf {
     Path::new("tests/reference").join(name)
@@ -100,65 +100,9 @@ fn what_is_written_comes_back_also_where_the_checkpoint_fuses_projections() {
             difference(own.clone(), plain) > 1e-2,
             "{name}: the adapter does nothing"
         );
-        assert!(difference(own, back) < 1e-5, "{name}");
-    }
-}
-
-/// The names in the file of an adapter of all linear layers, without PEFT's prefix.
-fn all_linear_names<M: Network>(checkpoint: &Checkpoint, model: M) -> BTreeSet<String> {
-    let config = LoraConfig {
-        targets: LoraTargets::AllLinear,
-        ..LoraConfig::default()
-    };
-    let model = lora::attach(model, checkpoint.architecture(), &config).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    lora::save(&model, checkpoint.architecture(), "base", folder.path()).unwrap();
-    let bytes = std::fs::read(folder.path().join(lora::WEIGHTS_FILE)).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let bare = |name: &&str| name.strip_prefix("base_model.model.").unwrap().to_owned();
-    file.names().iter().map(bare).collect()
-}
-
-#[test]
-fn all_linear_layers_are_those_that_peft_adapts_and_trains() {
-    let golden = std::fs::read("tests/reference/all_linear.json").unwrap();
-    let golden: Value = serde_json::from_slice(&golden).unwrap();
-    let golden = golden.as_object().unwrap();
-    assert!(golden.len() > 8);
-    for (name, expected) in golden {
-        let folder = case(name.trim_end_matches(" untied"));
-        let mut config: Value =
-            serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
-        if name.ends_with(" untied") {
-            config["tie_word_embeddings"] = json!(false);
-        }
-        let checkpoint = Checkpoint::create(config, 1).unwrap();
-        let device = Device::default();
-        let found = match checkpoint.head().unwrap() {
-            Head::Causal => all_linear_names(&checkpoint, checkpoint.causal_lm(&device).unwrap()),
-            Head::Classifier => {
-                all_linear_names(&checkpoint, checkpoint.classifier(3, &device).unwrap())
-            }
-            Head::Masked => all_linear_names(&checkpoint, checkpoint.masked_lm(&device).unwrap()),
-            other => panic!("{other}"),
-        };
-        let list = |field: &str| -> Vec<String> {
-            serde_json::from_value(expected[field].clone()).unwrap()
-        };
-        let factors = ["lora_A.weight", "lora_B.weight"];
-        let adapted = list("adapted");
-        let adapted = adapted
-            .iter()
-            .flat_map(|module| factors.map(|factor| format!("{module}.{factor}")));
-        let whole: Vec<String> = list("whole");
-        let (head, layers): (BTreeSet<String>, BTreeSet<String>) =
-            found.into_iter().partition(|name| {
-                whole
-                    .iter()
-                    .any(|module| name.starts_with(&format!("{module}.")))
-            });
-        assert_eq!(layers, adapted.collect(), "{name}");
-        assert_eq!(head.is_empty(), whole.is_empty(), "{name}: {head:?}");
+        let worst = difference(own, back);
+        println!("{name}: logits of an adapter read back differ by {worst:.1e}");
+        assert!(worst < 1e-5, "{name}");
     }
 }
 
@@ -238,7 +182,9 @@ fn merging_reports_the_difference_it_makes() {
         report.largest_change > 0.0 && report.difference < 1e-5,
         "{report:?}"
     );
-    assert!(difference(before, logits(&merged)) < 1e-5);
+    let worst = difference(before, logits(&merged));
+    println!("logits of a merged adapter differ by {worst:.1e}");
+    assert!(worst < 1e-5);
     let folder = tempfile::tempdir().unwrap();
     checkpoint
         .save(&merged, folder.path().join("merged"))
