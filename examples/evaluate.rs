@@ -2,13 +2,13 @@
 //!
 //!     cargo run --release --example evaluate -- --model FOLDER --data test.jsonl --output report.html
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use finetune::eval::analysis::{Classes, Vocabulary};
 use finetune::eval::local::Local;
-use finetune::eval::task::{LanguageModeling, Prompting, QuestionAnswering};
-use finetune::eval::{Report, Task, evaluate};
+use finetune::eval::task::{LanguageModeling, Prompting, QuestionAnswering, TextForm};
+use finetune::eval::{Report, Run, Task, evaluate};
 use finetune::prelude::*;
 
 /// Judge a model on questions with answers, or on plain text.
@@ -20,13 +20,16 @@ struct Flags {
     /// A folder with an adapter in PEFT's layout.
     #[arg(long)]
     adapter: Option<PathBuf>,
+    /// A folder of another model to compare with, usually the base: the report then shows what changed.
+    #[arg(long)]
+    before: Option<PathBuf>,
     /// Files of conversations or pairs; with `--text`, of texts.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
     /// Measure the perplexity of plain text instead of asking questions.
     #[arg(long)]
     text: bool,
-    /// chat (the model's own), plain, alpaca or question-answer.
+    /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN.
     #[arg(long, default_value = "chat")]
     template: String,
     /// Solved examples from the data before every question, as plain text; they are not asked.
@@ -43,50 +46,56 @@ struct Flags {
     device: Option<String>,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Failure> {
+    program::end_with_reader()?;
     let flags = Flags::parse();
-    let device = device(flags.device.as_deref())?;
-    let checkpoint = Checkpoint::open(&flags.model)?;
-    let mut model = checkpoint.causal_lm(&device)?;
-    if let Some(folder) = &flags.adapter {
-        model = lora::load(model, checkpoint.architecture(), folder)?;
-    }
-    let tokenizer = Tokenizer::open(&flags.model)?;
-    let template = Templates::default().get(&flags.template, &tokenizer)?;
-    let local = Local::new(model, Encoder::new(tokenizer, template));
     let (mut documents, counts) = Loaders::default().load_all(&flags.data, &OnError::Stop)?;
     println!("{counts}");
-    let name = flags.model.display().to_string();
     let task: Box<dyn Task> = if flags.text {
         Box::new(LanguageModeling::new("text"))
     } else {
-        let shots = documents
+        let shots: Vec<_> = documents
             .drain(..flags.shots.min(documents.len()))
-            .map(|document| AnyChat::default().example(document))
-            .collect::<Result<Vec<_>, _>>()?;
-        let prompting = if shots.is_empty() {
-            Prompting::template()
-        } else {
-            Prompting::few_shot(shots)
+            .collect();
+        let prompting = match AnyChat::default().examples(&shots)? {
+            shots if shots.is_empty() => Prompting::template(),
+            // Answers may have several paragraphs; only the next question ends one.
+            shots => Prompting::Text(TextForm {
+                shots,
+                stop: vec!["\nQuestion:".to_owned()],
+                ..TextForm::question_answer()
+            }),
         };
-        Box::new(
-            QuestionAnswering::new("questions", AnyChat::default())
-                .prompting(prompting)
-                .max_tokens(flags.tokens),
-        )
+        let task = QuestionAnswering::new("questions", AnyChat::default());
+        Box::new(task.prompting(prompting).max_tokens(flags.tokens))
     };
-    let run = evaluate(&name, &local, task.as_ref(), &documents)?;
-    let mut report =
-        Report::new(format!("Evaluation of {name}")).compare(&[&run], &task.metrics())?;
-    if !flags.text {
-        let references = run
-            .outcomes
-            .iter()
-            .flat_map(|outcome| [outcome.reference(), outcome.input.as_str()]);
-        let vocabulary = Vocabulary::of_texts(references).with_common_english();
-        let analysis = Classes::standard(vocabulary).analyze(&name, &run.outcomes)?;
-        report = report.errors(&[&analysis]);
-    }
+
+    let device = device(flags.device.as_deref())?;
+    let ask = |name: &str, model: &Path, adapter: Option<&Path>| -> Result<Run, Failure> {
+        let local = Local::open_with(model, adapter, &flags.template, &device)?;
+        Ok(evaluate(name, &local, task.as_ref(), &documents)?)
+    };
+    let before = flags.before.as_deref();
+    let before = before
+        .map(|folder| ask("before", folder, None))
+        .transpose()?;
+    let run = ask("model", &flags.model, flags.adapter.as_deref())?;
+
+    let runs: Vec<&Run> = before.iter().chain([&run]).collect();
+    let name = flags.adapter.as_ref().unwrap_or(&flags.model).display();
+    let title = format!("Evaluation of {name}");
+    let report = if flags.text {
+        Report::new(title).compare(&runs, &task.metrics())?
+    } else {
+        let vocabulary = Vocabulary::of_outcomes(&run.outcomes).with_common_english();
+        Report::of_runs(
+            title,
+            &runs,
+            &task.metrics(),
+            &Classes::standard(vocabulary),
+        )?
+    };
+    let report = report.summarise();
     println!("{report}");
     if let Some(path) = &flags.output {
         report.write(path)?;

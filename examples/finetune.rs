@@ -5,18 +5,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use finetune::data::mapping::ChatMapping;
-use finetune::data::mapping::CompletionMapping;
-use finetune::data::{Part, Split};
+use finetune::data::Split;
 use finetune::prelude::*;
-use finetune::train::batch::{CausalBatches, Specials};
+use finetune::train::batch::CausalBatches;
 use finetune::train::objective::NextToken;
 use serde::Deserialize;
 
 /// Fine-tune a causal language model, fully or with LoRA. A flag wins over the same line of `--config`.
 #[derive(Parser)]
 struct Flags {
-    /// A TOML file with any of: model, data, map, template, output, length, validation, lora, train.
+    /// A TOML file with any of: model, data, map, template, output, truncation, validation, lora, train.
     #[arg(long)]
     config: Option<PathBuf>,
     /// The base, a Hugging Face folder.
@@ -28,26 +26,29 @@ struct Flags {
     /// The names of the fields: `prompt=question,completion=answer`; detected without it.
     #[arg(long)]
     map: Option<String>,
-    /// chat (the model's own), plain, alpaca or question-answer.
+    /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN.
     #[arg(long)]
     template: Option<String>,
-    /// The folder of the result: a whole checkpoint, or an adapter with LoRA. It must not exist.
+    /// The folder of the result: a whole checkpoint, or an adapter with LoRA. It must not hold anything yet.
     #[arg(long)]
     output: Option<PathBuf>,
-    /// The most tokens of a row; a longer one is refused.
+    /// The most tokens of a row.
     #[arg(long)]
     length: Option<usize>,
+    /// What becomes of a longer row: refuse (an error), drop, `cut_left`, `cut_right` or `cut_prompt`.
+    #[arg(long)]
+    truncation: Option<Truncation>,
     /// The rank of a LoRA adapter; without it all weights are trained.
     #[arg(long)]
     lora_rank: Option<usize>,
     /// Epochs.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     epochs: Option<f64>,
     /// Rows of a micro-batch.
     #[arg(long)]
     rows: Option<usize>,
     /// The peak of the learning rate.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// The folder of the run, with its checkpoints and metrics.
     #[arg(long, default_value = "runs/finetune")]
@@ -61,7 +62,7 @@ struct Flags {
 }
 
 /// A whole run as a file.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Settings {
     model: Option<PathBuf>,
@@ -69,89 +70,44 @@ struct Settings {
     map: Option<String>,
     template: Option<String>,
     output: Option<PathBuf>,
-    length: Option<usize>,
+    truncation: Truncation,
     validation: Option<f64>,
     lora: Option<LoraConfig>,
     train: TrainConfig,
 }
 
-type Failure = Box<dyn std::error::Error>;
-
 fn main() -> Result<(), Failure> {
+    program::end_with_reader()?;
     let flags = Flags::parse();
     let settings = settings(&flags)?;
-    let folder = settings
-        .model
-        .as_deref()
-        .ok_or("no model: give --model FOLDER, or a line `model` in --config")?;
-    let output = settings
-        .output
-        .as_deref()
-        .ok_or("no output: give --output FOLDER, or a line `output` in --config")?;
-    if output.exists() {
-        return Err(format!(
-            "{}: exists already; choose another --output",
-            output.display()
-        )
-        .into());
-    }
+    let folder = given(settings.model.as_deref(), "model")?;
+    let output = given(settings.output.as_deref(), "output")?;
+    program::vacant(output)?;
     let device = device(flags.device.as_deref())?.autodiff();
-    let checkpoint = Checkpoint::open(folder)?;
-    let tokenizer = Tokenizer::open(folder)?;
-    let template =
-        Templates::default().get(settings.template.as_deref().unwrap_or("chat"), &tokenizer)?;
-    let encoder = Encoder::new(tokenizer, template).length(settings.train.batch.length);
-    let (train, validation) = rows(&settings, &encoder)?;
-    let specials = Specials {
-        pad: encoder.tokenizer().pad().unwrap_or_default(),
-        bos: encoder.tokenizer().bos(),
-        stop: encoder.stops(),
-    };
-    let held_out = if validation.is_empty() {
-        None
-    } else {
-        Some(CausalBatches::validation(
-            validation,
-            &settings.train.batch,
-            specials.clone(),
-            &device,
-        )?)
-    };
-    let batches = CausalBatches::new(
-        train,
-        &settings.train.batch,
-        settings.train.seed,
-        specials,
-        &device,
-    )?;
 
+    let checkpoint = Checkpoint::open(folder)?;
+    let encoder = Encoder::open(folder, settings.template.as_deref().unwrap_or("chat"))?
+        .length(settings.train.batch.length)
+        .truncation(settings.truncation);
+    encoder
+        .tokenizer()
+        .fits_model(checkpoint.blueprint().embedding.vocabulary)?;
+    let (train, held_out) = batches(&settings, &encoder, &device)?;
     let mut model = checkpoint.causal_lm(&device)?;
     if let Some(config) = &settings.lora {
         model = lora::attach(model, checkpoint.architecture(), config)?;
     }
-    let mut trainer = Trainer::new(settings.train.clone())
-        .folder(&flags.run)
-        .observe(Progress::new())
-        .observe(JsonLines::new(flags.run.join("metrics.jsonl")))
-        .stop_on_signal()?;
-    if flags.resume {
-        trainer = trainer.resume();
+    let trained = Trainer::in_terminal(settings.train, &flags.run)?
+        .resume_if(flags.resume)
+        .fit(model, &NextToken, &train, held_out.as_ref())?
+        .finished()?;
+
+    if settings.lora.is_some() {
+        let base = folder.display().to_string();
+        lora::save(&trained.model, checkpoint.architecture(), &base, output)?;
+    } else {
+        checkpoint.save(&trained.model, output)?;
     }
-    let trained = trainer.fit(model, &NextToken, &batches, held_out.as_ref())?;
-    if trained.outcome() == finetune::train::Outcome::Interrupted {
-        println!(
-            "interrupted after step {}; go on with --resume",
-            trained.summary.step
-        );
-        return Ok(());
-    }
-    save(
-        &trained.model,
-        &checkpoint,
-        folder,
-        output,
-        settings.lora.is_some(),
-    )?;
     println!(
         "{:?} after {} steps; wrote {}",
         trained.outcome(),
@@ -161,76 +117,43 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn save(
-    model: &CausalLm,
-    checkpoint: &Checkpoint,
-    base: &Path,
-    output: &Path,
-    adapter: bool,
-) -> Result<(), Failure> {
-    if adapter {
-        lora::save(
-            model,
-            checkpoint.architecture(),
-            &base.display().to_string(),
-            output,
-        )?;
-    } else {
-        checkpoint.save(model, output)?;
-    }
-    Ok(())
-}
-
-/// Encoded rows, split by a hash of what is asked.
-fn rows(settings: &Settings, encoder: &Encoder) -> Result<(Vec<Row>, Vec<Row>), Failure> {
-    let loaders = Loaders::default();
-    let read = |mapping: &(
-                     dyn Fn(finetune::data::Document) -> finetune::data::Result<Conversation> + Sync
-                 )| loaders.collect(&settings.data, &OnError::Stop, mapping);
-    let (conversations, counts) = match &settings.map {
-        None => read(&|document| AnyChat::default().example(document))?,
-        Some(names) if names.contains("prompt=") => {
-            let mapping: CompletionMapping = names.parse()?;
-            read(&|document| mapping.example(document))?
-        }
-        Some(names) => {
-            let mapping: ChatMapping = names.parse()?;
-            read(&|document| mapping.example(document))?
-        }
-    };
+/// Batches to train and, if a row falls to it, to validate on; split by a hash of what is asked.
+fn batches(
+    settings: &Settings,
+    encoder: &Encoder,
+    device: &Device,
+) -> Result<(CausalBatches, Option<CausalBatches>), Failure> {
+    let mapping: AnyChat = settings.map.as_deref().unwrap_or_default().parse()?;
+    let (chats, counts) = Loaders::default().examples(&settings.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
-    let split = Split {
-        validation: settings.validation.unwrap_or(0.05),
-        test: 0.0,
-        seed: 0,
-    };
+    let split = Split::without_test(settings.validation.unwrap_or(0.05));
     split.check()?;
-    let (held_out, train): (Vec<_>, Vec<_>) = conversations
-        .into_iter()
-        .partition(|chat| split.part(&chat.question()) == Part::Validation);
-    let (rows, report) = encoder.encode_all(&train)?;
+    let parts = split.apply(chats, Conversation::question);
+    let (rows, report) = encoder.encode_all(&parts.train)?;
     println!("{report}");
-    let held_out = if held_out.is_empty() {
-        Vec::new()
-    } else {
-        encoder.encode_all(&held_out)?.0
-    };
-    Ok((rows, held_out))
+    let (held_out, _) = encoder.encode_all(&parts.validation)?;
+    let config = &settings.train;
+    let train = CausalBatches::new(rows, &config.batch, config.seed, encoder, device)?;
+    if held_out.is_empty() {
+        return Ok((train, None));
+    }
+    let held_out = CausalBatches::validation(held_out, &config.batch, encoder, device)?;
+    Ok((train, Some(held_out)))
 }
 
 /// The file's settings, with the flags over them.
 fn settings(flags: &Flags) -> Result<Settings, Failure> {
     let mut settings = match &flags.config {
         None => Settings::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?
-        }
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(Failure::from)
+            .and_then(|text| Ok(toml::from_str(&text)?))
+            .map_err(|error| format!("{}: {error}", path.display()))?,
     };
     settings.model = flags.model.clone().or(settings.model);
     settings.output = flags.output.clone().or(settings.output);
     settings.map = flags.map.clone().or(settings.map);
+    settings.truncation = flags.truncation.unwrap_or(settings.truncation);
     settings.template = flags.template.clone().or(settings.template);
     if !flags.data.is_empty() {
         settings.data.clone_from(&flags.data);
@@ -239,20 +162,24 @@ fn settings(flags: &Flags) -> Result<Settings, Failure> {
         return Err("no data: give --data FILE…, or a line `data` in --config".into());
     }
     if let Some(rank) = flags.lora_rank {
-        let lora = settings.lora.take().unwrap_or_default();
+        let alpha = 2.0 * rank as f64;
+        let lora = settings.lora.unwrap_or_default();
         settings.lora = Some(LoraConfig {
             rank,
-            alpha: 2.0 * rank as f64,
+            alpha,
             ..lora
         });
     }
     let train = &mut settings.train;
-    train.batch.length = flags
-        .length
-        .or(settings.length)
-        .unwrap_or(train.batch.length);
+    train.batch.length = flags.length.unwrap_or(train.batch.length);
     train.batch.rows = flags.rows.unwrap_or(train.batch.rows);
     train.epochs = flags.epochs.unwrap_or(train.epochs);
     train.schedule.peak = flags.learning_rate.unwrap_or(train.schedule.peak);
     Ok(settings)
+}
+
+fn given<'a>(folder: Option<&'a Path>, name: &str) -> Result<&'a Path, Failure> {
+    folder.ok_or_else(|| {
+        format!("no {name}: give --{name} FOLDER, or a line `{name}` in --config").into()
+    })
 }

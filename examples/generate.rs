@@ -7,6 +7,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::Parser;
+use finetune::eval::local::Local;
+use finetune::eval::{EvalError, Prompt};
 use finetune::prelude::*;
 
 /// Continue a prompt, or chat when none is given.
@@ -21,14 +23,14 @@ struct Flags {
     /// What to answer; without it every line that is typed is a turn.
     #[arg(long)]
     prompt: Option<String>,
-    /// chat (the model's own), plain, alpaca or question-answer.
+    /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN.
     #[arg(long, default_value = "chat")]
     template: String,
     /// The most new tokens.
     #[arg(long, default_value_t = 128)]
     tokens: usize,
     /// 0 takes the likeliest token.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     temperature: f64,
     /// Draw among this many likeliest tokens.
     #[arg(long)]
@@ -50,78 +52,58 @@ struct Flags {
     device: Option<String>,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Failure> {
+    program::end_with_reader()?;
     let flags = Flags::parse();
     let device = device(flags.device.as_deref())?;
-    let checkpoint = Checkpoint::open(&flags.model)?;
-    let mut model = checkpoint.causal_lm(&device)?;
-    if let Some(folder) = &flags.adapter {
-        model = lora::load(model, checkpoint.architecture(), folder)?;
-    }
-    let tokenizer = Tokenizer::open(&flags.model)?;
-    let template = Templates::default().get(&flags.template, &tokenizer)?;
-    let encoder = Encoder::new(tokenizer, template);
-    let mut turns = Vec::new();
+    let adapter = flags.adapter.as_deref();
+    let local =
+        Local::open_with(&flags.model, adapter, &flags.template, &device)?.sampling(Sampling {
+            temperature: flags.temperature,
+            top_k: flags.top_k,
+            top_p: flags.top_p,
+            repetition_penalty: flags.repetition_penalty,
+            seed: flags.seed,
+        });
     if let Some(prompt) = &flags.prompt {
-        turns.push(Turn::new(Role::User, prompt));
-        answer(&flags, &encoder, &model, &turns)?;
+        answer(&flags, &local, &mut vec![Turn::new(Role::User, prompt)])?;
         return Ok(());
     }
-    println!("Type a line; an empty one ends.");
+    eprintln!("Type a line; an empty one ends.");
+    let mut turns = Vec::new();
     for line in stdin().lock().lines() {
         let line = line?;
         if line.trim().is_empty() {
             break;
         }
         turns.push(Turn::new(Role::User, line));
-        let text = answer(&flags, &encoder, &model, &turns)?;
+        let text = answer(&flags, &local, &mut turns)?;
         turns.push(Turn::new(Role::Assistant, text));
     }
     Ok(())
 }
 
-/// Prints an answer while it is made.
-fn answer(
-    flags: &Flags,
-    encoder: &Encoder,
-    model: &CausalLm,
-    turns: &[Turn],
-) -> Result<String, Box<dyn std::error::Error>> {
-    let prompt = encoder.prompt(&Conversation::new(turns.to_vec()))?;
-    let sampling = Sampling {
-        temperature: flags.temperature,
-        top_k: flags.top_k,
-        top_p: flags.top_p,
-        repetition_penalty: flags.repetition_penalty,
-        seed: flags.seed,
-    };
-    let stops = Stops {
-        tokens: encoder.stops(),
-        strings: flags.stop.clone(),
-    };
-    let decode = |ids: &[u32]| encoder.tokenizer().decode(ids).unwrap_or_default();
-    let (mut stream, mut text, mut shown) = (encoder.tokenizer().stream(), String::new(), 0);
-    let mut show = |text: &str, upto: usize| {
-        print!("{}", &text[shown..upto.max(shown)]);
-        shown = upto.max(shown);
-        let _ = stdout().flush();
-    };
-    let generator = Generator::new(model)
-        .sampling(sampling)
-        .stops(stops.clone())
-        .new_tokens(flags.tokens)
-        .decoder(&decode);
-    generator.stream(&[prompt], &mut |_, id| match stream.push(id) {
-        Ok(piece) => {
-            text.push_str(&piece.unwrap_or_default());
-            show(&text, stops.shown(&text));
-            ControlFlow::Continue(())
+/// Prints an answer while it is made. A conversation that has become too long for the model loses its oldest exchange.
+fn answer(flags: &Flags, local: &Local, turns: &mut Vec<Turn>) -> Result<String, Failure> {
+    let mut show = |piece: &str| {
+        print!("{piece}");
+        match stdout().flush() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
-        Err(_) => ControlFlow::Break(()),
-    })?;
-    text.push_str(&stream.finish()?.unwrap_or_default());
-    let (whole, _) = stops.cut(&text);
-    show(whole, whole.len());
-    println!();
-    Ok(whole.to_owned())
+    };
+    loop {
+        let prompt = Prompt {
+            stop: flags.stop.clone(),
+            ..Prompt::new(Conversation::new(turns.clone()), flags.tokens)
+        };
+        match local.stream(&prompt, &mut show) {
+            Err(EvalError::TooLong { .. }) if turns.len() > 2 => turns.drain(..2),
+            answer => {
+                let text = answer?.text;
+                println!();
+                return Ok(text);
+            }
+        };
+    }
 }

@@ -17,7 +17,7 @@ struct Flags {
     /// The adapter, in PEFT's layout.
     #[arg(long)]
     adapter: PathBuf,
-    /// The folder of the new checkpoint; it must not exist.
+    /// The folder of the new checkpoint; it must not hold anything yet.
     #[arg(long)]
     output: PathBuf,
     /// The device: flex, ndarray, wgpu or cuda, as compiled in.
@@ -25,8 +25,10 @@ struct Flags {
     device: Option<String>,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Failure> {
+    program::end_with_reader()?;
     let flags = Flags::parse();
+    program::vacant(&flags.output)?;
     let device = device(flags.device.as_deref())?;
     let checkpoint = Checkpoint::open(&flags.model)?;
     let model = lora::load(

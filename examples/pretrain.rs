@@ -5,15 +5,15 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use finetune::data::load::{Loaders, OnError};
-use finetune::data::mapping::{Mapping, TextMapping};
+use finetune::data::PlainText;
+use finetune::data::mapping::TextMapping;
 use finetune::data::template::Plain;
 use finetune::data::tokenizer::TokenizerPlan;
 use finetune::prelude::*;
-use finetune::train::batch::{CausalBatches, Specials};
+use finetune::train::batch::CausalBatches;
 use finetune::train::objective::NextToken;
 use finetune::train::{BatchConfig, Decay, Schedule};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Pretrain a small LLaMA from random weights on plain text.
 #[derive(Parser)]
@@ -24,7 +24,7 @@ struct Flags {
     /// Held-out files.
     #[arg(long, required = true, num_args = 1..)]
     validation: Vec<PathBuf>,
-    /// The folder of the new checkpoint; it must not exist.
+    /// The folder of the new checkpoint; it must not hold anything yet.
     #[arg(long)]
     output: PathBuf,
     /// The folder of the run, with its checkpoints and metrics.
@@ -58,7 +58,7 @@ struct Flags {
     #[arg(long)]
     steps: Option<u64>,
     /// The peak of the learning rate.
-    #[arg(long, default_value_t = 2e-3)]
+    #[arg(long, default_value_t = 2e-3, allow_negative_numbers = true)]
     learning_rate: f64,
     /// Fixes weights, order and tokenizer.
     #[arg(long, default_value_t = 1)]
@@ -68,96 +68,38 @@ struct Flags {
     device: Option<String>,
 }
 
-/// A turn is `<|user|>`, a line break, the text, `<|end|>` and a line break; what the assistant says is learned.
-const CHAT: &str = "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' }}\
-{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] + '<|end|>' }}{% endgeneration %}{{ '\n' }}\
-{% else %}{{ message['content'] + '<|end|>\n' }}{% endif %}{% endfor %}\
-{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}";
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Failure> {
+    program::end_with_reader()?;
     let flags = Flags::parse();
-    let read = |paths: &[PathBuf]| {
-        let mapping = TextMapping::default();
-        Loaders::default().collect(paths, &OnError::Stop, |document| mapping.example(document))
-    };
-    let (texts, counts) = read(&flags.data)?;
-    println!("training data: {counts}");
+    program::vacant(&flags.output)?;
+    let device = device(flags.device.as_deref())?.autodiff();
+    let texts = texts(&flags.data)?;
     let tokenizer = match &flags.tokenizer {
         Some(folder) => Tokenizer::open(folder)?,
-        None => train_tokenizer(
-            texts.iter().map(|text| text.text.as_str()),
-            flags.vocabulary,
-        )?,
+        None => {
+            let plan = TokenizerPlan::chat(flags.vocabulary);
+            Tokenizer::train(texts.iter().map(|text| text.text.as_str()), &plan)?
+        }
     };
-    let (eos, pad) = (tokenizer.eos(), tokenizer.pad().unwrap_or_default());
-    let config = json!({
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": tokenizer.vocabulary(),
-        "hidden_size": flags.width, "intermediate_size": (flags.width * 8 / 3).next_multiple_of(16),
-        "num_hidden_layers": flags.layers, "num_attention_heads": flags.heads, "num_key_value_heads": flags.heads.div_ceil(2),
-        "max_position_embeddings": 1024, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true,
-        "hidden_act": "silu", "initializer_range": 0.02, "attention_bias": false, "mlp_bias": false,
-        "bos_token_id": tokenizer.bos(), "eos_token_id": eos, "pad_token_id": pad, "dtype": "bfloat16",
-    });
-    let checkpoint = Checkpoint::create(config, flags.seed)?;
+    let checkpoint = Checkpoint::create(llama(&flags, &tokenizer), flags.seed)?;
     let encoder = Encoder::new(tokenizer, Box::new(Plain::default())).length(flags.length);
     let (rows, report) = encoder.text(&texts)?;
     println!("{report}");
     drop(texts);
-    let held_out = encoder.text(&read(&flags.validation)?.0)?.0;
+    let (held_out, _) = encoder.text(&self::texts(&flags.validation)?)?;
 
-    let batch = BatchConfig {
-        rows: flags.rows,
-        length: flags.length,
-        pack: true,
-        ..BatchConfig::default()
-    };
-    let mut settings = TrainConfig {
-        seed: flags.seed,
-        epochs: 1.0,
-        steps: flags.steps,
-        batch,
-        ..TrainConfig::default()
-    };
-    settings.schedule = Schedule {
-        peak: flags.learning_rate,
-        warmup: flags
-            .steps
-            .map_or(100.0, |steps| (steps as f64 / 20.0).min(100.0)),
-        decay: Decay::Cosine,
-        floor: 0.1,
-    };
-    settings.optimizer.weight_decay = 0.1;
-    settings.optimizer.beta2 = 0.95;
-    settings.validation.every = Some(500);
-    settings.checkpoint.every = Some(250);
-    let device = device(flags.device.as_deref())?.autodiff();
-    let specials = Specials {
-        pad,
-        bos: encoder.tokenizer().bos(),
-        stop: eos.into_iter().collect(),
-    };
-    let train = CausalBatches::new(
-        rows,
-        &settings.batch,
-        settings.seed,
-        specials.clone(),
-        &device,
-    )?;
-    let validation = CausalBatches::validation(held_out, &settings.batch, specials, &device)?;
-    let mut trainer = Trainer::new(settings)
-        .folder(&flags.run)
-        .observe(Progress::new())
-        .observe(JsonLines::new(flags.run.join("metrics.jsonl")))
-        .stop_on_signal()?;
-    if flags.resume {
-        trainer = trainer.resume();
-    }
-    let trained = trainer.fit(
-        checkpoint.causal_lm(&device)?,
-        &NextToken,
-        &train,
-        Some(&validation),
-    )?;
+    let config = config(&flags);
+    let train = CausalBatches::new(rows, &config.batch, config.seed, &encoder, &device)?;
+    let held_out = CausalBatches::validation(held_out, &config.batch, &encoder, &device)?;
+    let trained = Trainer::in_terminal(config, &flags.run)?
+        .resume_if(flags.resume)
+        .fit(
+            checkpoint.causal_lm(&device)?,
+            &NextToken,
+            &train,
+            Some(&held_out),
+        )?
+        .finished()?;
     checkpoint.save(&trained.model, &flags.output)?;
     encoder.tokenizer().save(&flags.output)?;
     println!(
@@ -169,21 +111,50 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn train_tokenizer<'t>(
-    texts: impl Iterator<Item = &'t str> + Send,
-    vocabulary: usize,
-) -> finetune::data::Result<Tokenizer> {
-    let plan = TokenizerPlan {
-        vocabulary,
-        bos: None,
-        eos: "<|endoftext|>".to_owned(),
-        pad: Some("<|pad|>".to_owned()),
-        specials: ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
-            .map(str::to_owned)
-            .to_vec(),
-        add_bos: false,
-        chat_template: Some(CHAT.to_owned()),
-        ..TokenizerPlan::default()
+fn texts(files: &[PathBuf]) -> Result<Vec<PlainText>, Failure> {
+    let mapping = TextMapping::default();
+    let (texts, counts) = Loaders::default().examples(files, &OnError::Stop, &mapping)?;
+    println!("{counts}");
+    Ok(texts)
+}
+
+/// The new model's `config.json`.
+fn llama(flags: &Flags, tokenizer: &Tokenizer) -> Value {
+    json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": tokenizer.vocabulary(),
+        "hidden_size": flags.width, "intermediate_size": (flags.width * 8 / 3).next_multiple_of(16),
+        "num_hidden_layers": flags.layers, "num_attention_heads": flags.heads, "num_key_value_heads": flags.heads.div_ceil(2),
+        "max_position_embeddings": 1024, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true,
+        "hidden_act": "silu", "initializer_range": 0.02, "attention_bias": false, "mlp_bias": false,
+        "bos_token_id": tokenizer.bos(), "eos_token_id": tokenizer.eos(), "pad_token_id": tokenizer.pad().unwrap_or_default(),
+        "dtype": "bfloat16",
+    })
+}
+
+fn config(flags: &Flags) -> TrainConfig {
+    let mut config = TrainConfig {
+        seed: flags.seed,
+        epochs: 1.0,
+        steps: flags.steps,
+        batch: BatchConfig {
+            rows: flags.rows,
+            length: flags.length,
+            pack: true,
+            ..BatchConfig::default()
+        },
+        schedule: Schedule {
+            peak: flags.learning_rate,
+            warmup: flags
+                .steps
+                .map_or(100.0, |steps| (steps as f64 / 20.0).min(100.0)),
+            decay: Decay::Cosine,
+            floor: 0.1,
+        },
+        ..TrainConfig::default()
     };
-    Tokenizer::train(texts, &plan)
+    config.optimizer.weight_decay = 0.1;
+    config.optimizer.beta2 = 0.95;
+    config.validation.every = Some(500);
+    config.checkpoint.every = Some(250);
+    config
 }

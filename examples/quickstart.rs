@@ -7,16 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
-use finetune::data::Document;
-use finetune::data::generate::{Facts, Widening, write_pairs};
-use finetune::data::{Part, Split};
-use finetune::eval::analysis::{Analysis, Classes, Flow, Vocabulary};
+use finetune::data::generate::{Facts, Pair, Widening, write_pairs};
+use finetune::data::{Document, Split};
+use finetune::eval::analysis::{Classes, Vocabulary};
 use finetune::eval::local::Local;
 use finetune::eval::report::Training;
 use finetune::eval::task::{Prompting, QuestionAnswering, TextForm};
 use finetune::eval::{Report, Run, Task, evaluate};
 use finetune::prelude::*;
-use finetune::train::batch::{CausalBatches, Specials};
+use finetune::train::batch::CausalBatches;
 use finetune::train::objective::NextToken;
 use finetune::train::{Decay, Schedule};
 
@@ -30,14 +29,12 @@ struct Flags {
     #[arg(long, default_value = "examples/assets/base")]
     model: PathBuf,
     /// Epochs of training.
-    #[arg(long, default_value_t = 8.0)]
+    #[arg(long, default_value_t = 8.0, allow_negative_numbers = true)]
     epochs: f64,
     /// The device: flex, ndarray, wgpu or cuda, as compiled in.
     #[arg(long)]
     device: Option<String>,
 }
-
-type Failure = Box<dyn std::error::Error>;
 
 /// Solved questions in the few-shot prompt.
 const SHOTS: usize = 4;
@@ -45,16 +42,25 @@ const SHOTS: usize = 4;
 const ANSWER: usize = 80;
 
 fn main() -> Result<(), Failure> {
+    program::end_with_reader()?;
     let flags = Flags::parse();
     let started = Instant::now();
-    if flags.output.exists() {
-        fs::remove_dir_all(&flags.output)?;
+    let assets = Path::new("examples/assets");
+    if !assets.is_dir() {
+        return Err("examples/assets: not here; run this in the folder of the repository".into());
     }
-    fs::create_dir_all(&flags.output)?;
     let device = device(flags.device.as_deref())?;
+    sweep(&flags.output)?;
 
     // Data: hand-written facts, widened into pairs; some wordings of every question are held out.
-    let (train, test) = pairs(&flags.output)?;
+    let facts = Facts::open(
+        &assets.join("facts.jsonl"),
+        Some(&assets.join("phrasings.json")),
+    )?;
+    let pairs = facts.widen(&Widening::default())?;
+    let (test, train): (Vec<Pair>, _) = pairs.into_iter().partition(|pair| pair.held_out);
+    let train = documents(&flags.output.join("train.jsonl"), &train)?;
+    let test = documents(&flags.output.join("test.jsonl"), &test)?;
     println!(
         "data: {} training questions, {} held-out wordings",
         train.len(),
@@ -63,64 +69,55 @@ fn main() -> Result<(), Failure> {
 
     // Before: the base model with a bare prompt, and with solved examples.
     let base = Local::open(&flags.model, "chat", &device)?;
-    let shots = train
-        .iter()
-        .step_by(train.len() / SHOTS)
-        .take(SHOTS)
-        .map(|document| AnyChat::default().example(document.clone()));
-    let shots = shots.collect::<Result<Vec<_>, _>>()?;
+    let shots = train.iter().step_by(train.len() / SHOTS).take(SHOTS);
+    let few_shot = TextForm {
+        shots: AnyChat::default().examples(shots)?,
+        // The base likes to begin an answer on a new line, so only the next question ends it.
+        stop: vec!["Question:".to_owned()],
+        ..TextForm::question_answer()
+    };
     let bare = ask("base, bare prompt", &base, Prompting::bare(), &test)?;
-    let few = ask(
-        "base, few-shot prompt",
-        &base,
-        Prompting::Text(few_shot(shots)),
-        &test,
-    )?;
-    println!(
-        "base model asked after {:.0} s",
-        started.elapsed().as_secs_f64()
-    );
+    let few_shot = Prompting::Text(few_shot);
+    let few = ask("base, few-shot prompt", &base, few_shot, &test)?;
+    let seconds = || started.elapsed().as_secs_f64();
+    println!("base model asked after {:.0} s", seconds());
 
-    // Fine-tuning.
+    // Fine-tuning, and after.
     let config = config(flags.epochs);
-    let (model, rows) = tune(&flags, &config, &train)?;
-    println!("fine-tuned after {:.0} s", started.elapsed().as_secs_f64());
-
-    // After.
-    let tokenizer = Tokenizer::open(&model)?;
-    let template = Templates::default().get("chat", &tokenizer)?;
-    let tuned = Local::new(
-        Checkpoint::open(&model)?.causal_lm(&device)?,
-        Encoder::new(tokenizer, template),
-    );
+    let (model, rows, learned) = tune(&flags, &config, &train, &device.clone().autodiff())?;
+    println!("fine-tuned after {:.0} s", seconds());
+    let tuned = Local::open(&model, "chat", &device)?;
     let tuned = ask("fine-tuned", &tuned, Prompting::template(), &test)?;
 
     let texts = train
         .iter()
         .flat_map(|document| document.fields.values().filter_map(|value| value.as_str()));
     let classes = Classes::standard(Vocabulary::of_texts(texts).with_common_english());
-    let analyze = |run: &Run| classes.analyze(&run.model, &run.outcomes);
-    let analyses = [analyze(&bare)?, analyze(&few)?, analyze(&tuned)?];
-    let mut report = report(&[&bare, &few, &tuned], &analyses)?
+    let metrics = task(Prompting::bare()).metrics();
+    let title = "Quickstart: what fine-tuning changed";
+    let report = Report::of_runs(title, &[&bare, &few, &tuned], &metrics, &classes)?
+        .subtitle("A small base model, fine-tuned on questions about fine-tuning and this library")
+        .model("base, bare prompt", "the base model, given the question alone")
+        .model("base, few-shot prompt", "the base model, after four solved examples")
+        .model("fine-tuned", "the same model after training on the pairs")
         .training(Training::read(flags.output.join("run/metrics.jsonl"))?)
         .count("training pairs", train.len(), "8 wordings of each of 130 facts")
         .count("held-out questions", test.len(), "2 further wordings of each fact, never seen in training")
-        .count("training rows", rows.0, "after the validation split")
-        .count("learned tokens per epoch", rows.1, "answers and their end tokens")
+        .count("training rows", rows, "after the validation split")
+        .count("learned tokens per epoch", learned, "answers and their end tokens")
         .section("training", settings(&config))
         .reproduce("cargo run --release --example quickstart")
         .note("The test asks in new words for facts that were trained. It measures recall across wordings, not knowledge of anything else.")
-        .note("The base model is tiny (4 million weights) and was pretrained on a few million tokens; it knows next to nothing.");
-    report = report
-        .subtitle("A small base model, fine-tuned on questions about fine-tuning and this library");
-    let report = report.summarise();
+        .note("The base model is tiny (4 million weights) and was pretrained on a few million tokens; it knows next to nothing.")
+        .summarise();
     println!("\n{report}");
-    report.write(flags.output.join("report.html"))?;
+    let page = flags.output.join("report.html");
+    report.write(&page)?;
     report.write(flags.output.join("report.json"))?;
     println!(
         "{:.0} s in all; the report is {}",
-        started.elapsed().as_secs_f64(),
-        flags.output.join("report.html").display()
+        seconds(),
+        page.display()
     );
     println!(
         "ask it yourself: cargo run --release --example generate -- --model {}",
@@ -129,39 +126,25 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Training and held-out questions, as files that the report's origins point to, and as documents.
-fn pairs(output: &Path) -> Result<(Vec<Document>, Vec<Document>), Failure> {
-    let assets = Path::new("examples/assets");
-    let facts = Facts::open(
-        &assets.join("facts.jsonl"),
-        Some(&assets.join("phrasings.json")),
-    )?;
-    let (test, train): (Vec<_>, Vec<_>) = facts
-        .widen(&Widening::default())?
-        .into_iter()
-        .partition(|pair| pair.held_out);
-    let load = |name: &str, pairs: &[_]| {
-        let path = output.join(name);
-        write_pairs(&path, pairs)?;
-        Ok::<_, Failure>(Loaders::default().load_all(&[path], &OnError::Stop)?.0)
-    };
-    Ok((load("train.jsonl", &train)?, load("test.jsonl", &test)?))
+/// Removes what an earlier quickstart left; a folder of anything else is refused.
+fn sweep(output: &Path) -> Result<(), Failure> {
+    if output.join("train.jsonl").exists() && output.join("test.jsonl").exists() {
+        fs::remove_dir_all(output)?;
+    }
+    program::vacant(output)?;
+    Ok(fs::create_dir_all(output)?)
+}
+
+/// Pairs as a file, to which the report's origins point, and as documents.
+fn documents(path: &Path, pairs: &[Pair]) -> Result<Vec<Document>, Failure> {
+    write_pairs(path, pairs)?;
+    Ok(Loaders::default().load_all(&[path], &OnError::Stop)?.0)
 }
 
 fn task(prompting: Prompting) -> QuestionAnswering {
     QuestionAnswering::new("held-out questions", AnyChat::default())
         .prompting(prompting)
         .max_tokens(ANSWER)
-}
-
-/// Solved questions before the question. The base likes to begin an answer on a new line, so only the next question
-/// ends it.
-fn few_shot(shots: Vec<Conversation>) -> TextForm {
-    TextForm {
-        shots,
-        stop: vec!["Question:".to_owned()],
-        ..TextForm::question_answer()
-    }
 }
 
 fn ask(name: &str, model: &Local, prompting: Prompting, test: &[Document]) -> Result<Run, Failure> {
@@ -192,85 +175,28 @@ fn tune(
     flags: &Flags,
     config: &TrainConfig,
     train: &[Document],
-) -> Result<(PathBuf, (usize, usize)), Failure> {
-    let device = device(flags.device.as_deref())?.autodiff();
+    device: &Device,
+) -> Result<(PathBuf, usize, usize), Failure> {
     let checkpoint = Checkpoint::open(&flags.model)?;
-    let tokenizer = Tokenizer::open(&flags.model)?;
-    let template = Templates::default().get("chat", &tokenizer)?;
-    let encoder = Encoder::new(tokenizer, template).length(config.batch.length);
-    let chats = train
-        .iter()
-        .map(|document| AnyChat::default().example(document.clone()))
-        .collect::<Result<Vec<_>, _>>()?;
-    let split = Split {
-        validation: 0.05,
-        test: 0.0,
-        seed: 0,
-    };
-    let (validation, train): (Vec<_>, Vec<_>) = chats
-        .into_iter()
-        .partition(|chat| split.part(&chat.question()) == Part::Validation);
-    let (rows, encoded) = encoder.encode_all(&train)?;
+    let encoder = Encoder::open(&flags.model, "chat")?.length(config.batch.length);
+    let chats = AnyChat::default().examples(train)?;
+    let parts = Split::without_test(0.05).apply(chats, Conversation::question);
+    let (rows, encoded) = encoder.encode_all(&parts.train)?;
     println!("{encoded}");
-    let specials = Specials {
-        pad: encoder.tokenizer().pad().unwrap_or_default(),
-        bos: encoder.tokenizer().bos(),
-        stop: encoder.stops(),
-    };
-    let held_out = CausalBatches::validation(
-        encoder.encode_all(&validation)?.0,
-        &config.batch,
-        specials.clone(),
-        &device,
-    )?;
-    let batches = CausalBatches::new(rows, &config.batch, config.seed, specials, &device)?;
-    let size = (batches.rows().len(), batches.targets());
-    let run = flags.output.join("run");
-    let trained = Trainer::new(config.clone())
-        .folder(&run)
-        .observe(Progress::new())
-        .observe(JsonLines::new(run.join("metrics.jsonl")))
-        .stop_on_signal()?
+    let (held_out, _) = encoder.encode_all(&parts.validation)?;
+    let held_out = CausalBatches::validation(held_out, &config.batch, &encoder, device)?;
+    let rows = CausalBatches::new(rows, &config.batch, config.seed, &encoder, device)?;
+    let trained = Trainer::in_terminal(config.clone(), flags.output.join("run"))?
         .fit(
-            checkpoint.causal_lm(&device)?,
+            checkpoint.causal_lm(device)?,
             &NextToken,
-            &batches,
+            &rows,
             Some(&held_out),
-        )?;
+        )?
+        .finished()?;
     let folder = flags.output.join("model");
     checkpoint.save(&trained.model, &folder)?;
-    Ok((folder, size))
-}
-
-fn report(runs: &[&Run], analyses: &[Analysis; 3]) -> Result<Report, Failure> {
-    let [bare, few, tuned] = analyses;
-    let flow = Flow::between(few, tuned)?;
-    let fixed: Vec<usize> = flow.fixed_items().into_iter().step_by(17).take(5).collect();
-    Ok(Report::new("Quickstart: what fine-tuning changed")
-        .model(
-            "base, bare prompt",
-            "the base model, given the question alone",
-        )
-        .model(
-            "base, few-shot prompt",
-            "the base model, after four solved examples",
-        )
-        .model("fine-tuned", "the same model after training on the pairs")
-        .compare(runs, &task(Prompting::bare()).metrics())?
-        .errors(&[bare, few, tuned])
-        .flow(flow)
-        .examples(
-            "Fixed by fine-tuning",
-            "Wrong before, right after: every seventeenth of them.",
-            &[few, tuned],
-            &fixed,
-        )
-        .examples(
-            "The worst answers of the fine-tuned model",
-            "Those least like their references.",
-            &[few, tuned],
-            &tuned.worst(5),
-        ))
+    Ok((folder, rows.rows().len(), rows.targets()))
 }
 
 /// The configuration as rows of the report.

@@ -1,11 +1,10 @@
 //! Shows what a model would read and learn: the first rows of a data set, token by token.
 //!
-//!     cargo run --release --example tokens -- --data examples/assets/facts.jsonl --map prompt=subject,completion=answer
+//!     cargo run --release --example tokens -- --data examples/assets/facts.jsonl --map prompt=questions.0,completion=answer
 
 use std::path::PathBuf;
 
 use clap::Parser;
-use finetune::data::mapping::CompletionMapping;
 use finetune::prelude::*;
 
 /// Show each token of the first rows, and whether it is learned.
@@ -20,7 +19,7 @@ struct Flags {
     /// The names of the fields, such as `prompt=question,completion=answer`; detected without it.
     #[arg(long)]
     map: Option<String>,
-    /// chat (the model's own), plain, alpaca or question-answer.
+    /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN.
     #[arg(long, default_value = "chat")]
     template: String,
     /// The most tokens of a row.
@@ -31,27 +30,16 @@ struct Flags {
     rows: usize,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Failure> {
+    program::end_with_reader()?;
     let flags = Flags::parse();
-    let loaders = Loaders::default();
-    let (conversations, counts) = match &flags.map {
-        None => loaders.collect(&flags.data, &OnError::Stop, |document| {
-            AnyChat::default().example(document)
-        })?,
-        Some(names) => {
-            let mapping: CompletionMapping = names.parse()?;
-            loaders.collect(&flags.data, &OnError::Stop, |document| {
-                mapping.example(document)
-            })?
-        }
-    };
+    let mapping: AnyChat = flags.map.as_deref().unwrap_or_default().parse()?;
+    let (chats, counts) = Loaders::default().examples(&flags.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
-    let tokenizer = Tokenizer::open(&flags.model)?;
-    let template = Templates::default().get(&flags.template, &tokenizer)?;
-    let encoder = Encoder::new(tokenizer, template)
+    let encoder = Encoder::open(&flags.model, &flags.template)?
         .length(flags.length)
         .truncation(Truncation::CutRight);
-    let (rows, report) = encoder.encode_all(&conversations)?;
+    let (rows, report) = encoder.encode_all(&chats)?;
     println!("{report}");
     for row in rows.iter().take(flags.rows) {
         println!(

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use finetune::burn::tensor::Device;
+use finetune::model::generate::Pieces;
 use finetune::model::{CausalLm, Checkpoint, Finish, Generator, Noise, Sampling, Stops, Tokens};
 
 fn model(case: &str) -> CausalLm {
@@ -148,6 +149,7 @@ fn strings_end_an_answer_where_they_are_complete() {
             .replace('[', "<")
             .replace(']', ">")
     };
+    let pieces = || -> Pieces<'_> { Box::new(|id| text(&[id])) };
     let stops_text = text(&free[2..4]);
     let stops = Stops {
         tokens: vec![],
@@ -156,7 +158,7 @@ fn strings_end_an_answer_where_they_are_complete() {
     let made = Generator::new(&model)
         .new_tokens(8)
         .stops(stops.clone())
-        .decoder(&text)
+        .decoder(&pieces)
         .generate(&prompts()[..1])
         .unwrap();
     let end = (1..=8)

@@ -9,8 +9,12 @@ pub use finetune_eval as eval;
 pub use finetune_model as model;
 pub use finetune_train as train;
 
+pub mod program;
+
 /// What most programs name.
 pub mod prelude {
+    pub use burn::tensor::Device;
+
     pub use crate::data::encode::{Encoder, Row, Truncation};
     pub use crate::data::example::{Conversation, Role, Turn};
     pub use crate::data::load::{Loaders, OnError};
@@ -20,10 +24,19 @@ pub mod prelude {
     pub use crate::model::checkpoint::Checkpoint;
     pub use crate::model::lora::{self, LoraConfig};
     pub use crate::model::{CausalLm, Classifier, Generator, Noise, Sampling, Stops, device};
+    pub use crate::program::{self, Failure};
     pub use crate::train::{Batches, JsonLines, Objective, Progress, TrainConfig, Trainer};
 }
 
-/// Compiles the program of the README.
+/// Compiles the programs of the documents, and runs those that can run.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/adding.md")]
+    struct Adding;
+    #[doc = include_str!("../../docs/backends.md")]
+    struct Backends;
+    #[doc = include_str!("../../docs/guide.md")]
+    struct Guide;
+}

@@ -64,6 +64,15 @@ pub struct Parts<T> {
 }
 
 impl Split {
+    /// This share for validation, the rest to train on: for whoever keeps test rows in a file of their own.
+    pub fn without_test(validation: f64) -> Self {
+        Self {
+            validation,
+            test: 0.0,
+            seed: 0,
+        }
+    }
+
     /// Checks the shares.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ pub type Result<T, E = EvalError> = std::result::Result<T, E>;
 pub enum EvalError {
     /// A task was given no documents.
     #[error(
-        "{task}: the evaluation set is empty; expected at least one document; check the path and the split"
+        "{task}: the evaluation set is empty; expected at least one document; check the path, the split and the number of shots"
     )]
     EmptyEvaluation {
         /// The task's name.
@@ -134,7 +134,8 @@ pub enum EvalError {
     },
     /// A prompt or continuation that the model cannot take.
     #[error(
-        "the {what} {:?} has {tokens} tokens, the model takes {limit}; shorten it or lower the number of shots",
+        "the {what} {:?} has {tokens} tokens, its answer included, and the model takes {limit}; shorten it, ask for fewer \
+         tokens, or lower the number of shots",
         excerpt(.text)
     )]
     TooLong {

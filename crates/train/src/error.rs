@@ -190,6 +190,12 @@ pub enum TrainError {
         /// Its newest checkpoint.
         step: u64,
     },
+    /// A signal ended the run.
+    #[error("interrupted after step {step}; resume the run to go on")]
+    Interrupted {
+        /// The last step that was done.
+        step: u64,
+    },
     /// Every checkpoint of the folder is damaged.
     #[error("{}: no usable checkpoint:{}", shown(path), lines(reasons))]
     NoUsableCheckpoint {

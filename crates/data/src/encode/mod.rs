@@ -1,12 +1,14 @@
 //! Encoding conversations and texts into token ids.
 
+use std::path::Path;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::document::Origin;
 use crate::error::{DataError, Place, Result};
 use crate::example::{Conversation, Labeled};
-use crate::template::{Piece, Template};
+use crate::template::{Piece, Template, Templates};
 use crate::tokenizer::Tokenizer;
 
 mod report;
@@ -60,13 +62,9 @@ pub enum Untrainable {
 ///
 /// ```no_run
 /// use finetune_data::encode::{Encoder, Truncation};
-/// use finetune_data::template::ChatTemplate;
-/// use finetune_data::tokenizer::Tokenizer;
 /// use finetune_data::Conversation;
 ///
-/// let tokenizer = Tokenizer::open("model")?;
-/// let template = ChatTemplate::of(&tokenizer)?;
-/// let encoder = Encoder::new(tokenizer, Box::new(template)).length(1_024).truncation(Truncation::Drop);
+/// let encoder = Encoder::open("model", "chat")?.length(1_024).truncation(Truncation::Drop);
 /// let (rows, report) = encoder.encode_all(&[Conversation::pair("Why?", "Because.")])?;
 /// println!("{report}");
 /// for (text, learned) in encoder.show(&rows[0].encoded) {
@@ -96,6 +94,18 @@ struct Outcome {
 }
 
 impl Encoder {
+    /// The encoder of a model's folder: its tokenizer, with the template of this name from
+    /// [`Templates`]' list, and without a limit of length.
+    ///
+    /// # Errors
+    ///
+    /// What [`Tokenizer::open`] and [`Templates::get`] say.
+    pub fn open(folder: impl AsRef<Path>, template: &str) -> Result<Self> {
+        let tokenizer = Tokenizer::open(folder)?;
+        let template = Templates::default().get(template, &tokenizer)?;
+        Ok(Self::new(tokenizer, template))
+    }
+
     /// An encoder without a limit of length.
     pub fn new(tokenizer: Tokenizer, template: Box<dyn Template>) -> Self {
         Self {

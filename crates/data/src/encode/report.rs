@@ -57,10 +57,15 @@ impl EncodeReport {
 impl fmt::Display for EncodeReport {
     /// One line; what did not happen is not mentioned.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kept > self.rows {
+            write!(f, "{} rows of {} texts", self.kept, self.rows)?;
+        } else {
+            write!(f, "{} of {} rows", self.kept, self.rows)?;
+        }
         write!(
             f,
-            "{} of {} rows, {} tokens ({} learned), longest {}",
-            self.kept, self.rows, self.tokens, self.learned, self.longest
+            ", {} tokens ({} learned), longest {}",
+            self.tokens, self.learned, self.longest
         )?;
         for (count, what) in [
             (self.too_long, "too long and dropped"),

@@ -26,8 +26,8 @@ impl Encoder {
     pub fn text(&self, texts: &[PlainText]) -> Result<(Vec<Row>, EncodeReport)> {
         if let Some(length) = self.length.filter(|&length| length <= self.context) {
             return Err(DataError::Setting {
-                name: "context".to_owned(),
-                found: self.context.to_string(),
+                name: "length".to_owned(),
+                found: length.to_string(),
                 expected: format!("less than the length, {length}"),
             });
         }

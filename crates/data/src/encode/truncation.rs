@@ -1,8 +1,11 @@
 //! Rows that are too long.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::Encoded;
+use crate::error::{DataError, Result, quoted};
 
 /// What becomes of a row that is longer than allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -19,6 +22,33 @@ pub enum Truncation {
     CutRight,
     /// As `CutLeft`, but the last answer stays whole; where that is impossible, the row is dropped, and counted.
     CutPrompt,
+}
+
+impl Truncation {
+    /// The policies by name.
+    const NAMES: [(&str, Self); 5] = [
+        ("refuse", Self::Refuse),
+        ("drop", Self::Drop),
+        ("cut_left", Self::CutLeft),
+        ("cut_right", Self::CutRight),
+        ("cut_prompt", Self::CutPrompt),
+    ];
+}
+
+impl FromStr for Truncation {
+    type Err = DataError;
+
+    /// `refuse`, `drop`, `cut_left`, `cut_right` or `cut_prompt`.
+    fn from_str(name: &str) -> Result<Self> {
+        let known = Self::NAMES.iter().find(|(known, _)| *known == name);
+        known
+            .map(|(_, policy)| *policy)
+            .ok_or_else(|| DataError::Setting {
+                name: "truncation".to_owned(),
+                found: quoted(name),
+                expected: format!("one of {}", Self::NAMES.map(|(known, _)| known).join(", ")),
+            })
+    }
 }
 
 /// What became of a row.
@@ -98,6 +128,20 @@ mod tests {
             }
             None => assert_eq!(fit, Fit::TooLong, "{policy:?} {ids:?}"),
         }
+    }
+
+    #[test]
+    fn policies_have_the_same_names_everywhere() {
+        for (name, policy) in Truncation::NAMES {
+            assert_eq!(name.parse::<Truncation>().unwrap(), policy);
+            let written = serde_json::to_string(&policy).unwrap();
+            assert_eq!(written, format!("\"{name}\""));
+        }
+        let error = "cut".parse::<Truncation>().unwrap_err().to_string();
+        assert!(
+            error.contains("\"cut\"") && error.contains("cut_prompt"),
+            "{error}"
+        );
     }
 
     #[test]

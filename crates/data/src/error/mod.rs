@@ -216,7 +216,10 @@ pub enum DataError {
         hint: String,
     },
     /// A field holds a value of another type.
-    #[error("{place}: field {field}: found {found}; expected {expected}")]
+    #[error(
+        "{place}: field {field}: found {found}; expected {expected}{}",
+        inside(found)
+    )]
     WrongType {
         /// The record.
         place: Place,
@@ -412,4 +415,13 @@ pub enum DataError {
         /// The limit in tokens.
         limit: usize,
     },
+}
+
+/// How to map what lies inside of a value.
+fn inside(found: &str) -> &'static str {
+    match found {
+        "array" => ". Map an item of it, such as `prompt=questions.0`",
+        "object" => ". Map a field of it, such as `prompt=question.text`",
+        _ => "",
+    }
 }

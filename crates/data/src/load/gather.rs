@@ -11,6 +11,7 @@ use super::quarantine::Quarantine;
 use super::{Chain, Loaders};
 use crate::document::{Content, Document, Raw, Record};
 use crate::error::{DataError, Place, Result, quoted};
+use crate::mapping::Mapping;
 
 /// How many records, and about how many bytes of them, are read in parallel at a time.
 const CHUNK: usize = 1024;
@@ -61,8 +62,23 @@ impl Loaders {
         self.collect(paths, on_error, Ok)
     }
 
-    /// What `read` makes of all documents of files and folders, in order. Usually `read` is a
-    /// [mapping](crate::mapping::Mapping): a record that it refuses is as broken as one that cannot be read.
+    /// The examples of files and folders, in order, and what became of every record. A record that the mapping refuses
+    /// is as broken as one that cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loaders::collect`].
+    pub fn examples<P: AsRef<Path>, M: Mapping<Example: Send>>(
+        &self,
+        paths: &[P],
+        on_error: &OnError,
+        mapping: &M,
+    ) -> Result<(Vec<M::Example>, Counts)> {
+        self.collect(paths, on_error, |document| mapping.example(document))
+    }
+
+    /// What `read` makes of all documents of files and folders, in order: [`Loaders::examples`] with a closure for a
+    /// mapping.
     ///
     /// Records are read in parallel on rayon's current pool; the result does not depend on the number of threads.
     ///

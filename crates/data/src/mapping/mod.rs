@@ -25,11 +25,12 @@ use crate::example::nearest;
 
 /// Makes examples of records.
 ///
-/// This is the seam for records of an unusual form: implement it, or hand a closure from a document to a result to
+/// This is the seam for records of an unusual form: implement it and hand it to
+/// [`Loaders::examples`](crate::Loaders::examples), or hand a closure from a document to a result to
 /// [`Loaders::collect`](crate::Loaders::collect).
 ///
 /// ```
-/// use finetune_data::mapping::{AnyChat, Mapping};
+/// use finetune_data::mapping::AnyChat;
 /// use finetune_data::{Loaders, OnError};
 ///
 /// # fn main() -> finetune_data::Result<()> {
@@ -37,8 +38,7 @@ use crate::example::nearest;
 /// # let file = folder.path().join("data.jsonl");
 /// # std::fs::write(&file, "{\"frage\": \"Why?\", \"antwort\": \"Because.\"}\n{\"frage\": 5}\n").unwrap();
 /// let mapping: AnyChat = "prompt=frage,completion=antwort".parse()?;
-/// let (conversations, counts) =
-///     Loaders::default().collect(&[file], &OnError::Skip, |document| mapping.example(document))?;
+/// let (conversations, counts) = Loaders::default().examples(&[file], &OnError::Skip, &mapping)?;
 /// assert_eq!(conversations[0].answer(), Some("Because."));
 /// assert_eq!(counts.skipped, 1);
 /// assert!(counts.to_string().contains("1 wrong type, first: "));
@@ -56,6 +56,22 @@ pub trait Mapping: Send + Sync {
     /// If the record lacks a field ([`DataError::MissingField`] names those that it has), or a field does not hold
     /// what it should.
     fn example(&self, document: Document) -> Result<Self::Example>;
+
+    /// The examples of records that are in memory already, in order.
+    ///
+    /// # Errors
+    ///
+    /// That of the first record that has one.
+    fn examples<'d>(
+        &self,
+        documents: impl IntoIterator<Item = &'d Document>,
+    ) -> Result<Vec<Self::Example>>
+    where
+        Self: Sized,
+    {
+        let examples = documents.into_iter().cloned();
+        examples.map(|document| self.example(document)).collect()
+    }
 }
 
 /// The parts of `name=field,name=field`.

@@ -123,7 +123,7 @@ pub struct Templates {
 
 impl Default for Templates {
     /// `plain`, `alpaca`, `question-answer`, `chat` (the template of the tokenizer's folder) and
-    /// `custom:PATTERN` (see [`CustomTemplate`]).
+    /// `custom:PATTERN` (see [`CustomTemplate`]; `\n` stands for a line break).
     fn default() -> Self {
         Self { list: Vec::new() }
             .with("plain", |_, _| Ok(Box::new(Plain::default())))
@@ -135,7 +135,9 @@ impl Default for Templates {
                 Ok(Box::new(ChatTemplate::of(tokenizer)?))
             })
             .with("custom", |_, pattern| {
-                Ok(Box::new(CustomTemplate::new(pattern)?))
+                // On a command line a line break is hard to write.
+                let pattern = pattern.replace("\\n", "\n");
+                Ok(Box::new(CustomTemplate::new(&pattern)?))
             })
     }
 }
@@ -355,6 +357,19 @@ mod tests {
         );
         check(&[(Role::System, "s")], false, "turn 2: found the end");
         check(&[], false, "no turns");
+    }
+
+    #[test]
+    fn a_pattern_from_a_command_line_has_line_breaks() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/assets/base");
+        let tokenizer = Tokenizer::open(folder).unwrap();
+        let name = r"custom:Q: {prompt}\nA: {completion}";
+        let template = Templates::default().get(name, &tokenizer).unwrap();
+        let pieces = template
+            .render(&roles(&[(Role::User, "why?")]), true)
+            .unwrap();
+        let text: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
+        assert_eq!(text, "Q: why?\nA:");
     }
 
     #[test]

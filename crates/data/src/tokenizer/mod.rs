@@ -208,6 +208,29 @@ impl Tokenizer {
         self.inner.vocabulary
     }
 
+    /// Refuses a model that has fewer tokens than this tokenizer: the two do not belong together.
+    ///
+    /// # Arguments
+    ///
+    /// - `tokens`: how many the model's embedding has; more than the tokenizer's are common, and fine
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::TokenizerInvalid`] with both numbers.
+    pub fn fits_model(&self, tokens: usize) -> Result<()> {
+        if self.vocabulary() <= tokens {
+            return Ok(());
+        }
+        Err(DataError::TokenizerInvalid {
+            place: Place::file(self.path()),
+            message: format!(
+                "the tokenizer has {} tokens and the model {tokens}; they do not belong together. Take the tokenizer \
+                 that the model was trained with",
+                self.vocabulary()
+            ),
+        })
+    }
+
     /// The token that begins a text.
     pub fn bos(&self) -> Option<u32> {
         self.inner.bos

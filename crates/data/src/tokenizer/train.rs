@@ -114,7 +114,30 @@ impl Tokenizer {
     }
 }
 
+/// A turn is `<|user|>`, a line break, the text, `<|end|>` and a line break; what the assistant says is learned.
+const CHAT: &str = "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' }}\
+{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] + '<|end|>' }}{% endgeneration %}{{ '\n' }}\
+{% else %}{{ message['content'] + '<|end|>\n' }}{% endif %}{% endfor %}\
+{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}";
+
 impl TokenizerPlan {
+    /// The plan of a tokenizer for conversations: tokens that begin and end a turn, and the chat template that writes
+    /// them. `<|endoftext|>` ends a text, `<|pad|>` fills rows, and nothing is put before a text.
+    pub fn chat(vocabulary: usize) -> Self {
+        Self {
+            vocabulary,
+            bos: None,
+            eos: "<|endoftext|>".to_owned(),
+            pad: Some("<|pad|>".to_owned()),
+            specials: ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
+                .map(str::to_owned)
+                .to_vec(),
+            add_bos: false,
+            chat_template: Some(CHAT.to_owned()),
+            ..Self::default()
+        }
+    }
+
     fn named(&self) -> Vec<(&'static str, &str)> {
         let bos = self.bos.as_deref().map(|token| ("bos_token", token));
         let pad = self.pad.as_deref().map(|token| ("pad_token", token));

@@ -11,7 +11,7 @@ use super::{
     slips::{mask, slips},
     spelling::words,
 };
-use crate::{EvalError, Result};
+use crate::{EvalError, Outcome, Result};
 
 /// The words of the references, of the training texts and of the user's own list, in lower case, with their counts.
 ///
@@ -40,6 +40,15 @@ impl Vocabulary {
     /// The words of these texts.
     pub fn of_texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
         Self::new().with_texts(texts)
+    }
+
+    /// The words of what was asked and of the references: what an answer may use without being misspelt.
+    pub fn of_outcomes(outcomes: &[Outcome]) -> Self {
+        Self::of_texts(
+            outcomes
+                .iter()
+                .flat_map(|outcome| [outcome.reference(), outcome.input.as_str()]),
+        )
     }
 
     /// Adds the words of these texts.

@@ -1,11 +1,67 @@
 //! Answers to prompts.
 
-use finetune_model::{Generator, Stops};
+use std::ops::ControlFlow;
+
+use finetune_model::generate::Pieces;
+use finetune_model::{Generated, Generator, Stops};
 
 use super::Local;
 use crate::{Finish, Generation, Prompt, Result};
 
 impl Local {
+    /// Answers a prompt and shows the text while it is made. The pieces that are shown are, one after the other, the
+    /// answer's text: what may still become a stop text is held back.
+    ///
+    /// # Arguments
+    /// - `show`: called with each new piece; `Break` ends the answer
+    ///
+    /// # Errors
+    /// As [`generate`](crate::LanguageModel::generate).
+    pub fn stream(
+        &self,
+        prompt: &Prompt,
+        show: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation> {
+        let stops = self.stops(prompt);
+        let mut stream = self.encoder.tokenizer().stream();
+        let (mut text, mut shown, mut broken) = (String::new(), 0, None);
+        let mut take = |piece: &str, last: bool| {
+            text.push_str(piece);
+            // No stop text begins in what was shown.
+            let (rest, stopped) = stops.cut(&text[shown..]);
+            let upto = if last { rest.len() } else { stops.shown(rest) };
+            let told = show(&rest[..upto]);
+            shown += upto;
+            if stopped {
+                ControlFlow::Break(())
+            } else {
+                told
+            }
+        };
+        let made = self.generator(prompt, stops.tokens.clone()).stream(
+            &[self.prompt(prompt)?],
+            &mut |_, id| match stream.push(id) {
+                Ok(piece) => piece.map_or(ControlFlow::Continue(()), |piece| take(&piece, false)),
+                Err(error) => {
+                    broken = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
+        if let Some(error) = broken {
+            return Err(error.into());
+        }
+        let _ = take(&stream.finish()?.unwrap_or_default(), true);
+        let stopped = shown < text.len();
+        text.truncate(shown);
+        let made = made.first();
+        Ok(Generation {
+            text,
+            finished: finish(made, stopped),
+            tokens: made.map_or(0, |made| made.ids.len()),
+        })
+    }
+
     /// Answers every prompt. Prompts with the same stops and limit share batches.
     pub(super) fn answer(&self, prompts: &[Prompt]) -> Result<Vec<Generation>> {
         let encoded = prompts
@@ -33,7 +89,43 @@ impl Local {
 
     fn group(&self, ids: &[Vec<u32>], like: &Prompt) -> Result<Vec<Generation>> {
         let tokenizer = self.encoder.tokenizer();
-        let mut strings = like.stop.clone();
+        let stops = self.stops(like);
+        let decoder = || -> Pieces<'_> {
+            let mut stream = tokenizer.stream();
+            Box::new(move |id| stream.push(id).ok().flatten().unwrap_or_default())
+        };
+        let made = self
+            .generator(like, stops.tokens.clone())
+            .stops(stops.clone())
+            .decoder(&decoder)
+            .generate(ids)?;
+        made.into_iter()
+            .map(|made| {
+                let text = tokenizer.decode(&made.ids)?;
+                let (text, stopped) = stops.cut(&text);
+                Ok(Generation {
+                    text: text.to_owned(),
+                    finished: finish(Some(&made), stopped),
+                    tokens: made.ids.len(),
+                })
+            })
+            .collect()
+    }
+
+    /// A generator that ends at these tokens.
+    fn generator(&self, like: &Prompt, stops: Vec<u32>) -> Generator<'_> {
+        let mut generator = Generator::new(&self.model)
+            .sampling(self.sampling.clone())
+            .stops(Stops::at(stops))
+            .new_tokens(like.max_tokens)
+            .batch(self.rows);
+        generator.longest = Some(self.length);
+        generator
+    }
+
+    /// What ends an answer to a prompt.
+    fn stops(&self, prompt: &Prompt) -> Stops {
+        let mut strings = prompt.stop.clone();
         // A template's end that is no control token is found as text.
         strings.extend(
             self.encoder
@@ -43,34 +135,17 @@ impl Local {
                 .filter(|end| !end.is_empty())
                 .map(str::to_owned),
         );
-        let stops = Stops {
+        Stops {
             tokens: self.encoder.stops(),
             strings,
-        };
-        let decoder = |ids: &[u32]| tokenizer.decode(ids).unwrap_or_default();
-        let mut generator = Generator::new(&self.model)
-            .sampling(self.sampling.clone())
-            .stops(stops.clone())
-            .new_tokens(like.max_tokens)
-            .batch(self.rows)
-            .decoder(&decoder);
-        generator.longest = Some(self.length);
-        let made = generator.generate(ids)?;
-        made.into_iter()
-            .map(|made| {
-                let text = tokenizer.decode(&made.ids)?;
-                let (text, stopped) = stops.cut(&text);
-                let finished = match made.finish {
-                    _ if stopped => Finish::Stop,
-                    finetune_model::Finish::Stop => Finish::Stop,
-                    _ => Finish::Length,
-                };
-                Ok(Generation {
-                    text: text.to_owned(),
-                    finished,
-                    tokens: made.ids.len(),
-                })
-            })
-            .collect()
+        }
+    }
+}
+
+fn finish(made: Option<&Generated>, stopped: bool) -> Finish {
+    match made.map(|made| made.finish) {
+        Some(finetune_model::Finish::Stop) => Finish::Stop,
+        _ if stopped => Finish::Stop,
+        _ => Finish::Length,
     }
 }

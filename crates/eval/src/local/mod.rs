@@ -8,13 +8,13 @@ mod score;
 use std::path::Path;
 
 use burn::tensor::Device;
-use finetune_data::{encode::Encoder, template::Templates, tokenizer::Tokenizer};
-use finetune_model::{CausalLm, Checkpoint, Sampling};
+use finetune_data::encode::Encoder;
+use finetune_model::{CausalLm, Checkpoint, Sampling, lora};
 use serde_json::Value;
 
 pub use classify::LocalClassifier;
 
-use crate::{Continuation, EvalError, Generation, LanguageModel, Prompt, Result, Score};
+use crate::{Continuation, Generation, LanguageModel, Prompt, Result, Score};
 
 /// The length that is taken where a model names none, in tokens; lm-evaluation-harness takes the same.
 const LENGTH: usize = 2048;
@@ -65,29 +65,37 @@ impl Local {
         }
     }
 
-    /// Opens a folder in Hugging Face's layout. `template` is one of [`Templates`]' names, for conversations; the length
-    /// is the configuration's.
+    /// Opens a folder in Hugging Face's layout. `template` is one of
+    /// [`Templates`](finetune_data::template::Templates)' names, for conversations; the length is the configuration's.
     ///
     /// # Errors
     /// If the checkpoint or the tokenizer cannot be opened, there is no such template, or the tokenizer has more tokens
     /// than the model.
     pub fn open(folder: impl AsRef<Path>, template: &str, device: &Device) -> Result<Self> {
+        Self::open_with(folder, None, template, device)
+    }
+
+    /// Opens a folder, with an adapter in PEFT's layout from another one.
+    ///
+    /// # Errors
+    /// As [`open`](Local::open), or if the adapter does not fit the model.
+    pub fn open_with(
+        folder: impl AsRef<Path>,
+        adapter: Option<&Path>,
+        template: &str,
+        device: &Device,
+    ) -> Result<Self> {
         let folder = folder.as_ref();
         let checkpoint = Checkpoint::open(folder)?;
-        let tokenizer = Tokenizer::open(folder)?;
-        let known = checkpoint.blueprint().embedding.vocabulary;
-        if tokenizer.vocabulary() > known {
-            return Err(EvalError::Setting {
-                what: tokenizer.path().display().to_string(),
-                reason: format!(
-                    "the tokenizer has {} tokens and the model {known}; they do not belong together",
-                    tokenizer.vocabulary()
-                ),
-            });
+        let encoder = Encoder::open(folder, template)?;
+        encoder
+            .tokenizer()
+            .fits_model(checkpoint.blueprint().embedding.vocabulary)?;
+        let mut model = checkpoint.causal_lm(device)?;
+        if let Some(adapter) = adapter {
+            model = lora::load(model, checkpoint.architecture(), adapter)?;
         }
-        let template = Templates::default().get(template, &tokenizer)?;
-        let model = checkpoint.causal_lm(device)?;
-        let local = Self::new(model, Encoder::new(tokenizer, template));
+        let local = Self::new(model, encoder);
         Ok(match configured_length(checkpoint.config()) {
             Some(length) => local.length(length),
             None => local,

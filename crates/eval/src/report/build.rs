@@ -5,10 +5,13 @@ use super::{
     Section, Training,
 };
 use crate::{
-    Analysis, Difference, Flow, Metric, Result, Run,
+    Analysis, Classes, Difference, Flow, Metric, Result, Run,
     analysis::{Judged, RIGHT},
     metric::Better,
 };
+
+/// How many examples of a kind are shown.
+const SHOWN: usize = 5;
 
 impl Report {
     /// An empty report.
@@ -17,6 +20,59 @@ impl Report {
             title: title.into(),
             ..Self::default()
         }
+    }
+
+    /// A report about the last of some runs of one task over the same items: its metrics and error classes beside those
+    /// of the others, and its worst answers. With several runs also which class became which between the last two, and
+    /// some answers that were wrong in the one and are right in the other.
+    ///
+    /// `metrics` are those of the task ([`Task::metrics`](crate::Task::metrics)).
+    ///
+    /// # Errors
+    /// As [`compare`](Report::compare); whatever the analysis returns.
+    pub fn of_runs(
+        title: impl Into<String>,
+        runs: &[&Run],
+        metrics: &[Box<dyn Metric>],
+        classes: &Classes,
+    ) -> Result<Self> {
+        let analyses = runs
+            .iter()
+            .map(|run| classes.analyze(&run.model, &run.outcomes))
+            .collect::<Result<Vec<_>>>()?;
+        let analyses: Vec<&Analysis> = analyses.iter().collect();
+        let report = Self::new(title).compare(runs, metrics)?.errors(&analyses);
+        let last_two = &analyses[analyses.len().saturating_sub(2)..];
+        let (report, last) = match *last_two {
+            [before, after] => (report.mended(before, after)?, after),
+            [only] => (report, only),
+            _ => return Ok(report),
+        };
+        Ok(report.examples(
+            format!("The worst answers: {}", last.model),
+            "Those least like their references.",
+            last_two,
+            &last.worst(SHOWN),
+        ))
+    }
+
+    /// Adds the flow between two analyses, and answers that it mended.
+    fn mended(self, before: &Analysis, after: &Analysis) -> Result<Self> {
+        let flow = Flow::between(before, after)?;
+        let fixed = flow.fixed_items();
+        let some: Vec<usize> = (0..SHOWN.min(fixed.len()))
+            .map(|number| fixed[number * fixed.len() / SHOWN.min(fixed.len())])
+            .collect();
+        let note = format!(
+            "Wrong from {}, right from {}: {} of {}, evenly spread over the data.",
+            before.model,
+            after.model,
+            some.len(),
+            fixed.len()
+        );
+        Ok(self
+            .flow(flow)
+            .examples("Mended", note, &[before, after], &some))
     }
 
     /// Sets the line under the title.
@@ -97,7 +153,7 @@ impl Report {
     }
 
     /// Adds a group of examples: the items at `indices`, with the answers of all analyses, which hold the same items in
-    /// the same order. Indices past the end are passed over.
+    /// the same order. Indices past the end are passed over, and a group of nothing is left out.
     pub fn examples(
         mut self,
         title: impl Into<String>,
@@ -126,12 +182,14 @@ impl Report {
                     .collect(),
             })
         };
-        let items = indices.iter().filter_map(example).collect();
-        self.examples.push(ExampleGroup {
-            title: title.into(),
-            note: note.into(),
-            items,
-        });
+        let items: Vec<_> = indices.iter().filter_map(example).collect();
+        if !items.is_empty() {
+            self.examples.push(ExampleGroup {
+                title: title.into(),
+                note: note.into(),
+                items,
+            });
+        }
         self.fill();
         self
     }

@@ -6,14 +6,18 @@ use burn::tensor::Tensor;
 
 use super::cache::Cache;
 use super::sample::Sampling;
-use super::stop::{Finish, Stops};
+use super::stop::{Finish, Stops, Watch};
 use crate::error::{ModelError, Result};
 use crate::head::CausalLm;
 use crate::noise::Noise;
 use crate::tokens::{Side, Tokens};
 
-/// Turns token ids into text; stop strings are looked for in its result.
-pub type Decoder<'d> = dyn Fn(&[u32]) -> String + 'd;
+/// Begins the text of one answer; stop strings are looked for in it.
+pub type Decoder<'d> = dyn Fn() -> Pieces<'d> + 'd;
+
+/// Takes the ids of an answer one by one and gives the text that each adds. What is not yet a whole character comes with
+/// a later id.
+pub type Pieces<'d> = Box<dyn FnMut(u32) -> String + 'd>;
 
 /// Continues prompts with a model.
 ///
@@ -80,7 +84,8 @@ impl<'m> Generator<'m> {
         }
     }
 
-    /// Finds stop strings in what this decoder makes of the new tokens.
+    /// Finds stop strings in what this decoder makes of the new tokens: for a tokenizer with a stream,
+    /// `|| { let mut stream = tokenizer.stream(); Box::new(move |id| stream.push(id)…) }`.
     pub fn decoder(self, decoder: &'m Decoder<'m>) -> Self {
         Self {
             decoder: Some(decoder),
@@ -117,7 +122,7 @@ impl<'m> Generator<'m> {
         for numbers in order.chunks(self.batch) {
             let mut rows: Vec<Row> = numbers
                 .iter()
-                .map(|number| Row::new(*number, &prompts[*number]))
+                .map(|number| self.row(*number, &prompts[*number]))
                 .collect();
             self.run(&mut rows, on_token, &mut |number, generated| {
                 made[number] = Some(generated);
@@ -126,9 +131,19 @@ impl<'m> Generator<'m> {
         Ok(made.into_iter().flatten().collect())
     }
 
+    fn row(&self, number: usize, prompt: &[u32]) -> Row<'m> {
+        let decoder = self.decoder.filter(|_| !self.stops.strings.is_empty());
+        Row {
+            number,
+            context: prompt.to_vec(),
+            prompt: prompt.len(),
+            text: decoder.map(|decoder| (decoder(), Watch::default())),
+        }
+    }
+
     fn run(
         &self,
-        rows: &mut Vec<Row>,
+        rows: &mut Vec<Row<'m>>,
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
         on_end: &mut dyn FnMut(usize, Generated),
     ) -> Result<()> {
@@ -188,7 +203,7 @@ impl<'m> Generator<'m> {
     /// Adds a token to a row; tells when the row has ended.
     fn extend(
         &self,
-        row: &mut Row,
+        row: &mut Row<'_>,
         logits: &mut [f32],
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Option<Finish> {
@@ -206,31 +221,15 @@ impl<'m> Generator<'m> {
         }
         row.context.push(id);
         let told = on_token(row.number, id);
-        if self.reached_string(row) {
+        if let Some((pieces, watch)) = &mut row.text
+            && watch.reached(&self.stops, &pieces(id))
+        {
             return Some(Finish::Stop);
         }
         if told.is_break() {
             return Some(Finish::Cancelled);
         }
         (row.made() == self.new_tokens).then_some(Finish::Length)
-    }
-
-    fn reached_string(&self, row: &Row) -> bool {
-        let Some(decoder) = self.decoder.filter(|_| !self.stops.strings.is_empty()) else {
-            return false;
-        };
-        // A token holds at least one byte, so a stop string lies within as many tokens as it has bytes.
-        let bytes = self
-            .stops
-            .strings
-            .iter()
-            .map(String::len)
-            .max()
-            .unwrap_or(0);
-        let new = &row.context[row.prompt..];
-        self.stops
-            .cut(&decoder(&new[new.len().saturating_sub(bytes + 1)..]))
-            .1
     }
 
     fn check(&self, prompts: &[Vec<u32>]) -> Result<()> {
@@ -262,21 +261,15 @@ impl<'m> Generator<'m> {
 }
 
 /// A prompt and what was made from it so far.
-struct Row {
+struct Row<'d> {
     number: usize,
     context: Vec<u32>,
     prompt: usize,
+    /// The answer as text, where stop strings are looked for in it.
+    text: Option<(Pieces<'d>, Watch)>,
 }
 
-impl Row {
-    fn new(number: usize, prompt: &[u32]) -> Self {
-        Self {
-            number,
-            context: prompt.to_vec(),
-            prompt: prompt.len(),
-        }
-    }
-
+impl Row<'_> {
     fn made(&self) -> usize {
         self.context.len() - self.prompt
     }

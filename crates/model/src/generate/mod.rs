@@ -5,6 +5,6 @@ mod generator;
 mod sample;
 mod stop;
 
-pub use generator::{Decoder, Generated, Generator};
+pub use generator::{Decoder, Generated, Generator, Pieces};
 pub use sample::Sampling;
 pub use stop::{Finish, Stops};

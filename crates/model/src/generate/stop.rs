@@ -64,6 +64,23 @@ impl Stops {
     }
 }
 
+/// Looks for stop strings in a text that comes piece by piece.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// The end of the text that may still become a stop string.
+    held: String,
+}
+
+impl Watch {
+    /// Whether a stop string is complete with this piece.
+    pub(super) fn reached(&mut self, stops: &Stops, piece: &str) -> bool {
+        self.held.push_str(piece);
+        let (_, found) = stops.cut(&self.held);
+        self.held.drain(..stops.shown(&self.held));
+        found
+    }
+}
+
 /// The bytes at the end of `text` that are a beginning of `stop`.
 fn begun(text: &str, stop: &str) -> usize {
     (1..stop.len())
@@ -88,6 +105,33 @@ mod tests {
     fn the_first_stop_string_cuts() {
         assert_eq!(stops().cut("yes Question: no\n\n"), ("yes ", true));
         assert_eq!(stops().cut("yes"), ("yes", false));
+    }
+
+    #[test]
+    fn a_stop_string_is_found_in_any_pieces() {
+        let text = "yes\nQuest \u{e9} QuesQuestion: no";
+        let end = text.find("Question:").unwrap() + "Question:".len();
+        let chars: Vec<String> = text.chars().map(String::from).collect();
+        for size in 1..=chars.len() {
+            let mut watch = Watch::default();
+            let mut read = 0;
+            let found = chars.chunks(size).any(|piece| {
+                let piece = piece.concat();
+                read += piece.len();
+                watch.reached(&stops(), &piece)
+            });
+            assert!(found, "pieces of {size}");
+            assert!(
+                (end..end + size).contains(&read),
+                "pieces of {size}: {read}"
+            );
+        }
+        let mut watch = Watch::default();
+        assert!(
+            !chars[..10]
+                .iter()
+                .any(|piece| watch.reached(&stops(), piece))
+        );
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl CausalBatches {
     ///
     /// - `rows`: documents, at most `config.length` tokens each
     /// - `seed`: fixes the order; usually [`TrainConfig::seed`](crate::TrainConfig::seed)
-    /// - `specials`: ids with a meaning; a stop token must be learned somewhere
+    /// - `specials`: ids with a meaning, usually those of the [`Encoder`](finetune_data::encode::Encoder) that made the
+    ///   rows (`&encoder`); a stop token must be learned somewhere
     /// - `device`: where the batches go
     ///
     /// # Errors
@@ -118,9 +119,10 @@ impl CausalBatches {
         rows: Vec<Row>,
         config: &BatchConfig,
         seed: u64,
-        specials: Specials,
+        specials: impl Into<Specials>,
         device: &Device,
     ) -> Result<Self> {
+        let specials = specials.into();
         rows::check(&rows, config.length, &specials)?;
         Ok(Self::unchecked(rows, config, seed, specials, device))
     }
@@ -133,9 +135,10 @@ impl CausalBatches {
     pub fn validation(
         rows: Vec<Row>,
         config: &BatchConfig,
-        mut specials: Specials,
+        specials: impl Into<Specials>,
         device: &Device,
     ) -> Result<Self> {
+        let mut specials = specials.into();
         specials.stop.clear();
         rows::check(&rows, config.length, &specials)?;
         let config = BatchConfig {

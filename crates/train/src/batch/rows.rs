@@ -1,7 +1,7 @@
 //! Checks of rows before any work is done with them.
 
 use finetune_data::Origin;
-use finetune_data::encode::{Encoded, Row};
+use finetune_data::encode::{Encoded, Encoder, Row};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, SHOWN, TrainError};
@@ -24,6 +24,18 @@ impl Specials {
         Self {
             pad,
             ..Self::default()
+        }
+    }
+}
+
+impl From<&Encoder> for Specials {
+    /// Those of the tokenizer and the template with which the rows were made. Rows are filled with id 0 where the
+    /// tokenizer has no token for it: padding is known by its place, so any id will do.
+    fn from(encoder: &Encoder) -> Self {
+        Self {
+            pad: encoder.tokenizer().pad().unwrap_or_default(),
+            bos: encoder.tokenizer().bos(),
+            stop: encoder.stops(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A progress bar.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -88,7 +89,8 @@ impl Progress {
     /// Warnings are shown without a terminal too.
     fn warn(&self, text: &str) {
         if self.bar.is_hidden() {
-            eprintln!("warning: {text}");
+            // Whoever reads the warnings may be gone; that is no reason to end the run.
+            let _ = writeln!(std::io::stderr(), "warning: {text}");
         } else {
             self.bar.println(format!("warning: {text}"));
         }

@@ -6,7 +6,7 @@ mod step;
 mod tensors;
 mod validate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -18,7 +18,7 @@ use crate::config::TrainConfig;
 use crate::error::{Result, TrainError};
 use crate::event::{Best, Observer, Outcome, Summary};
 use crate::objective::Objective;
-use crate::observe::EarlyStopping;
+use crate::observe::{EarlyStopping, JsonLines, Progress};
 use crate::signal;
 use run::Run;
 
@@ -27,16 +27,13 @@ use run::Run;
 /// ```no_run
 /// # use burn::module::Module;
 /// # use finetune_train::{Batch, Batches, Objective, Result};
-/// use finetune_train::{JsonLines, Progress, TrainConfig, Trainer};
+/// use finetune_train::{TrainConfig, Trainer};
 ///
 /// # fn fit<M: Module, B: Batch, T: Batches<B>>(model: M, objective: impl Objective<M, B>, rows: T, held_out: T) -> Result<()> {
-/// let trained = Trainer::new(TrainConfig::default())
-///     .folder("runs/first")
+/// let trained = Trainer::in_terminal(TrainConfig::default(), "runs/first")?
 ///     .resume()
-///     .observe(Progress::new())
-///     .observe(JsonLines::new("runs/first/metrics.jsonl"))
-///     .stop_on_signal()?
-///     .fit(model, &objective, &rows, Some(&held_out))?;
+///     .fit(model, &objective, &rows, Some(&held_out))?
+///     .finished()?;
 /// println!("{:?} after {} steps", trained.summary.outcome, trained.summary.step);
 /// # Ok(())
 /// # }
@@ -68,6 +65,20 @@ impl<M> Trained<M> {
         self.summary.outcome
     }
 
+    /// The same, if the run came to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Interrupted`] if a signal ended it: the model is half trained then, and the run can go on.
+    pub fn finished(self) -> Result<Self> {
+        match self.summary.outcome {
+            Outcome::Interrupted => Err(TrainError::Interrupted {
+                step: self.summary.step,
+            }),
+            Outcome::Completed | Outcome::Stopped => Ok(self),
+        }
+    }
+
     /// The lowest validation loss.
     pub fn best(&self) -> Option<Best> {
         self.summary.best
@@ -86,6 +97,21 @@ impl<M: Module> Trainer<M> {
         }
     }
 
+    /// A trainer as a program in a terminal wants it: the run is kept in the folder, a bar shows how it goes, its figures
+    /// are written to `metrics.jsonl` in the folder, and signals end it with a last checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::stop_on_signal`].
+    pub fn in_terminal(config: TrainConfig, folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        Self::new(config)
+            .folder(folder)
+            .observe(Progress::new())
+            .observe(JsonLines::new(folder.join("metrics.jsonl")))
+            .stop_on_signal()
+    }
+
     /// Keeps the run in this folder: checkpoints, and a lock against a second process. It is made where it is missing.
     pub fn folder(mut self, path: impl Into<PathBuf>) -> Self {
         self.folder = Some(path.into());
@@ -97,6 +123,14 @@ impl<M: Module> Trainer<M> {
     pub fn resume(mut self) -> Self {
         self.resume = true;
         self
+    }
+
+    /// [`Trainer::resume`], if a program was told to.
+    pub fn resume_if(self, wanted: bool) -> Self {
+        Self {
+            resume: self.resume || wanted,
+            ..self
+        }
     }
 
     /// Adds an observer.

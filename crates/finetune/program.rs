@@ -1,0 +1,133 @@
+//! What every program on the command line needs.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// Any error, as people read it: `main` shows an error by its `Debug` form, and this one's is the message.
+///
+/// ```
+/// use finetune::prelude::*;
+///
+/// fn run() -> Result<(), Failure> {
+///     Checkpoint::open("no/such/folder")?;
+///     Ok(())
+/// }
+/// let shown = format!("{:?}", run().unwrap_err());
+/// assert!(shown.contains("no/such/folder") && !shown.contains("FileMissing"), "{shown}");
+/// ```
+pub struct Failure(Box<dyn Error + Send + Sync>);
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Failure {
+    /// The message, and beneath it the causes that it does not name itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.to_string();
+        f.write_str(&shown)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !shown.contains(&text) {
+                write!(f, "\n  because {text}")?;
+                shown = text;
+            }
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Lets the program end without a word when whoever reads its output goes away, as `… | head` does. Without it the next
+/// `println!` panics.
+///
+/// # Errors
+///
+/// When the signal cannot be caught.
+pub fn end_with_reader() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::SIGPIPE;
+        use signal_hook::flag::register_conditional_default;
+        use std::sync::Arc;
+        use std::sync::atomic::AtomicBool;
+
+        register_conditional_default(SIGPIPE, Arc::new(AtomicBool::new(true)))?;
+    }
+    Ok(())
+}
+
+/// Refuses a folder for results that holds something, before hours are spent on them.
+///
+/// # Errors
+///
+/// When the folder is not empty, is no folder, or cannot be read.
+pub fn vacant(folder: &Path) -> Result<(), Failure> {
+    let why = match folder
+        .read_dir()
+        .map(|mut entries| entries.next().is_none())
+    {
+        Ok(true) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Ok(false) => "holds something already".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let folder = folder.display();
+    Err(format!("{folder}: {why}; choose another output folder").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Outer(io::Error, &'static str);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.1)
+        }
+    }
+
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let shown = |message| {
+            format!(
+                "{:?}",
+                Failure::from(Outer(io::Error::other("no disk"), message))
+            )
+        };
+        assert_eq!(shown("cannot write"), "cannot write\n  because no disk");
+        assert_eq!(shown("cannot write: no disk"), "cannot write: no disk");
+        assert_eq!(format!("{:?}", Failure::from("no model")), "no model");
+    }
+
+    #[test]
+    fn only_an_empty_folder_is_vacant() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("file");
+        assert!(vacant(folder.path()).is_ok() && vacant(&file).is_ok());
+        std::fs::write(&file, "").expect("a file");
+        for taken in [folder.path(), file.as_path()] {
+            let error = vacant(taken).expect_err("it holds something").to_string();
+            assert!(error.contains("choose another output folder"), "{error}");
+        }
+    }
+}
