@@ -1,6 +1,6 @@
 //! Judges a model on questions with answers, or on plain text.
 //!
-//!     cargo run --release --example evaluate -- --model FOLDER --data test.jsonl --output report.html
+//!     cargo run --release --example evaluate -- --model runs/quickstart/model --data runs/quickstart/test.jsonl --output report.html
 
 use std::path::{Path, PathBuf};
 

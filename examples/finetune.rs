@@ -1,6 +1,6 @@
 //! Fine-tunes a causal language model on conversations or prompt–completion pairs, fully or with LoRA.
 //!
-//!     cargo run --release --example finetune -- --model examples/assets/base --data pairs.jsonl --lora-rank 8 --output out
+//!     cargo run --release --example finetune -- --model examples/assets/base --data runs/quickstart/train.jsonl --lora-rank 8 --output adapter
 
 use std::path::{Path, PathBuf};
 

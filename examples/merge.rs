@@ -1,6 +1,6 @@
 //! Folds an adapter into its base and writes a whole checkpoint.
 //!
-//!     cargo run --release --example merge -- --model BASE --adapter ADAPTER --output MERGED
+//!     cargo run --release --example merge -- --model examples/assets/base --adapter adapter --output merged
 
 use std::path::PathBuf;
 

@@ -260,7 +260,7 @@ fn texts_become_blocks_that_end_with_eos() {
     );
     let error = encoder.context(16).text(&texts).unwrap_err().to_string();
     assert!(
-        error.contains("context: found 16; expected less than the length, 16"),
+        error.contains("length: found 16; expected more than the context of 16 tokens"),
         "{error}"
     );
 }

@@ -28,7 +28,7 @@ impl Encoder {
             return Err(DataError::Setting {
                 name: "length".to_owned(),
                 found: length.to_string(),
-                expected: format!("less than the length, {length}"),
+                expected: format!("more than the context of {} tokens", self.context),
             });
         }
         let outcomes: Vec<Result<Outcome>> = texts
