@@ -74,12 +74,11 @@ fn main() -> Result<(), Failure> {
     program::vacant(&flags.output)?;
     let device = device(flags.device.as_deref())?.autodiff();
     let texts = texts(&flags.data)?;
-    let tokenizer = match &flags.tokenizer {
-        Some(folder) => Tokenizer::open(folder)?,
-        None => {
-            let plan = TokenizerPlan::chat(flags.vocabulary);
-            Tokenizer::train(texts.iter().map(|text| text.text.as_str()), &plan)?
-        }
+    let tokenizer = if let Some(folder) = &flags.tokenizer {
+        Tokenizer::open(folder)?
+    } else {
+        let plan = TokenizerPlan::chat(flags.vocabulary);
+        Tokenizer::train(texts.iter().map(|text| text.text.as_str()), &plan)?
     };
     let checkpoint = Checkpoint::create(llama(&flags, &tokenizer), flags.seed)?;
     let encoder = Encoder::new(tokenizer, Box::new(Plain::default())).length(flags.length);
