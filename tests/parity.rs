@@ -1,7 +1,8 @@
 //! Equal to transformers 5.23 and peft 0.21: what `examples/parity` writes for the golden checkpoints.
 //!
-//! The golden files are made by `tests/reference/make.py`. `BURN_DEVICE` chooses the device, `PARITY_CASES` another
-//! folder of cases. The worst differences are printed; `docs/fidelity.md` lists them.
+//! The golden files are made by `tests/reference/make.py`. Runs on every CPU backend that is compiled in, or on the
+//! device that `BURN_DEVICE` names; `PARITY_CASES` names another folder of cases. The differences are printed:
+//! `docs/fidelity.md` and `docs/backends.md` list the worst.
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // A test may panic, and compares exact figures.
 
@@ -29,7 +30,25 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-fn flags(case: &Path) -> parity::Flags {
+/// The devices to compare on, by name.
+fn devices() -> Vec<String> {
+    if let Some(named) = std::env::var("BURN_DEVICE")
+        .ok()
+        .filter(|name| !name.is_empty())
+    {
+        return vec![named];
+    }
+    let compiled: &[&str] = &[
+        #[cfg(feature = "flex")]
+        "flex",
+        #[cfg(feature = "ndarray")]
+        "ndarray",
+    ];
+    assert!(!compiled.is_empty(), "BURN_DEVICE must name a device");
+    compiled.iter().map(|&name| name.to_owned()).collect()
+}
+
+fn flags(case: &Path, device: &str) -> parity::Flags {
     parity::Flags {
         checkpoint: case.to_owned(),
         adapter: None,
@@ -44,7 +63,7 @@ fn flags(case: &Path) -> parity::Flags {
         clip: 1.0,
         save: None,
         greedy: Some(16),
-        device: None,
+        device: Some(device.to_owned()),
     }
 }
 
@@ -103,88 +122,136 @@ fn on_text(case: &Path, found: &(Vec<usize>, Vec<f32>), expected: &(Vec<usize>, 
         .fold(0.0, f32::max)
 }
 
+/// The greatest differences of a case.
+#[derive(Default)]
+struct Differences {
+    logits: f32,
+    loss: f32,
+    gradients: f32,
+    curve: f32,
+}
+
+impl Differences {
+    fn max(&self, other: &Self) -> Self {
+        Self {
+            logits: self.logits.max(other.logits),
+            loss: self.loss.max(other.loss),
+            gradients: self.gradients.max(other.gradients),
+            curve: self.curve.max(other.curve),
+        }
+    }
+}
+
+impl std::fmt::Display for Differences {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "logits {:.1e}, loss {:.1e}, gradients {:.1e}, 20 steps {:.1e}",
+            self.logits, self.loss, self.gradients, self.curve
+        )
+    }
+}
+
+/// The greatest difference of all gradients, relative to the largest element of each.
+fn gradients(name: &str, found: &Tensors, expected: &Tensors) -> f32 {
+    let keys: Vec<&String> = expected
+        .keys()
+        .filter(|key| key.starts_with("grad."))
+        .collect();
+    assert!(keys.len() > 10, "{name}: only {} gradients", keys.len());
+    let mut most = 0.0_f32;
+    for key in keys {
+        let (shape, values) = found
+            .get(key)
+            .unwrap_or_else(|| panic!("{name}: {key} is missing"));
+        assert_eq!(*shape, expected[key].0, "{name}: {key}");
+        let (difference, size) = (worst(values, &expected[key].1), largest(&expected[key].1));
+        // Softmax does not change when all keys move alike: the gradient of their bias is rounding on both sides.
+        if size < 1e-6 {
+            assert!(difference < 1e-7, "{name}: {key} differs by {difference}");
+            continue;
+        }
+        let difference = difference / size;
+        assert!(
+            difference < 1e-4,
+            "{name}: {key} differs by {difference} of its largest element"
+        );
+        most = most.max(difference);
+    }
+    most
+}
+
+fn compare(name: &str, case: &Path, device: &str) -> Differences {
+    let expected = golden(&case.join("expected.safetensors"));
+    let found = parity::run(&flags(case, device)).unwrap();
+    let logits = on_text(case, &found["logits"], &expected["logits"]);
+    assert!(logits < 1e-5, "{name}: logits differ by {logits}");
+    let loss = worst(&found["loss"].1, &expected["loss"].1);
+    assert!(loss < 1e-5, "{name}: loss differs by {loss}");
+    let gradients = gradients(name, &found, &expected);
+    let curve = found["curve"]
+        .1
+        .iter()
+        .zip(&expected["curve"].1)
+        .map(|(a, b)| (a - b).abs() / b.abs().max(1e-2))
+        .fold(0.0, f32::max);
+    assert_eq!(found["curve"].1.len(), 20, "{name}");
+    assert!(
+        curve < 1e-4,
+        "{name}: the curve differs by {curve}: {:?}",
+        found["curve"].1
+    );
+    if let Some((_, tokens)) = expected.get("greedy") {
+        assert_eq!(&found["greedy"].1, tokens, "{name}: greedy tokens");
+    }
+    Differences {
+        logits,
+        loss,
+        gradients,
+        curve,
+    }
+}
+
 #[test]
 fn logits_gradients_curves_and_greedy_tokens_are_those_of_transformers() {
-    for case in cases() {
-        let name = case.file_name().unwrap().to_string_lossy().into_owned();
-        let expected = golden(&case.join("expected.safetensors"));
-        let found = parity::run(&flags(&case)).unwrap();
-        let logits = on_text(&case, &found["logits"], &expected["logits"]);
-        assert!(logits < 1e-5, "{name}: logits differ by {logits}");
-        let loss = worst(&found["loss"].1, &expected["loss"].1);
-        assert!(loss < 1e-5, "{name}: loss differs by {loss}");
-        let mut gradients = 0.0_f32;
-        let keys: Vec<&String> = expected
-            .keys()
-            .filter(|key| key.starts_with("grad."))
-            .collect();
-        assert!(keys.len() > 10, "{name}: only {} gradients", keys.len());
-        for key in keys {
-            let (shape, values) = found
-                .get(key)
-                .unwrap_or_else(|| panic!("{name}: {key} is missing"));
-            assert_eq!(*shape, expected[key].0, "{name}: {key}");
-            let (difference, size) = (worst(values, &expected[key].1), largest(&expected[key].1));
-            // Softmax does not change when all keys move alike: the gradient of their bias is rounding on both sides.
-            if size < 1e-6 {
-                assert!(difference < 1e-7, "{name}: {key} differs by {difference}");
-                continue;
-            }
-            let difference = difference / size;
-            assert!(
-                difference < 1e-4,
-                "{name}: {key} differs by {difference} of its largest element"
-            );
-            gradients = gradients.max(difference);
+    for device in devices() {
+        let mut worst = Differences::default();
+        for case in cases() {
+            let name = format!("{device}, {}", case.file_name().unwrap().display());
+            let differences = compare(&name, &case, &device);
+            println!("{name}: {differences}");
+            worst = worst.max(&differences);
         }
-        let curve = found["curve"]
-            .1
-            .iter()
-            .zip(&expected["curve"].1)
-            .map(|(a, b)| (a - b).abs() / b.abs().max(1e-2))
-            .fold(0.0, f32::max);
-        assert_eq!(found["curve"].1.len(), 20, "{name}");
-        assert!(
-            curve < 1e-4,
-            "{name}: the curve differs by {curve}: {:?}",
-            found["curve"].1
-        );
-        if let Some((_, tokens)) = expected.get("greedy") {
-            assert_eq!(&found["greedy"].1, tokens, "{name}: greedy tokens");
-        }
-        println!(
-            "{name}: logits {logits:.1e}, loss {loss:.1e}, gradients {gradients:.1e}, 20 steps {curve:.1e}"
-        );
+        println!("{device}, the worst: {worst}");
     }
 }
 
 #[test]
 fn adapters_of_peft_give_the_same_logits_here_and_come_back() {
-    let mut seen = 0;
-    for case in cases()
-        .into_iter()
-        .filter(|case| case.join("adapter").is_dir())
-    {
-        let expected = golden(&case.join("adapter.safetensors"));
-        let plain = parity::Flags {
-            adapter: Some(case.join("adapter")),
-            gradients: false,
-            steps: None,
-            greedy: None,
-            ..flags(&case)
-        };
-        let found = parity::run(&plain).unwrap();
-        let logits = on_text(&case, &found["logits"], &expected["logits"]);
-        assert!(
-            logits < 1e-5,
-            "{}: logits with the adapter differ by {logits}",
-            case.display()
-        );
-        println!(
-            "{}: logits with peft's adapter {logits:.1e}",
-            case.file_name().unwrap().to_string_lossy()
-        );
-        seen += 1;
+    for device in devices() {
+        let mut seen = 0;
+        for case in cases() {
+            if !case.join("adapter").is_dir() {
+                continue;
+            }
+            let name = format!("{device}, {}", case.file_name().unwrap().display());
+            let expected = golden(&case.join("adapter.safetensors"));
+            let plain = parity::Flags {
+                adapter: Some(case.join("adapter")),
+                gradients: false,
+                steps: None,
+                greedy: None,
+                ..flags(&case, &device)
+            };
+            let found = parity::run(&plain).unwrap();
+            let logits = on_text(&case, &found["logits"], &expected["logits"]);
+            assert!(
+                logits < 1e-5,
+                "{name}: logits with the adapter differ by {logits}"
+            );
+            println!("{name}: logits with peft's adapter {logits:.1e}");
+            seen += 1;
+        }
+        assert!(seen >= 3, "{device}: only {seen} cases with an adapter");
     }
-    assert!(seen >= 3, "only {seen} cases with an adapter");
 }

@@ -242,6 +242,7 @@ fn slope<B: Backend>(x: FloatTensor<B>, activation: Activation) -> FloatTensor<B
         }
         Activation::GeluTanh => {
             let (root, cubic) = GELU_TANH;
+            let x = near::<B>(x);
             let gate = tanh_gate::<B>(x.clone());
             let square = B::float_mul(x.clone(), x.clone());
             let inner = B::float_mul_scalar(square, (6.0 * root * cubic).into());
@@ -276,10 +277,16 @@ fn cumulative<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 /// `½ (1 + tanh u)`, which is `sigmoid(2u)`.
 fn tanh_gate<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let (root, cubic) = GELU_TANH;
+    let x = near::<B>(x);
     let square = B::float_mul(x.clone(), x.clone());
     let inner = B::float_mul_scalar(square, (2.0 * root * cubic).into());
     let inner = B::float_add_scalar(inner, (2.0 * root).into());
     B::sigmoid(B::float_mul(x, inner))
+}
+
+/// Farther out the gate is 0 or 1 to the last digit, and the cube of a large number is infinite.
+fn near<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_clamp(x, (-10.0).into(), 10.0.into())
 }
 
 #[derive(Debug)]

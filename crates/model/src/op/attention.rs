@@ -174,7 +174,7 @@ impl<B: Backend> Composed<B> {
         let device = v.device();
         let stacked = Shape::new([batch, kv_heads, groups * queries, keys]);
         let hidden = plan.mask.hidden(batch, queries, keys);
-        let hidden = B::bool_from_data(hidden, &device);
+        let hidden = composed::bools::<B>(hidden, &device);
         let hidden = B::bool_expand(hidden, Shape::new([batch, heads, queries, keys]));
         let hidden = B::bool_reshape(hidden, stacked.clone());
         let factors = plan.noise.is_on().then(|| {

@@ -1,8 +1,8 @@
 //! What the bodies for any backend share.
 
-use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::{DType, FloatDType, IndexingUpdateOp, Shape, Slice, Tensor};
+use burn::backend::tensor::{BoolTensor, Device, FloatTensor, IntTensor};
+use burn::backend::{Backend, TensorMetadata, get_device_settings};
+use burn::tensor::{DType, FloatDType, IndexingUpdateOp, Shape, Slice, Tensor, TensorData};
 
 /// Takes a trait's default bodies for every backend but the CPU's own.
 macro_rules! on_other_backends {
@@ -50,6 +50,12 @@ pub(super) fn cast_like<B: Backend>(x: FloatTensor<B>, other: &FloatTensor<B>) -
     } else {
         B::float_cast(x, other.dtype().into())
     }
+}
+
+/// Truth values in the form that the device keeps them in: one byte each on a CPU, four on a GPU.
+pub(super) fn bools<B: Backend>(data: TensorData, device: &Device<B>) -> BoolTensor<B> {
+    let form = get_device_settings::<B>(device).bool_dtype;
+    B::bool_from_data(data.convert_dtype(form.into()), device)
 }
 
 /// A vector as a matrix of one row.

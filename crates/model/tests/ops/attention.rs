@@ -6,7 +6,7 @@ use finetune_model::op::{self, Mask};
 use finetune_model::tokens::Span;
 use proptest::prelude::*;
 
-use crate::agree::{agree, distance, run, values, wave};
+use crate::agree::{agree, devices, distance, flat, run, values, wave};
 use crate::composed;
 
 #[derive(Clone, Debug)]
@@ -175,9 +175,13 @@ fn a_query_that_sees_nothing_gives_zero_and_finite_gradients() {
         strided: false,
         seed: 5,
     };
-    for dropout in [0.0, 0.5] {
+    for (device, dropout) in devices()
+        .iter()
+        .flat_map(|device| [(device, 0.0), (device, 0.5)])
+    {
         case.dropout = dropout;
         let (y, gradients) = run(
+            device,
             |x| case.apply(op::attention, x),
             &case.inputs(),
             &[true; 3],
@@ -195,28 +199,15 @@ fn a_query_that_sees_nothing_gives_zero_and_finite_gradients() {
 #[test]
 fn attention_is_its_definition() {
     let (batch, queries, keys, heads, kv_heads, width) = (2, 3, 5, 4, 2, 4);
-    let device = crate::agree::device();
     let [q, k, v] = [
         wave(batch * queries * heads * width, 1),
         wave(batch * keys * kv_heads * width, 2),
         wave(batch * keys * kv_heads * width, 3),
     ];
-    let tensor = |x: &[f32], length, heads| {
-        crate::agree::flat(x, &device).reshape([batch, length, heads, width])
-    };
     let mask = Mask {
         past: 2,
         ..Mask::causal()
     };
-    let found = values(op::attention(
-        tensor(&q, queries, heads),
-        tensor(&k, keys, kv_heads),
-        tensor(&v, keys, kv_heads),
-        &mask,
-        0.5,
-        0.0,
-        Noise::off(),
-    ));
     let mut expected = vec![];
     for b in 0..batch {
         for i in 0..queries {
@@ -244,5 +235,18 @@ fn attention_is_its_definition() {
             }
         }
     }
-    assert!(distance(&found, &expected) < 1e-6);
+    for device in devices() {
+        let tensor =
+            |x: &[f32], length, heads| flat(x, &device).reshape([batch, length, heads, width]);
+        let found = values(op::attention(
+            tensor(&q, queries, heads),
+            tensor(&k, keys, kv_heads),
+            tensor(&v, keys, kv_heads),
+            &mask,
+            0.5,
+            0.0,
+            Noise::off(),
+        ));
+        assert!(distance(&found, &expected) < 1e-6, "{device:?}");
+    }
 }

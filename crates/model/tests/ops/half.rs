@@ -1,22 +1,31 @@
 //! Half precision: near the result in f32, in the type that came in.
 
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 use finetune_model::noise::Noise;
 use finetune_model::op::{self, Activation, AdamWStep, Mask};
 
-use crate::agree::{distance, flat, values, wave};
+use crate::agree::{devices, distance, flat, values, wave};
 
-/// Runs with f32, bf16 and f16 and compares results and gradients.
+/// Runs with f32, bf16 and f16, where a device has them, and compares results and gradients.
 fn close(name: &str, shapes: &[usize], f: impl Fn(&[Tensor<1>]) -> Tensor<1>) {
-    let device = Device::flex().autodiff();
+    for device in devices() {
+        close_on(&device, name, shapes, &f);
+    }
+}
+
+fn close_on(device: &Device, name: &str, shapes: &[usize], f: impl Fn(&[Tensor<1>]) -> Tensor<1>) {
     let mut first: Option<Vec<Vec<f32>>> = None;
-    for dtype in [DType::F32, DType::BF16, DType::F16] {
+    for dtype in [FloatDType::F32, FloatDType::BF16, FloatDType::F16] {
+        if !device.supports_dtype(dtype) {
+            continue;
+        }
+        let dtype = DType::from(dtype);
         let leaves: Vec<_> = shapes
             .iter()
             .zip(1..)
             .map(|(&count, seed)| {
                 let x = wave(count, seed);
-                Tensor::<1>::from_data(x.as_slice(), (&device, dtype)).require_grad()
+                Tensor::<1>::from_data(x.as_slice(), (device, dtype)).require_grad()
             })
             .collect();
         let y = f(&leaves);
@@ -34,7 +43,7 @@ fn close(name: &str, shapes: &[usize], f: impl Fn(&[Tensor<1>]) -> Tensor<1>) {
         };
         for (found, expected) in found.iter().zip(expected) {
             let far = distance(found, expected);
-            assert!(far < 0.03, "{name} in {dtype:?}: {far}");
+            assert!(far < 0.03, "{device:?}: {name} in {dtype:?}: {far}");
         }
     }
 }
@@ -63,7 +72,7 @@ fn every_operation_takes_half_precision() {
         flatten(op::gate(matrix(&i[0]), matrix(&i[1]), Activation::Silu))
     });
     close("rotate", &[n], |i| {
-        let angles = flat(&wave(rows * 4, 7), &Device::flex().autodiff());
+        let angles = flat(&wave(rows * 4, 7), &i[0].device());
         let angles = angles.cast(i[0].dtype()).reshape([rows, 4]);
         let x = i[0].clone().reshape([2, 6, 1, width]);
         op::rotate(x, angles.clone().cos(), angles.sin()).reshape([n])
@@ -72,7 +81,7 @@ fn every_operation_takes_half_precision() {
         flatten(op::dropout(matrix(&i[0]), 0.3, Noise::new(1, 2, 3)))
     });
     close("embed", &[n], |i| {
-        let ids = Tensor::<1, Int>::from_data([3, 1, 3], &Device::flex().autodiff());
+        let ids = Tensor::<1, Int>::from_data([3, 1, 3], &i[0].device());
         op::embed(matrix(&i[0]), ids).reshape([3 * width])
     });
     close("linear", &[n, width * 5, 5], |i| {
@@ -86,7 +95,7 @@ fn every_operation_takes_half_precision() {
     });
     close("log_probs", &[n, width * 9], |i| {
         let ids: Vec<i32> = (0..rows as i32).map(|row| row % 9).collect();
-        let ids = Tensor::<1, Int>::from_data(ids.as_slice(), &Device::flex().autodiff());
+        let ids = Tensor::<1, Int>::from_data(ids.as_slice(), &i[0].device());
         op::log_probs(matrix(&i[0]), i[1].clone().reshape([width, 9]), None, ids)
     });
 }

@@ -1,8 +1,8 @@
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use finetune_model::op;
 use proptest::prelude::*;
 
-use crate::agree::{agree, device, distance, flat, values, wave};
+use crate::agree::{agree, devices, distance, flat, values, wave};
 use crate::composed;
 
 type LogProbs = fn(Tensor<2>, Tensor<2>, Option<Tensor<1>>, Tensor<1, Int>) -> Tensor<1>;
@@ -38,7 +38,7 @@ fn check(case: Case, tolerance: f32) {
             } else {
                 x[1].clone().reshape([width, vocabulary])
             };
-            let targets = Tensor::from_data(targets.as_slice(), &device());
+            let targets = Tensor::from_data(targets.as_slice(), &hidden.device());
             f(hidden, weight, biased.then(|| x[2].clone()), targets)
         }
     };
@@ -100,28 +100,34 @@ fn a_large_vocabulary_keeps_its_precision() {
             (logits[7] - logits.iter().map(|x| x.exp()).sum::<f64>().ln()) as f32
         })
         .collect();
-    let found = op::log_probs(
-        flat(&hidden, &device()).reshape([rows, width]),
-        flat(&weight, &device()).reshape([width, vocabulary]),
-        None,
-        Tensor::from_data([7, 7, 7], &device()),
-    );
-    assert!(distance(&values(found), &exact) < 2e-7);
+    for device in devices() {
+        let found = op::log_probs(
+            flat(&hidden, &device).reshape([rows, width]),
+            flat(&weight, &device).reshape([width, vocabulary]),
+            None,
+            Tensor::from_data([7, 7, 7], &device),
+        );
+        let far = distance(&values(found), &exact);
+        assert!(far < 2e-7, "{device:?}: {far:e}");
+    }
 }
 
 #[test]
 fn no_rows_give_nothing() {
-    let hidden = Tensor::<2>::zeros([0, 4], &device());
-    let weight = Tensor::<2>::zeros([4, 5], &device());
-    let targets = Tensor::<1, Int>::zeros([0], &device());
-    assert_eq!(op::log_probs(hidden, weight, None, targets).dims(), [0]);
+    for device in devices() {
+        let hidden = Tensor::<2>::zeros([0, 4], &device);
+        let weight = Tensor::<2>::zeros([4, 5], &device);
+        let targets = Tensor::<1, Int>::zeros([0], &device);
+        assert_eq!(op::log_probs(hidden, weight, None, targets).dims(), [0]);
+    }
 }
 
 #[test]
 #[should_panic(expected = "token id 5 is not in 0..5")]
 fn a_target_outside_of_the_vocabulary_is_refused() {
-    let hidden = Tensor::<2>::zeros([1, 4], &device());
-    let weight = Tensor::<2>::zeros([4, 5], &device());
-    let targets = Tensor::<1, Int>::from_data([5], &device());
+    let device = Device::flex().autodiff();
+    let hidden = Tensor::<2>::zeros([1, 4], &device);
+    let weight = Tensor::<2>::zeros([4, 5], &device);
+    let targets = Tensor::<1, Int>::from_data([5], &device);
     op::log_probs(hidden, weight, None, targets);
 }

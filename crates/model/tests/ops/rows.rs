@@ -1,11 +1,11 @@
 //! Norms, activations, rotation, lookup, dropout, linear.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use finetune_model::noise::Noise;
 use finetune_model::op::{self, Activation};
 use proptest::prelude::*;
 
-use crate::agree::{agree, device, distance, flat, values, wave};
+use crate::agree::{agree, devices, distance, flat, values, wave};
 use crate::composed;
 
 fn flatten<const D: usize>(x: Tensor<D>) -> Tensor<1> {
@@ -20,6 +20,13 @@ const ACTIVATIONS: [Activation; 5] = [
     Activation::Silu,
     Activation::Tanh,
 ];
+
+/// Every activation on every device.
+fn with_activations() -> impl Iterator<Item = (Device, Activation)> {
+    devices()
+        .into_iter()
+        .flat_map(|device| ACTIVATIONS.map(|activation| (device.clone(), activation)))
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
@@ -81,7 +88,10 @@ proptest! {
     ) {
         let width = 2 * half + rest;
         let angles: Vec<f32> = wave(batch * length * half, seed).iter().map(|x| x * 7.0).collect();
-        let angles = flat(&angles, &device()).reshape([batch * length, half]);
+        let angles = |x: &Tensor<4>| {
+            let angles = flat(&angles, &x.device()).reshape([batch * length, half]);
+            angles.cast(x.dtype())
+        };
         let x = |x: &[Tensor<1>]| x[0].clone().reshape([batch, length, heads, width]);
         // In memory the heads may stand before the positions.
         let strided = |x: &[Tensor<1>]| {
@@ -89,21 +99,15 @@ proptest! {
         };
         let inputs = [wave(batch * length * heads * width, seed + 1)];
         let turn = |x: Tensor<4>| {
-            let angles = angles.clone().cast(x.dtype());
-            flatten(op::rotate(x, angles.clone().cos(), angles.sin()))
+            let (cos, sin) = (angles(&x).cos(), angles(&x).sin());
+            flatten(op::rotate(x, cos, sin))
         };
-        agree(
-            |i| turn(x(i)),
-            |i| flatten(composed::rotate(x(i), angles.clone().cos(), angles.clone().sin())),
-            &inputs,
-            1e-6,
-        );
-        agree(
-            |i| turn(strided(i)),
-            |i| flatten(composed::rotate(strided(i), angles.clone().cos(), angles.clone().sin())),
-            &inputs,
-            1e-6,
-        );
+        let composed = |x: Tensor<4>| {
+            let (cos, sin) = (angles(&x).cos(), angles(&x).sin());
+            flatten(composed::rotate(x, cos, sin))
+        };
+        agree(|i| turn(x(i)), |i| composed(x(i)), &inputs, 1e-6);
+        agree(|i| turn(strided(i)), |i| composed(strided(i)), &inputs, 1e-6);
     }
 
     #[test]
@@ -115,11 +119,11 @@ proptest! {
     ) {
         let ids: Vec<i32> = ids.iter().map(|id| (id % vocabulary as u32) as i32).collect();
         prop_assume!(!ids.is_empty());
-        let ids = Tensor::<1, Int>::from_data(ids.as_slice(), &device());
+        let ids = |x: &[Tensor<1>]| Tensor::<1, Int>::from_data(ids.as_slice(), &x[0].device());
         let table = |x: &[Tensor<1>]| x[0].clone().reshape([vocabulary, width]);
         agree(
-            |i| flatten(op::embed(table(i), ids.clone())),
-            |i| flatten(composed::embed(table(i), ids.clone())),
+            |i| flatten(op::embed(table(i), ids(i))),
+            |i| flatten(composed::embed(table(i), ids(i))),
             &[wave(vocabulary * width, seed)],
             1e-6,
         );
@@ -173,8 +177,8 @@ fn activations_far_out() {
     let x = [
         -1e30f32, -200.0, -100.0, -40.0, -9.0, -0.0, 0.0, 9.0, 40.0, 100.0, 200.0,
     ];
-    for activation in ACTIVATIONS {
-        let input = flat(&x, &device()).require_grad();
+    for (device, activation) in with_activations() {
+        let input = flat(&x, &device).require_grad();
         let y = op::activate(input.clone().reshape([1, x.len()]), activation);
         let found = values(y.clone());
         let gradient = values(input.grad(&y.sum().backward()).unwrap());
@@ -183,10 +187,13 @@ fn activations_far_out() {
                 Activation::Tanh => x.signum() * f32::from(x != 0.0),
                 _ => x.max(0.0),
             };
-            assert!((y - expected).abs() < 0.002, "{activation} {x}: {y}");
+            assert!(
+                (y - expected).abs() < 0.002,
+                "{device:?} {activation} {x}: {y}"
+            );
             assert!(
                 slope.is_finite() && slope.abs() < 1.2,
-                "{activation} {x}: {slope}"
+                "{device:?} {activation} {x}: {slope}"
             );
         }
     }
@@ -194,53 +201,61 @@ fn activations_far_out() {
 
 #[test]
 fn what_is_not_a_number_stays_so() {
-    for activation in ACTIVATIONS {
-        let x = flat(&[f32::NAN, 1.0], &device()).reshape([1, 2]);
-        let y = values(op::activate(x, activation));
-        assert!(y[0].is_nan() && y[1].is_finite(), "{activation}");
+    let x = |device: &Device| flat(&[f32::NAN, 1.0], device).reshape([1, 2]);
+    for (device, activation) in with_activations() {
+        let y = values(op::activate(x(&device), activation));
+        assert!(
+            y[0].is_nan() && y[1].is_finite(),
+            "{device:?} {activation}: {y:?}"
+        );
     }
-    let x = flat(&[f32::NAN, 1.0], &device()).reshape([1, 2]);
-    assert!(values(op::rms_norm(x, flat(&[1.0, 1.0], &device()), 1e-5))[1].is_nan());
+    for device in devices() {
+        let y = op::rms_norm(x(&device), flat(&[1.0, 1.0], &device), 1e-5);
+        assert!(values(y)[1].is_nan(), "{device:?}");
+    }
 }
 
 #[test]
 fn norms_of_large_and_constant_rows_are_finite() {
-    let x = flat(&[1e4, 1e4, 1e4, 1e4, 0.0, 0.0, 0.0, 0.0], &device()).require_grad();
-    let weight = flat(&[1.0; 4], &device());
-    let y = op::layer_norm(x.clone().reshape([2, 4]), weight.clone(), None, 1e-5)
-        + op::rms_norm(x.clone().reshape([2, 4]), weight, 1e-5);
-    assert!(
-        distance(
-            &values(y.clone()),
-            &[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
-        ) < 1e-6
-    );
-    let gradient = values(x.grad(&y.sum().backward()).unwrap());
-    assert!(gradient.iter().all(|x| x.is_finite()));
+    for device in devices() {
+        let x = flat(&[1e4, 1e4, 1e4, 1e4, 0.0, 0.0, 0.0, 0.0], &device).require_grad();
+        let weight = flat(&[1.0; 4], &device);
+        let rows = || x.clone().reshape([2, 4]);
+        let y =
+            op::layer_norm(rows(), weight.clone(), None, 1e-5) + op::rms_norm(rows(), weight, 1e-5);
+        let expected = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
+        assert!(distance(&values(y.clone()), &expected) < 1e-6, "{device:?}");
+        let gradient = values(x.grad(&y.sum().backward()).unwrap());
+        assert!(gradient.iter().all(|x| x.is_finite()), "{device:?}");
+    }
 }
 
 #[test]
 fn an_input_that_is_used_again_is_not_overwritten() {
-    let device = burn::tensor::Device::flex();
-    let x = flat(&wave(12, 1), &device).reshape([3, 4]);
-    let before = values(x.clone());
-    let _ = op::dropout(x.clone(), 0.5, Noise::new(1, 1, 1));
-    let _ = op::activate(x.clone(), Activation::Silu);
-    let _ = op::gate(x.clone(), x.clone(), Activation::Silu);
-    let angles = flat(&wave(6, 2), &device).reshape([3, 2]);
-    let _ = op::rotate(x.clone().reshape([1, 3, 1, 4]), angles.clone(), angles);
-    assert_eq!(values(x), before);
+    for device in devices() {
+        let device = device.inner();
+        let x = flat(&wave(12, 1), &device).reshape([3, 4]);
+        let before = values(x.clone());
+        let _ = op::dropout(x.clone(), 0.5, Noise::new(1, 1, 1));
+        let _ = op::activate(x.clone(), Activation::Silu);
+        let _ = op::gate(x.clone(), x.clone(), Activation::Silu);
+        let angles = flat(&wave(6, 2), &device).reshape([3, 2]);
+        let _ = op::rotate(x.clone().reshape([1, 3, 1, 4]), angles.clone(), angles);
+        assert_eq!(values(x), before, "{device:?}");
+    }
 }
 
 #[test]
 fn no_rows_stay_no_rows() {
-    let none = || Tensor::<2>::zeros([0, 4], &device());
-    let weight = flat(&[1.0; 4], &device());
-    assert_eq!(op::rms_norm(none(), weight, 1e-5).dims(), [0, 4]);
-    assert_eq!(op::activate(none(), Activation::Gelu).dims(), [0, 4]);
-    assert_eq!(op::gate(none(), none(), Activation::Gelu).dims(), [0, 4]);
-    assert_eq!(op::dropout(none(), 0.5, Noise::new(1, 1, 1)).dims(), [0, 4]);
-    let table = Tensor::<2>::zeros([3, 4], &device());
-    let ids = Tensor::<1, Int>::zeros([0], &device());
-    assert_eq!(op::embed(table, ids).dims(), [0, 4]);
+    for device in devices() {
+        let none = || Tensor::<2>::zeros([0, 4], &device);
+        let weight = flat(&[1.0; 4], &device);
+        assert_eq!(op::rms_norm(none(), weight, 1e-5).dims(), [0, 4]);
+        assert_eq!(op::activate(none(), Activation::Gelu).dims(), [0, 4]);
+        assert_eq!(op::gate(none(), none(), Activation::Gelu).dims(), [0, 4]);
+        assert_eq!(op::dropout(none(), 0.5, Noise::new(1, 1, 1)).dims(), [0, 4]);
+        let table = Tensor::<2>::zeros([3, 4], &device);
+        let ids = Tensor::<1, Int>::zeros([0], &device);
+        assert_eq!(op::embed(table, ids).dims(), [0, 4]);
+    }
 }

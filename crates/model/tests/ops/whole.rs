@@ -5,7 +5,7 @@ use finetune_model::noise::Noise;
 use finetune_model::op::{self, Activation, AdamWStep, Mask};
 use proptest::prelude::*;
 
-use crate::agree::{agree, distance, flat, values, wave};
+use crate::agree::{agree, devices, distance, flat, values, wave};
 use crate::composed;
 
 type One = Tensor<1>;
@@ -34,16 +34,19 @@ proptest! {
         step in 1u64..1000,
         decay in 0.0f64..0.5,
     ) {
-        let device = Device::flex();
         let inputs = [0, 1, 2, 3].map(|part| wave(n, seed + part));
         let step = AdamWStep { rate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay, step };
-        let run = |f: Step| {
-            let [p, g, m, v] = inputs.clone().map(|x| flat(&x, &device));
+        let run = |f: Step, device: &Device| {
+            let [p, g, m, v] = inputs.clone().map(|x| flat(&x, device));
             let (p, m, v) = f(p, g, m, v.abs(), step);
             [values(p), values(m), values(v)]
         };
-        for (found, expected) in run(op::adamw).iter().zip(run(composed::adamw)) {
-            prop_assert!(distance(found, &expected) < 1e-6);
+        for device in devices() {
+            let device = device.inner();
+            let expected = run(composed::adamw, &device);
+            for (found, expected) in run(op::adamw, &device).iter().zip(expected) {
+                prop_assert!(distance(found, &expected) < 1e-6, "{device:?}");
+            }
         }
     }
 }
@@ -51,9 +54,14 @@ proptest! {
 /// Ten steps on one number, as PyTorch 2 computes them: parameter 1, gradient 0.1·step, rate 0.1, decay 0.01.
 #[test]
 fn ten_steps_follow_the_rule_in_double_precision() {
-    let device = Device::flex();
+    for device in devices() {
+        ten_steps(&device.inner());
+    }
+}
+
+fn ten_steps(device: &Device) {
     let (mut p, mut m, mut v) = (1.0f64, 0.0f64, 0.0f64);
-    let mut state = [1.0, 0.0, 0.0].map(|x| flat(&[x], &device));
+    let mut state = [1.0, 0.0, 0.0].map(|x| flat(&[x], device));
     for t in 1..=10 {
         let g = 0.1 * f64::from(t);
         p *= 1.0 - 0.1 * 0.01;
@@ -70,7 +78,7 @@ fn ten_steps_follow_the_rule_in_double_precision() {
             step: t as u64,
         };
         let [parameter, first, second] = state;
-        let gradient = flat(&[g as f32], &device);
+        let gradient = flat(&[g as f32], device);
         let (parameter, first, second) = op::adamw(parameter, gradient, first, second, step);
         assert!((f64::from(values(parameter.clone())[0]) - p).abs() < 1e-6);
         state = [parameter, first, second];
@@ -82,11 +90,19 @@ fn the_sum_of_many_numbers_is_precise() {
     let x = wave(9_000_000, 1);
     let exact: f64 = x.iter().map(|&x| f64::from(x)).sum();
     let squares: f64 = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    let x = flat(&x, &Device::flex());
-    assert!(
-        (f64::from(values(op::sum(x.clone()))[0]) - exact).abs() < 1e-3 * exact.abs().max(10.0)
-    );
-    assert!((f64::from(values(op::square_sum(x))[0]) / squares - 1.0).abs() < 1e-6);
+    for device in devices() {
+        let x = flat(&x, &device.clone().inner());
+        let sum = f64::from(values(op::sum(x.clone()))[0]);
+        assert!(
+            (sum - exact).abs() < 1e-3 * exact.abs().max(10.0),
+            "{device:?}: {sum} {exact}"
+        );
+        let sum = f64::from(values(op::square_sum(x))[0]);
+        assert!(
+            (sum / squares - 1.0).abs() < 1e-6,
+            "{device:?}: {sum} {squares}"
+        );
+    }
 }
 
 fn bits(x: &[f32]) -> Vec<u32> {
