@@ -61,18 +61,20 @@ proptest! {
     fn activations_agree(rows in 1usize..60, width in 1usize..400, seed in 0u64..1000) {
         let inputs = [wave(rows * width, seed), wave(rows * width, seed + 1)];
         let x = |x: &Tensor<1>| x.clone().reshape([rows, width]) * 6.0;
+        // The reference takes the square of a tangent near 1 from 1, and multiplies what is left by up to 14: that, and
+        // not the operation, is off by 2e-6.
         for activation in ACTIVATIONS {
             agree(
                 |i| flatten(op::activate(x(&i[0]), activation)),
                 |i| flatten(composed::activate(x(&i[0]), activation)),
                 &inputs[..1],
-                2e-6,
+                4e-6,
             );
             agree(
                 |i| flatten(op::gate(x(&i[0]), x(&i[1]), activation)),
                 |i| flatten(composed::gate(x(&i[0]), x(&i[1]), activation)),
                 &inputs,
-                2e-6,
+                4e-6,
             );
         }
     }
