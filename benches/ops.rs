@@ -11,7 +11,7 @@ use criterion::{
     BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
 use finetune::model::noise::Noise;
-use finetune::model::op::{self, Activation, AdamWStep, Mask};
+use finetune::model::op::{self, Activation, AdamWStep, Mask, Score};
 
 #[path = "../crates/model/tests/ops/composed.rs"]
 mod composed;
@@ -57,16 +57,16 @@ fn heads(criterion: &mut Criterion) {
     let tied = || leaf(&weight).transpose();
     let frozen = || weight.clone().transpose();
     pass(&mut group, "composed", || {
-        composed::log_probs(leaf(&hidden), tied(), None, targets.clone()).sum()
+        composed::log_probs(leaf(&hidden), tied(), None, targets.clone(), None).sum()
     });
     pass(&mut group, "fused", || {
-        op::log_probs(leaf(&hidden), tied(), None, targets.clone()).sum()
+        op::log_probs(leaf(&hidden), tied(), None, targets.clone(), None).sum()
     });
     pass(&mut group, "composed, frozen weight", || {
-        composed::log_probs(leaf(&hidden), frozen(), None, targets.clone()).sum()
+        composed::log_probs(leaf(&hidden), frozen(), None, targets.clone(), None).sum()
     });
     pass(&mut group, "fused, frozen weight", || {
-        op::log_probs(leaf(&hidden), frozen(), None, targets.clone()).sum()
+        op::log_probs(leaf(&hidden), frozen(), None, targets.clone(), None).sum()
     });
     group.finish();
 }
@@ -76,6 +76,7 @@ fn attention(criterion: &mut Criterion) {
     let k = wave([BATCH, LENGTH, KV_HEADS, 64], 2);
     let v = wave([BATCH, LENGTH, KV_HEADS, 64], 3);
     let mask = Mask::causal();
+    let score = Score::scaled(0.125);
     let off = Noise::off();
     let mut group = criterion.benchmark_group("attention");
     group.sample_size(20);
@@ -85,7 +86,7 @@ fn attention(criterion: &mut Criterion) {
             leaf(&k),
             leaf(&v),
             &mask,
-            0.125,
+            &score,
             0.0,
             off,
         ))
@@ -96,7 +97,7 @@ fn attention(criterion: &mut Criterion) {
             leaf(&k),
             leaf(&v),
             &mask,
-            0.125,
+            &score,
             0.0,
             off,
         ))
@@ -108,7 +109,7 @@ fn attention(criterion: &mut Criterion) {
             leaf(&k),
             leaf(&v),
             &mask,
-            0.125,
+            &score,
             0.1,
             noise,
         ))

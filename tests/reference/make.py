@@ -1,6 +1,7 @@
 """Makes the golden files of `tests/parity.rs`: tiny random checkpoints and what `transformers` computes from them.
 
     python tests/reference/make.py            # rewrites tests/reference/<case>/ and all_linear.json
+    python tests/reference/make.py llama_yarn # only the cases that are named, and all_linear.json
     python tests/reference/make.py all-linear # only the latter
 
 Needs torch, transformers 5.23, peft 0.21 and safetensors. Each case is a folder:
@@ -15,26 +16,57 @@ Needs torch, transformers 5.23, peft 0.21 and safetensors. Each case is a folder
 trains as a whole.
 """
 
+import copy
 import json
 import shutil
 import sys
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
+    BloomConfig,
+    BloomForCausalLM,
+    BloomForSequenceClassification,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GemmaConfig,
+    GemmaForCausalLM,
     GPT2Config,
     GPT2ForSequenceClassification,
     GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    GPTNeoXForSequenceClassification,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
+    MistralConfig,
+    MistralForCausalLM,
+    MistralForSequenceClassification,
+    Olmo2Config,
+    Olmo2ForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2ForSequenceClassification,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3ForSequenceClassification,
+    SmolLM3Config,
+    SmolLM3ForCausalLM,
 )
 
 HERE = Path(__file__).parent
+# What the reference calls otherwise in memory than in files.
+RENAMED = {"lm_head.weight": "embed_out.weight"}
 STEPS, RATE, DECAY, CLIP, GREEDY = 20, 3e-3, 0.01, 1.0, 16
 
 
@@ -64,6 +96,34 @@ def bert(**changes):
     return BertConfig(**{**settings, **changes})
 
 
+def decoder(kind, **changes):
+    """The families that share LLaMA's fields."""
+    settings = dict(
+        vocab_size=61, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+    )
+    return kind(**{**settings, **changes})
+
+
+def rope(kind, **changes):
+    return {"rope_type": kind, "rope_theta": 10000.0, **changes}
+
+
+def neox(**changes):
+    settings = dict(
+        vocab_size=61, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0, classifier_dropout=0.0,
+    )
+    return GPTNeoXConfig(**{**settings, **changes})
+
+
+def bloom(**changes):
+    settings = dict(
+        vocab_size=61, hidden_size=24, n_layer=2, n_head=6, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+    )
+    return BloomConfig(**{**settings, **changes})
+
+
 # name -> (model class, config, where the padding goes, adapter targets)
 CASES = {
     "llama_grouped": (LlamaForCausalLM, llama(), "right", ["q_proj", "v_proj"]),
@@ -84,6 +144,123 @@ CASES = {
     "gpt2_classifier": (GPT2ForSequenceClassification, gpt2(num_labels=3), "right", None),
     "bert_classifier": (BertForSequenceClassification, bert(), "right", ["query", "value"]),
     "bert_masked": (BertForMaskedLM, bert(hidden_act="gelu_new"), "right", None),
+    "llama_linear": (LlamaForCausalLM, decoder(LlamaConfig, rope_parameters=rope("linear", factor=2.5)), "left", None),
+    "llama_dynamic": (
+        LlamaForCausalLM,
+        decoder(LlamaConfig, rope_parameters=rope("dynamic", factor=3.0), max_position_embeddings=12, hidden_size=32),
+        "right",
+        None,
+    ),
+    "llama_llama3": (
+        LlamaForCausalLM,
+        decoder(
+            LlamaConfig,
+            hidden_size=64,
+            rope_parameters=rope(
+                "llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16
+            ),
+        ),
+        "right",
+        None,
+    ),
+    "llama_yarn": (
+        LlamaForCausalLM,
+        decoder(
+            LlamaConfig,
+            hidden_size=64,
+            rope_parameters=rope("yarn", factor=4.0, original_max_position_embeddings=16),
+        ),
+        "right",
+        None,
+    ),
+    "mistral_window": (MistralForCausalLM, decoder(MistralConfig, sliding_window=5, head_dim=8), "left", None),
+    "mistral_classifier": (MistralForSequenceClassification, decoder(MistralConfig, sliding_window=None, num_labels=3), "right", None),
+    "qwen2_tied": (Qwen2ForCausalLM, decoder(Qwen2Config, tie_word_embeddings=True), "right", None),
+    "qwen2_window": (
+        Qwen2ForCausalLM,
+        decoder(Qwen2Config, use_sliding_window=True, sliding_window=4, max_window_layers=1, num_hidden_layers=3),
+        "left",
+        None,
+    ),
+    "qwen2_classifier": (Qwen2ForSequenceClassification, decoder(Qwen2Config, num_labels=3), "right", None),
+    "qwen3": (Qwen3ForCausalLM, decoder(Qwen3Config, head_dim=12, attention_bias=True), "left", ["q_proj", "v_proj"]),
+    "qwen3_classifier": (Qwen3ForSequenceClassification, decoder(Qwen3Config, head_dim=6, num_labels=3), "right", None),
+    "gemma": (GemmaForCausalLM, decoder(GemmaConfig, head_dim=8), "right", None),
+    "gemma2": (
+        Gemma2ForCausalLM,
+        decoder(
+            Gemma2Config, head_dim=8, sliding_window=5, query_pre_attn_scalar=12, attn_logit_softcapping=2.0,
+            final_logit_softcapping=3.0, num_hidden_layers=3,
+        ),
+        "left",
+        None,
+    ),
+    "gemma2_unbounded": (
+        Gemma2ForCausalLM,
+        decoder(
+            Gemma2Config, head_dim=8, attn_logit_softcapping=None, final_logit_softcapping=None, attention_bias=True,
+            hidden_activation="gelu", tie_word_embeddings=False,
+        ),
+        "right",
+        None,
+    ),
+    "gemma3": (
+        Gemma3ForCausalLM,
+        decoder(
+            Gemma3TextConfig, head_dim=8, sliding_window=4, query_pre_attn_scalar=10, num_hidden_layers=3,
+            layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+            rope_parameters={
+                "sliding_attention": rope("default", rope_theta=100.0),
+                "full_attention": rope("linear", factor=2.0, rope_theta=1000.0),
+            },
+        ),
+        "right",
+        None,
+    ),
+    "phi3": (Phi3ForCausalLM, decoder(Phi3Config), "right", "all-linear"),
+    "phi3_window": (
+        Phi3ForCausalLM,
+        decoder(
+            Phi3Config, sliding_window=6, hidden_size=32,
+            rope_parameters=rope("default", partial_rotary_factor=0.5), tie_word_embeddings=True,
+        ),
+        "left",
+        None,
+    ),
+    "olmo2": (Olmo2ForCausalLM, decoder(Olmo2Config, attention_bias=True), "left", None),
+    "smollm3": (
+        SmolLM3ForCausalLM,
+        decoder(SmolLM3Config, num_hidden_layers=4, no_rope_layer_interval=2, mlp_bias=True, tie_word_embeddings=False),
+        "right",
+        None,
+    ),
+    "smollm3_window": (
+        SmolLM3ForCausalLM,
+        decoder(
+            SmolLM3Config, num_hidden_layers=3, no_rope_layers=[1, 0, 1], use_sliding_window=True, sliding_window=5,
+        ),
+        "left",
+        None,
+    ),
+    "neox_parallel": (GPTNeoXForCausalLM, neox(), "right", ["query_key_value"]),
+    "neox_serial": (
+        GPTNeoXForCausalLM,
+        neox(
+            use_parallel_residual=False, attention_bias=False, hidden_act="gelu_new", num_attention_heads=4,
+            rope_parameters=rope("default", partial_rotary_factor=0.5),
+        ),
+        "left",
+        None,
+    ),
+    "neox_classifier": (GPTNeoXForSequenceClassification, neox(num_labels=3), "right", None),
+    "bloom": (BloomForCausalLM, bloom(), "left", "all-linear"),
+    "bloom_stream": (
+        BloomForCausalLM,
+        bloom(n_head=4, apply_residual_connection_post_layernorm=True, tie_word_embeddings=False),
+        "right",
+        None,
+    ),
+    "bloom_classifier": (BloomForSequenceClassification, bloom(n_head=2, num_labels=3), "right", None),
 }
 
 
@@ -190,12 +367,16 @@ def make(case):
     out = model(**given)
     out.loss.backward()
     expected = {"logits": out.logits.detach().contiguous(), "loss": out.loss.detach()}
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        stored = set(file.keys())
     for name, parameter in model.named_parameters():
+        name = name if name in stored else RENAMED.get(name, name)
         expected[f"grad.{name}"] = parameter.grad.clone().contiguous()
     model.zero_grad()
     if "CausalLM" in kind.__name__ or "LMHead" in kind.__name__:
+        # A copy: dynamic rotations remember the longest text that they have seen.
         with torch.no_grad():
-            expected["greedy"] = greedy(model, given)
+            expected["greedy"] = greedy(copy.deepcopy(model), given)
     expected["curve"] = curve(model, given)
     save_file(expected, folder / "expected.safetensors")
     if targets:
@@ -228,7 +409,7 @@ def all_linear():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    if sys.argv[1:] != ["all-linear"]:
-        for case in CASES:
+    for case in sys.argv[1:] or CASES:
+        if case != "all-linear":
             make(case)
     all_linear()

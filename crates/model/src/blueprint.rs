@@ -48,6 +48,8 @@ pub struct Embedding {
     pub vocabulary: usize,
     /// Number of segments that are told apart (the two texts of a pair), for families that know them.
     pub kinds: Option<usize>,
+    /// What the tokens' vectors are multiplied by, for families whose reference does so.
+    pub scale: Option<f64>,
     /// Whether the sum of the embeddings is normalised.
     pub norm: bool,
     /// The token whose vector is not trained by being read, for families whose reference says so. (It is trained as an
@@ -63,8 +65,32 @@ pub enum Position {
         /// Number of positions.
         length: usize,
     },
-    /// Queries and keys are rotated by an angle per position.
-    Rotary(Rotary),
+    /// Queries and keys are rotated by an angle per position, in the blocks that have a plan for it.
+    Rotary(Each<Option<Rotary>>),
+    /// A key's score falls linearly with its distance, at another rate in every head (Press et al. 2022).
+    Alibi,
+}
+
+/// The same in every block, or one value per block.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Each<T> {
+    /// The same in every block.
+    Same(T),
+    /// One value per block, from the first on.
+    Own(Vec<T>),
+}
+
+impl<T> Each<T> {
+    /// The value of one block, counted from 0.
+    ///
+    /// # Panics
+    /// When the values are fewer than the blocks.
+    pub fn of(&self, block: usize) -> &T {
+        match self {
+            Self::Same(value) => value,
+            Self::Own(values) => &values[block],
+        }
+    }
 }
 
 /// Rotary positions (Su et al. 2021): feature `i` and feature `i + width/2` of a head are turned by
@@ -100,6 +126,33 @@ pub enum Scaling {
         /// The length of texts in pretraining.
         original: usize,
     },
+    /// A larger base for texts that are longer than those of pretraining: `base · (factor·length/original −
+    /// (factor−1))^(width/(width−2))`, with the length of the batch's longest text.
+    Dynamic {
+        /// The factor, at least 1.
+        factor: f64,
+        /// The length of texts in pretraining.
+        original: usize,
+    },
+    /// `YaRN` (Peng et al. 2023): frequencies that turn often are kept, those that turn seldom are divided by the
+    /// factor, with a ramp over the feature pairs between them; cosines and sines are multiplied by a magnitude.
+    Yarn {
+        /// The factor of the low frequencies, at least 1.
+        factor: f64,
+        /// The feature pairs between which the ramp falls; see [`Rotary::pair_of`].
+        ramp: (f64, f64),
+        /// What cosines and sines are multiplied by.
+        magnitude: f64,
+    },
+}
+
+impl Rotary {
+    /// The (fractional) feature pair whose angle turns `turns` times over `length` positions:
+    /// `width · ln(length / (2π·turns)) / (2 · ln base)` (Peng et al. 2023, section 3.2).
+    pub fn pair_of(base: f64, width: usize, turns: f64, length: usize) -> f64 {
+        let ratio = length as f64 / (turns * std::f64::consts::TAU);
+        width as f64 * ratio.ln() / (2.0 * base.ln())
+    }
 }
 
 /// How tokens look at each other.
@@ -115,6 +168,23 @@ pub struct Attention {
     pub bias: AttentionBias,
     /// What the scores are multiplied by.
     pub scale: Scale,
+    /// What happens to queries and keys before they meet.
+    pub norm: QueryKeyNorm,
+    /// A bound `c` on the scores, as `c · tanh(score / c)`, where there is one.
+    pub cap: Option<f64>,
+    /// How many places a token sees, itself included; `None`: all.
+    pub window: Each<Option<usize>>,
+}
+
+/// Normalisation of queries and keys.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum QueryKeyNorm {
+    /// None.
+    None,
+    /// Each head by itself, with weights that the heads share.
+    Heads(Norm),
+    /// All heads together.
+    Whole(Norm),
 }
 
 /// Which projections of an attention have a bias.
@@ -195,6 +265,8 @@ pub struct Norm {
 pub enum NormKind {
     /// `x / sqrt(mean(x²) + eps) · weight` (Zhang & Sennrich 2019).
     Rms,
+    /// The same with `1 + weight` (Gemma).
+    RmsFromOne,
     /// `(x - mean) / sqrt(variance + eps) · weight + bias` (Ba et al. 2016).
     Layer,
 }
@@ -206,6 +278,21 @@ pub enum Residual {
     PreNorm,
     /// `norm(x + part(x))`.
     PostNorm,
+    /// `x + attention(norm(x)) + feed_forward(norm'(x))`, and one more norm after the last block.
+    Parallel,
+    /// `n + part(n)` with `n = norm(x)`, and one more norm after the last block.
+    NormedStream,
+    /// `x + norm(part(x))`, and one more norm after the last block.
+    OutputNorm,
+    /// `x + norm'(part(norm(x)))`, and one more norm after the last block.
+    Sandwich,
+}
+
+impl Residual {
+    /// Whether a norm follows the last block.
+    pub fn ends_with_norm(self) -> bool {
+        self != Self::PostNorm
+    }
 }
 
 /// Rates of dropout, each in `0..1`.
@@ -231,10 +318,12 @@ pub struct Heads {
 }
 
 /// The head that predicts the next token: one projection to the vocabulary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CausalHead {
     /// Whether the projection is the embedding of the tokens.
     pub tied: bool,
+    /// A bound `c` on the logits, as `c · tanh(logit / c)`, where there is one.
+    pub cap: Option<f64>,
 }
 
 /// The head that predicts the class of a text.
@@ -284,7 +373,7 @@ impl Blueprint {
     pub fn longest(&self) -> Option<usize> {
         match self.position {
             Position::Learned { length } => Some(length),
-            Position::Rotary(_) => None,
+            Position::Rotary(_) | Position::Alibi => None,
         }
     }
 

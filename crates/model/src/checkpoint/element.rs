@@ -1,5 +1,7 @@
 //! Elements: from the bytes of a file to the numbers of a parameter and back, in any layout.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, TensorData};
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -45,24 +47,70 @@ number!(bf16, 2, bf16::to_f32, bf16::from_f32);
 /// Where a parameter lies inside the tensor of a file: some columns of the `[rows, columns]` that the model sees.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
-    pub(crate) layout: Layout,
+    layout: Layout,
     /// Rows of the model's view: the input features, or 1 for a vector.
-    pub(crate) rows: usize,
+    rows: usize,
     /// Columns of the whole tensor.
-    pub(crate) columns: usize,
+    columns: usize,
     /// The first of the parameter's columns.
-    pub(crate) first: usize,
+    first: usize,
     /// How many are the parameter's.
-    pub(crate) count: usize,
+    count: usize,
+    /// How many of them lie behind each other; then those of other parameters follow.
+    run: usize,
+    /// From the beginning of a run to that of the next.
+    stride: usize,
 }
 
 impl Window {
+    /// Columns behind each other, `count` from `first` on.
+    pub(crate) fn new(
+        layout: Layout,
+        [rows, columns]: [usize; 2],
+        first: usize,
+        count: usize,
+    ) -> Self {
+        Self {
+            layout,
+            rows,
+            columns,
+            first,
+            count,
+            run: count,
+            stride: columns,
+        }
+    }
+
+    /// The same parameters cut into runs: the first run of each, then the second of each, ….
+    pub(crate) fn in_runs(self, runs: usize) -> Self {
+        Self {
+            first: self.first / runs,
+            run: self.count / runs,
+            stride: self.columns / runs,
+            ..self
+        }
+    }
+
     /// The element of the file for one of the parameter's.
     fn place(&self, row: usize, column: usize) -> usize {
+        let column = if column < self.run {
+            self.first + column
+        } else {
+            self.first + column / self.run * self.stride + column % self.run
+        };
         match self.layout {
-            Layout::Same => row * self.columns + self.first + column,
-            Layout::Transposed => (self.first + column) * self.rows + row,
+            Layout::Same => row * self.columns + column,
+            Layout::Transposed => column * self.rows + row,
         }
+    }
+
+    /// The columns of the whole tensor that hold the parameter's, run by run.
+    fn runs(&self) -> impl Iterator<Item = Range<usize>> + Clone {
+        let (first, run, stride) = (self.first, self.run, self.stride);
+        (0..self.count / run).map(move |number| {
+            let start = first + number * stride;
+            start..start + run
+        })
     }
 }
 
@@ -165,21 +213,26 @@ fn scattered<S: Number, T: Number>(bytes: &mut [u8], window: Window, values: &[u
         new.to_f32().is_finite()
     };
     match window.layout {
-        // The parameter's columns are neighbouring rows of the file.
+        // The columns of a run are neighbouring rows of the file.
         Layout::Transposed => {
-            let begin = window.first * window.rows * T::SIZE;
-            let own = &mut bytes[begin..begin + window.count * window.rows * T::SIZE];
-            tiled(own, window.rows, T::SIZE, |column, row, out| {
-                put(read(row, column), out)
-            })
+            let row_bytes = window.rows * T::SIZE;
+            let own = |(number, run): (usize, Range<usize>)| {
+                let own = &mut bytes[run.start * row_bytes..run.end * row_bytes];
+                tiled(own, window.rows, T::SIZE, |column, row, out| {
+                    put(read(row, number * window.run + column), out)
+                })
+            };
+            window.runs().enumerate().map(own).sum()
         }
         Layout::Same => {
             let row_bytes = window.columns * T::SIZE;
-            let own = window.first * T::SIZE..(window.first + window.count) * T::SIZE;
             let rows = bytes.par_chunks_mut(row_bytes).enumerate();
             rows.map(|(row, out)| {
-                let out = out[own.clone()].chunks_mut(T::SIZE).enumerate();
-                out.filter_map(|(column, out)| (!put(read(row, column), out)).then_some(()))
+                let columns = window.runs().flatten().enumerate();
+                columns
+                    .filter(|(column, place)| {
+                        !put(read(row, *column), &mut out[place * T::SIZE..][..T::SIZE])
+                    })
                     .count()
             })
             .sum()
@@ -242,13 +295,7 @@ mod tests {
         let mut first = 0;
         let mut parts = Vec::new();
         for count in counts {
-            let window = Window {
-                layout,
-                rows,
-                columns,
-                first,
-                count,
-            };
+            let window = Window::new(layout, [rows, columns], first, count);
             let (data, wrong) = decode(&bytes, Dtype::F32, window, &[rows, count], DType::F32);
             assert_eq!(wrong, 0);
             let values = data.try_to_vec::<f32>().unwrap();
@@ -279,15 +326,42 @@ mod tests {
         }
     }
 
+    /// Two heads, each with its part of three projections behind each other.
+    #[test]
+    fn interleaved_projections_split_and_join() {
+        let (rows, heads, width) = (3, 2, 2);
+        for layout in [Layout::Same, Layout::Transposed] {
+            let columns = 3 * heads * width;
+            let file: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
+            let bytes = bytes_of(&file);
+            let parts: Vec<_> = (0..3)
+                .map(|part| {
+                    let count = heads * width;
+                    let window = Window::new(layout, [rows, columns], part * count, count);
+                    let window = window.in_runs(heads);
+                    let shape = [rows, heads * width];
+                    let (data, _) = decode(&bytes, Dtype::F32, window, &shape, DType::F32);
+                    let values = data.try_to_vec::<f32>().unwrap();
+                    // The second head's first feature in the second row.
+                    let column = 3 * width + part * width;
+                    let place = match layout {
+                        Layout::Same => columns + column,
+                        Layout::Transposed => column * rows + 1,
+                    };
+                    assert_eq!(
+                        values[heads * width + width].to_bits(),
+                        file[place].to_bits()
+                    );
+                    (window, data)
+                })
+                .collect();
+            assert_eq!(encode(&parts, Dtype::F32), (bytes, 0));
+        }
+    }
+
     #[test]
     fn half_types_go_through_f32_without_loss() {
-        let window = Window {
-            layout: Layout::Same,
-            rows: 1,
-            columns: 3,
-            first: 0,
-            count: 3,
-        };
+        let window = Window::new(Layout::Same, [1, 3], 0, 3);
         for bits in [0x3f80u16, 0xc2f7, 0x0001] {
             for dtype in [Dtype::F16, Dtype::BF16] {
                 let bytes: Vec<u8> = [bits; 3].iter().flat_map(|b| b.to_le_bytes()).collect();
@@ -301,13 +375,7 @@ mod tests {
     #[test]
     fn numbers_that_are_not_finite_are_counted() {
         let bytes = bytes_of(&[1.0, f32::NAN, 1e9]);
-        let window = Window {
-            layout: Layout::Same,
-            rows: 1,
-            columns: 3,
-            first: 0,
-            count: 3,
-        };
+        let window = Window::new(Layout::Same, [1, 3], 0, 3);
         let (data, wrong) = decode(&bytes, Dtype::F32, window, &[3], DType::F32);
         assert_eq!(wrong, 1);
         // 1e9 is beyond what f16 holds.

@@ -32,6 +32,9 @@ pub struct Entry {
     pub prefixed: bool,
     /// The model's parameters that it holds, one behind the other along the output.
     pub parts: Vec<String>,
+    /// In how many runs each of them is cut: 1 where the parameters lie one behind the other, the number of heads where
+    /// every head has its part of each.
+    pub runs: usize,
     /// How it is stored.
     pub layout: Layout,
     /// Which models have it.
@@ -108,6 +111,21 @@ impl Names {
             .entry(&[&format!("{name}.bias")], &biases, Layout::Same)
     }
 
+    /// Several linear layers stored as one, `[out, in]`, behind each other along the output.
+    pub fn fused(self, name: &str, paths: &[&str]) -> Self {
+        self.projections(name, paths, Layout::Transposed)
+    }
+
+    /// Several linear layers stored as one, `[out, in]`: of every head its part of the first, of the second, ….
+    pub fn interleaved(mut self, name: &str, paths: &[&str], heads: usize) -> Self {
+        let begin = self.entries.len();
+        self = self.projections(name, paths, Layout::Transposed);
+        for entry in &mut self.entries[begin..] {
+            entry.runs = heads;
+        }
+        self
+    }
+
     /// A norm: its weight, and its bias where the model has one. Old files call them gamma and beta.
     pub fn norm(self, name: &str, path: &str) -> Self {
         let [weight, gamma] = ["weight", "gamma"].map(|last| format!("{name}.{last}"));
@@ -153,6 +171,7 @@ impl Names {
                 names: names.iter().map(|name| fill(name)).collect(),
                 prefixed: !self.bare,
                 parts: parts.iter().map(|part| fill(part)).collect(),
+                runs: 1,
                 layout,
                 owner,
             });

@@ -311,13 +311,7 @@ fn windows(entry: &Entry, shapes: &BTreeMap<&str, &[usize]>) -> (Vec<usize>, Vec
     let part = |path: &String| {
         let shape = shape_of(path);
         let count = columns_of(&shape);
-        let window = Window {
-            layout: entry.layout,
-            rows,
-            columns,
-            first: next,
-            count,
-        };
+        let window = Window::new(entry.layout, [rows, columns], next, count).in_runs(entry.runs);
         next += count;
         Part {
             path: path.clone(),

@@ -1,11 +1,10 @@
 //! BERT (Devlin et al. 2018): an encoder with learned positions, segments and norms after each part.
 
-use super::Architecture;
-use super::settings::{Settings, invalid};
+use super::settings::Settings;
+use super::{Architecture, decoder};
 use crate::blueprint::{
-    Attention, AttentionBias, Blueprint, ClassifierHead, Direction, Dropout, Embedding,
-    FeedForward, FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Position, Residual,
-    Scale, Spread,
+    AttentionBias, Blueprint, ClassifierHead, Direction, Dropout, Embedding, FeedForward,
+    FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Position, Residual, Spread,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -54,6 +53,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
     let width = settings.count(&["hidden_size"], 768)?;
     let hidden = settings.rate(&["hidden_dropout_prob"], 0.1)?;
     let vocabulary = settings.count(&["vocab_size"], 30_522)?;
+    let heads = &["num_attention_heads"];
     Ok(Blueprint {
         width,
         depth: settings.depth(&["num_hidden_layers"], 12)?,
@@ -62,12 +62,13 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
             vocabulary,
             padding: settings.padding(vocabulary)?,
             kinds: Some(settings.count(&["type_vocab_size"], 2)?),
+            scale: None,
             norm: true,
         },
         position: Position::Learned {
             length: settings.count(&["max_position_embeddings"], 512)?,
         },
-        attention: attention(settings, width)?,
+        attention: decoder::undivided(settings, heads, 12, width, AttentionBias::All)?,
         feed_forward: FeedForward {
             inner: settings.count(&["intermediate_size"], 3072)?,
             activation: settings.activation(&["hidden_act"], Activation::Gelu)?,
@@ -84,22 +85,6 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
             attention: settings.rate(&["attention_probs_dropout_prob"], 0.1)?,
             residual: hidden,
         },
-    })
-}
-
-fn attention(settings: Settings<'_>, width: usize) -> Result<Attention> {
-    let heads = settings.count(&["num_attention_heads"], 12)?;
-    if !width.is_multiple_of(heads) {
-        let why = format!("expected a multiple of num_attention_heads ({heads})");
-        return Err(invalid("hidden_size", Some(&width.into()), why));
-    }
-    let head_width = width / heads;
-    Ok(Attention {
-        heads,
-        groups: heads,
-        head_width,
-        bias: AttentionBias::All,
-        scale: Scale::Same((head_width as f64).powf(-0.5)),
     })
 }
 

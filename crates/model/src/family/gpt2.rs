@@ -1,10 +1,10 @@
 //! GPT-2 (Radford et al. 2019): learned positions, layer norm, one fused projection for query, key and value.
 
-use super::Architecture;
-use super::settings::{Settings, invalid};
+use super::settings::Settings;
+use super::{Architecture, decoder};
 use crate::blueprint::{
-    Attention, AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Embedding,
-    FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Position, Residual, Scale, Spread,
+    Attention, AttentionBias, Blueprint, Direction, Dropout, Embedding, FeedForward,
+    FeedForwardKind, Norm, NormKind, Position, Residual, Scale, Spread,
 };
 use crate::checkpoint::names::{Layout, Names};
 use crate::error::Result;
@@ -17,17 +17,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
     let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
     Ok(Architecture {
-        heads: Heads {
-            causal: Some(CausalHead { tied }),
-            classifier: Some(ClassifierHead {
-                place: Place::Last,
-                pooler: None,
-                bias: false,
-                dropout: 0.0,
-                labels: settings.labels()?,
-            }),
-            masked: None,
-        },
+        heads: decoder::heads(settings, tied)?,
         names: names(blueprint.depth, tied),
         classes: &[
             (Head::Causal, "GPT2LMHeadModel"),
@@ -57,6 +47,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
         embedding: Embedding {
             vocabulary: settings.count(&["vocab_size"], 50_257)?,
             kinds: None,
+            scale: None,
             norm: false,
             padding: None,
         },
@@ -81,29 +72,22 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
 }
 
 fn attention(settings: Settings<'_>, width: usize) -> Result<Attention> {
-    let heads = settings.count(&["n_head", "num_attention_heads"], 12)?;
-    if !width.is_multiple_of(heads) {
-        let why = format!("expected a multiple of n_head ({heads})");
-        return Err(invalid("n_embd", Some(&width.into()), why));
-    }
-    let head_width = width / heads;
+    let heads = &["n_head", "num_attention_heads"];
+    let attention = decoder::undivided(settings, heads, 12, width, AttentionBias::All)?;
     let scaled = settings.flag(&["scale_attn_weights"], true)?;
     let factor = if scaled {
-        (head_width as f64).powf(-0.5)
+        (attention.head_width as f64).powf(-0.5)
     } else {
         1.0
     };
     let by_depth = settings.flag(&["scale_attn_by_inverse_layer_idx"], false)?;
     Ok(Attention {
-        heads,
-        groups: heads,
-        head_width,
-        bias: AttentionBias::All,
         scale: if by_depth {
             Scale::ByDepth(factor)
         } else {
             Scale::Same(factor)
         },
+        ..attention
     })
 }
 

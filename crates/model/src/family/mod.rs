@@ -1,9 +1,18 @@
 //! Families: from `config.json` to a blueprint and a table of names. No file here touches a tensor.
 
 mod bert;
+mod bloom;
+mod decoder;
+mod gemma;
 mod gpt2;
+mod gpt_neox;
 mod llama;
+mod mistral;
+mod olmo2;
+mod phi3;
+mod qwen;
 pub mod settings;
+mod smollm3;
 
 use serde_json::Value;
 
@@ -39,8 +48,19 @@ pub struct Architecture {
 /// The list of families.
 const FAMILIES: &[(&str, Family)] = &[
     ("bert", bert::architecture),
+    ("bloom", bloom::architecture),
+    ("gemma", gemma::first),
+    ("gemma2", gemma::second),
+    ("gemma3_text", gemma::third),
     ("gpt2", gpt2::architecture),
+    ("gpt_neox", gpt_neox::architecture),
     ("llama", llama::architecture),
+    ("mistral", mistral::architecture),
+    ("olmo2", olmo2::architecture),
+    ("phi3", phi3::architecture),
+    ("qwen2", qwen::second),
+    ("qwen3", qwen::third),
+    ("smollm3", smollm3::architecture),
 ];
 
 /// The families that are known: those of the project, and those that a program adds.

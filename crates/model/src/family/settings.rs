@@ -12,9 +12,10 @@ const LARGEST: u64 = 1 << 30;
 ///
 /// Every reader takes the names that a field is known by, the first of which errors name. A field that is missing or
 /// `null` has the default that the reference gives it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Settings<'a> {
-    fields: &'a Map<String, Value>,
+    /// `None`: a file that says nothing.
+    fields: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Settings<'a> {
@@ -22,7 +23,9 @@ impl<'a> Settings<'a> {
     /// When the configuration is not a JSON object.
     pub fn new(config: &'a Value) -> Result<Self> {
         match config.as_object() {
-            Some(fields) => Ok(Self { fields }),
+            Some(fields) => Ok(Self {
+                fields: Some(fields),
+            }),
             None => Err(invalid("(whole file)", Some(config), "expected an object")),
         }
     }
@@ -31,8 +34,14 @@ impl<'a> Settings<'a> {
     pub fn value(&self, names: &[&str]) -> Option<&'a Value> {
         names
             .iter()
-            .find_map(|name| self.fields.get(*name))
-            .filter(|value| !value.is_null())
+            .filter_map(|name| self.fields?.get(*name))
+            .find(|value| !value.is_null())
+    }
+
+    /// Whether a field is there and says that it has no value, which is not the same as silence.
+    pub fn is_null(&self, name: &str) -> bool {
+        let field = self.fields.and_then(|fields| fields.get(name));
+        field.is_some_and(Value::is_null)
     }
 
     /// The fields of a nested object.
@@ -42,7 +51,9 @@ impl<'a> Settings<'a> {
     pub fn object(&self, names: &[&str]) -> Result<Option<Settings<'a>>> {
         match self.value(names) {
             None => Ok(None),
-            Some(Value::Object(fields)) => Ok(Some(Settings { fields })),
+            Some(Value::Object(fields)) => Ok(Some(Settings {
+                fields: Some(fields),
+            })),
             Some(other) => Err(invalid(names[0], Some(other), "expected an object")),
         }
     }
@@ -83,6 +94,59 @@ impl<'a> Settings<'a> {
                 Err(invalid(names[0], self.value(names), why))
             }
         }
+    }
+
+    /// A whole number from 0.
+    ///
+    /// # Errors
+    /// When the field is not such a number.
+    pub fn whole(&self, name: &str, default: usize) -> Result<usize> {
+        match self.value(&[name]) {
+            None => Ok(default),
+            Some(value) => whole_of(name, value),
+        }
+    }
+
+    /// A list of whole numbers from 0, where there is one.
+    ///
+    /// # Errors
+    /// When the field is not such a list.
+    pub fn wholes(&self, name: &str) -> Result<Option<Vec<usize>>> {
+        let list = self.list(name)?;
+        list.map(|list| list.iter().map(|value| whole_of(name, value)).collect())
+            .transpose()
+    }
+
+    /// A list of texts, where there is one.
+    ///
+    /// # Errors
+    /// When the field is not such a list.
+    pub fn texts(&self, name: &str) -> Result<Option<Vec<&'a str>>> {
+        let text = |value: &'a Value| {
+            let wrong = || invalid(name, Some(value), "expected a list of texts");
+            value.as_str().ok_or_else(wrong)
+        };
+        let list = self.list(name)?;
+        list.map(|list| list.iter().map(text).collect()).transpose()
+    }
+
+    fn list(self, name: &str) -> Result<Option<&'a [Value]>> {
+        match self.value(&[name]) {
+            None => Ok(None),
+            Some(Value::Array(list)) => Ok(Some(list)),
+            Some(other) => Err(invalid(name, Some(other), "expected a list")),
+        }
+    }
+
+    /// A bound on scores: positive; `null` means none, silence the family's own.
+    ///
+    /// # Errors
+    /// When the field is not a positive number.
+    pub fn bound(&self, name: &str, default: Option<f64>) -> Result<Option<f64>> {
+        if self.value(&[name]).is_none() {
+            return Ok(default.filter(|_| !self.is_null(name)));
+        }
+        self.number(&[name], 1.0, 1e-6..=1e9).map(Some)
     }
 
     /// A number that lies in a range.
@@ -211,8 +275,20 @@ impl<'a> Settings<'a> {
     /// When either is there and cannot be.
     pub fn labels(&self) -> Result<usize> {
         match self.object(&["id2label"])? {
-            Some(names) if !names.fields.is_empty() => Ok(names.fields.len()),
+            Some(Settings {
+                fields: Some(names),
+            }) if !names.is_empty() => Ok(names.len()),
             _ => self.count(&["num_labels", "_num_labels"], 2),
+        }
+    }
+}
+
+fn whole_of(name: &str, value: &Value) -> Result<usize> {
+    match value.as_u64() {
+        Some(number) if number <= LARGEST => Ok(number as usize),
+        _ => {
+            let why = format!("expected a whole number between 0 and {LARGEST}");
+            Err(invalid(name, Some(value), why))
         }
     }
 }

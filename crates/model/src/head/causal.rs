@@ -20,6 +20,7 @@ pub struct CausalLm {
     pub stack: Stack,
     /// Hidden states to the vocabulary; `None` when that is the embedding of the tokens.
     pub head: Option<Linear>,
+    cap: Option<f64>,
 }
 
 impl CausalLm {
@@ -31,6 +32,7 @@ impl CausalLm {
             embeddings: Embeddings::new(&init.at("embeddings"), plan),
             stack: Stack::new(&init.at("stack"), plan),
             head: (!head.tied).then(linear),
+            cap: head.cap,
         }
     }
 
@@ -64,9 +66,13 @@ impl CausalLm {
     /// # Shapes
     /// `[rows, width]` to `[rows, vocabulary]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        match &self.head {
+        let logits = match &self.head {
             Some(head) => head.forward(hidden, Noise::off()),
             None => op::linear(hidden, self.embeddings.tokens.transposed(), None),
+        };
+        match self.cap {
+            Some(cap) => (logits / cap).tanh() * cap,
+            None => logits,
         }
     }
 
@@ -88,10 +94,11 @@ impl CausalLm {
     /// Hidden states `[targets, width]` to `[targets]`.
     pub fn log_probs_of(&self, hidden: Tensor<2>, ids: &[u32], noise: Noise) -> Tensor<1> {
         let ids = ids_tensor(ids, &hidden);
-        match &self.head {
-            Some(head) => head.log_probs(hidden, ids, noise.site(site::HEAD)),
-            None => op::log_probs(hidden, self.embeddings.tokens.transposed(), None, ids),
+        if let Some(head) = &self.head {
+            return head.log_probs(hidden, ids, self.cap, noise.site(site::HEAD));
         }
+        let weight = self.embeddings.tokens.transposed();
+        op::log_probs(hidden, weight, None, ids, self.cap)
     }
 }
 

@@ -84,12 +84,13 @@ impl MaskedLm {
         let hidden = self.transformed(gather(x, &targets.places), noise);
         let ids = ids_tensor(&targets.ids, &hidden);
         match &self.decoder {
-            Some(decoder) => decoder.log_probs(hidden, ids, noise.site(site::HEAD).site(1)),
+            Some(decoder) => decoder.log_probs(hidden, ids, None, noise.site(site::HEAD).site(1)),
             None => op::log_probs(
                 hidden,
                 self.embeddings.tokens.transposed(),
                 self.bias.as_ref().map(Param::val),
                 ids,
+                None,
             ),
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Slot {
     /// The paths of the model's layers that it holds, along the output.
     pub(super) paths: Vec<String>,
     pub(super) layout: Layout,
+    /// In how many runs each of them is cut; see [`Entry::runs`].
+    pub(super) runs: usize,
     /// Whether it makes the model's output.
     pub(super) output: bool,
 }
@@ -76,6 +78,7 @@ pub(super) fn slots<M: Network>(model: &mut M, names: &Names) -> Vec<Slot> {
         Some(Slot {
             module,
             layout: entry.layout,
+            runs: entry.runs,
             output: paths[0] == M::OUTPUT,
             paths,
         })

@@ -1,5 +1,7 @@
 //! Scaled dot-product attention with grouped heads.
 
+use std::sync::Arc;
+
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
@@ -10,7 +12,7 @@ use burn::tensor::{Shape, Tensor, TensorData};
 use super::{Mask, composed, dropout};
 use crate::noise::Noise;
 
-/// Attention: `softmax(q·kᵀ · scale, over the visible keys) · v` (Vaswani et al. 2017), with grouped heads
+/// Attention: `softmax(score(q·kᵀ), over the visible keys) · v` (Vaswani et al. 2017), with grouped heads
 /// (Ainslie et al. 2023): query head `h` reads key head `h / (heads / kv_heads)`.
 ///
 /// A query that sees no key gets zeros. On the CPU the probabilities exist for a block of queries of one head at a
@@ -19,7 +21,7 @@ use crate::noise::Noise;
 /// # Arguments
 ///
 /// - `mask`: what each query sees.
-/// - `scale`: usually `1 / sqrt(width)`.
+/// - `score`: what becomes of a product before the softmax; usually it is multiplied by `1 / sqrt(width)`.
 /// - `dropout`: share of the probabilities that are dropped (the rest is scaled up) when `noise` is on. The
 ///   probability of key `j` for query `i` of head `h` in row `b` is decided by
 ///   `noise.uniform(((b·heads + h)·queries + i)·keys + j)`.
@@ -31,21 +33,22 @@ use crate::noise::Noise;
 ///
 /// # Panics
 ///
-/// If the shapes do not fit each other or the mask, or `dropout` is not in `[0, 1)`.
+/// If the shapes do not fit each other, the mask or the slopes, or `dropout` is not in `[0, 1)`.
 pub fn attention(
     q: Tensor<4>,
     k: Tensor<4>,
     v: Tensor<4>,
     mask: &Mask,
-    scale: f64,
+    score: &Score,
     dropout: f64,
     noise: Noise,
 ) -> Tensor<4> {
     check(q.dims(), k.dims(), v.dims(), mask);
+    score.check(q.dims()[2]);
     dropout::check(dropout);
     let plan = Plan {
         mask: mask.clone(),
-        scale,
+        score: score.clone(),
         dropout,
         noise: if dropout > 0.0 { noise } else { Noise::off() },
     };
@@ -55,6 +58,43 @@ pub fn attention(
         v.into_dispatch(),
         plan,
     ))
+}
+
+/// What becomes of the product of a query and a key before the softmax.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// The factor of the product.
+    pub scale: f64,
+    /// What happens to the scaled product.
+    pub form: Form,
+}
+
+/// What happens to the scaled product of a query and a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Form {
+    /// Nothing.
+    Plain,
+    /// It stays between `-cap` and `cap`: `cap · tanh(x / cap)` (Gemma 2).
+    Capped(f64),
+    /// It falls with the distance of the key: `x + slope · (place of the key - place of the query)`, with one slope for
+    /// each query head (Press et al. 2022).
+    Falling(Arc<[f32]>),
+}
+
+impl Score {
+    /// The product times a factor.
+    pub fn scaled(scale: f64) -> Self {
+        Self {
+            scale,
+            form: Form::Plain,
+        }
+    }
+
+    fn check(&self, heads: usize) {
+        if let Form::Falling(slopes) = &self.form {
+            assert_eq!(slopes.len(), heads, "one slope for each query head");
+        }
+    }
 }
 
 fn check(q: [usize; 4], k: [usize; 4], v: [usize; 4], mask: &Mask) {
@@ -70,10 +110,27 @@ fn check(q: [usize; 4], k: [usize; 4], v: [usize; 4], mask: &Mask) {
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) mask: Mask,
-    pub(super) scale: f64,
+    pub(super) score: Score,
     pub(super) dropout: f64,
     /// Off when there is no dropout.
     pub(super) noise: Noise,
+}
+
+impl Plan {
+    /// What [`Form::Falling`] adds to the scores, `[heads, queries, keys]`.
+    fn fall(&self, queries: usize, keys: usize) -> Option<Vec<f32>> {
+        let Form::Falling(slopes) = &self.score.form else {
+            return None;
+        };
+        let mut fall = Vec::with_capacity(slopes.len() * queries * keys);
+        for slope in slopes.iter() {
+            for query in 0..queries {
+                let place = (self.mask.past + query) as f32;
+                fall.extend((0..keys).map(|key| slope * (key as f32 - place)));
+            }
+        }
+        Some(fall)
+    }
 }
 
 /// What a backend does. `sums` is, for each query, the logarithm of the sum of exponentials of its scores:
@@ -152,7 +209,9 @@ pub(super) struct Composed<B: Backend> {
     keys: usize,
     kv_heads: usize,
     groups: usize,
-    scale: f64,
+    score: Score,
+    /// What is added to the scores, `[1, kv_heads, groups·queries, keys]`.
+    fall: Option<FloatTensor<B>>,
     hidden: BoolTensor<B>,
     /// The factors of dropout.
     factors: Option<FloatTensor<B>>,
@@ -188,7 +247,11 @@ impl<B: Backend> Composed<B> {
             keys,
             kv_heads,
             groups,
-            scale: plan.scale,
+            score: plan.score.clone(),
+            fall: plan
+                .fall(queries, keys)
+                .map(|fall| TensorData::new(fall, [1, kv_heads, groups * queries, keys]))
+                .map(|fall| B::float_from_data(fall, &device)),
             hidden,
             factors,
         }
@@ -212,11 +275,38 @@ impl<B: Backend> Composed<B> {
         B::float_reshape(x, Shape::new([self.batch, self.queries, heads, n]))
     }
 
-    /// Scaled scores, low where hidden.
+    /// Scores, low where hidden.
     fn scores(&self, stacked_q: FloatTensor<B>, k: FloatTensor<B>) -> FloatTensor<B> {
         let scores = B::float_matmul(stacked_q, B::float_permute(k, &[0, 2, 3, 1]));
-        let scores = B::float_mul_scalar(composed::widen::<B>(scores), self.scale.into());
+        let scores = B::float_mul_scalar(composed::widen::<B>(scores), self.score.scale.into());
+        let scores = match (&self.score.form, &self.fall) {
+            (Form::Capped(cap), _) => {
+                let scores = B::float_tanh(B::float_mul_scalar(scores, (1.0 / cap).into()));
+                B::float_mul_scalar(scores, (*cap).into())
+            }
+            (Form::Falling(_), Some(fall)) => {
+                let fall = composed::cast_like::<B>(fall.clone(), &scores);
+                B::float_add(scores, fall)
+            }
+            _ => scores,
+        };
         B::float_mask_fill(scores, self.hidden.clone(), LOW.into())
+    }
+
+    /// The gradients of the products from those of the scores.
+    fn through_scores(&self, gradient: FloatTensor<B>, scores: FloatTensor<B>) -> FloatTensor<B> {
+        let gradient = B::float_mul_scalar(gradient, self.score.scale.into());
+        let Form::Capped(cap) = self.score.form else {
+            return gradient;
+        };
+        // (cap · tanh(x / cap))' = 1 - tanh²(x / cap); hidden scores are low and their gradients are zero.
+        let share = B::float_clamp(
+            B::float_mul_scalar(scores, (1.0 / cap).into()),
+            (-1.0).into(),
+            1.0.into(),
+        );
+        let rest = B::float_mul(share.clone(), share);
+        B::float_sub(gradient.clone(), B::float_mul(gradient, rest))
     }
 
     fn dropped(&self, x: FloatTensor<B>) -> FloatTensor<B> {
@@ -265,7 +355,7 @@ impl<B: Backend> Composed<B> {
         let v = B::float_permute(kept.v.clone(), &[0, 2, 3, 1]);
         let sums = B::float_reshape(kept.sums.clone(), column);
         let scores = self.scores(q.clone(), kept.k.clone());
-        let weights = self.visible(B::float_exp(B::float_sub(scores, sums)));
+        let weights = self.visible(B::float_exp(B::float_sub(scores.clone(), sums)));
         let product = B::float_mul(
             composed::widen::<B>(gradient.clone()),
             composed::widen::<B>(kept.result.clone()),
@@ -277,7 +367,7 @@ impl<B: Backend> Composed<B> {
         let for_weights = composed::widen::<B>(B::float_matmul(gradient, v));
         let for_scores = B::float_sub(self.dropped(for_weights), product);
         let for_scores = B::float_mul(weights, for_scores);
-        let for_scores = B::float_mul_scalar(for_scores, self.scale.into());
+        let for_scores = self.through_scores(for_scores, scores);
         let for_scores = composed::cast_like::<B>(for_scores, &q);
         let for_k = B::float_matmul(B::float_swap_dims(for_scores.clone(), 2, 3), q);
         debug_assert_eq!(for_k.shape()[2], self.keys);

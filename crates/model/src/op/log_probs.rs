@@ -14,6 +14,8 @@ use super::composed;
 /// The natural logarithm of the probability that the head gives each target:
 /// `log_softmax(hidden · weight + bias)[row, target]`.
 ///
+/// With a cap `c` each logit `x` is first replaced by `c · tanh(x / c)` (Gemma 2).
+///
 /// Works on blocks of rows, forward and backward: the logits of the whole batch never exist. A weight that is not
 /// tracked gets no gradient.
 ///
@@ -33,6 +35,7 @@ pub fn log_probs(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
     targets: Tensor<1, Int>,
+    cap: Option<f64>,
 ) -> Tensor<1> {
     let [rows, width] = hidden.dims();
     let [inner, vocabulary] = weight.dims();
@@ -47,15 +50,27 @@ pub fn log_probs(
     if rows == 0 {
         return Tensor::zeros([0], (&hidden.device(), hidden.dtype()));
     }
-    let biased = bias.is_some();
+    let rule = Rule {
+        biased: bias.is_some(),
+        cap,
+    };
     let bias = bias.unwrap_or_else(|| composed::placeholder(&weight));
     Tensor::from_dispatch(Dispatch::log_probs(
         hidden.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
         targets.into_dispatch(),
-        biased,
+        rule,
     ))
+}
+
+/// What becomes of the products.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    /// Add a bias; otherwise the bias is a placeholder.
+    pub(super) biased: bool,
+    /// The bound on the logits.
+    pub(super) cap: Option<f64>,
 }
 
 /// Logits that exist at the same time.
@@ -73,7 +88,7 @@ pub(super) type Gradient<B> = (
     Option<FloatTensor<B>>,
 );
 
-/// What a backend does. `bias` is a placeholder unless `biased`.
+/// What a backend does.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -89,9 +104,9 @@ pub(super) trait LogProbsOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         targets: IntTensor<Self>,
-        biased: bool,
+        rule: Rule,
     ) -> FloatTensor<Self> {
-        Self::log_probs_forward(hidden, weight, bias, targets, biased).0
+        Self::log_probs_forward(hidden, weight, bias, targets, rule).0
     }
 
     /// The log-probabilities, and the logarithm of each row's sum of exponentials.
@@ -101,9 +116,9 @@ pub(super) trait LogProbsOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         targets: IntTensor<Self>,
-        biased: bool,
+        rule: Rule,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        forward::<Self>(&hidden, &weight, biased.then_some(&bias), &targets)
+        forward::<Self>(&hidden, &weight, &bias, &targets, rule)
     }
 
     /// As [`Self::log_probs_forward`], for a backward pass to come. May give the gradients that are `needed` for a
@@ -114,7 +129,7 @@ pub(super) trait LogProbsOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         targets: IntTensor<Self>,
-        biased: bool,
+        rule: Rule,
         needed: [bool; 3],
     ) -> (
         FloatTensor<Self>,
@@ -124,7 +139,7 @@ pub(super) trait LogProbsOps: Backend {
         Option<FloatTensor<Self>>,
     ) {
         let _ = needed;
-        let (y, sums) = Self::log_probs_forward(hidden, weight, bias, targets, biased);
+        let (y, sums) = Self::log_probs_forward(hidden, weight, bias, targets, rule);
         (y, sums, None, None, None)
     }
 
@@ -137,15 +152,16 @@ pub(super) trait LogProbsOps: Backend {
         bias: FloatTensor<Self>,
         targets: IntTensor<Self>,
         sums: FloatTensor<Self>,
-        biased: bool,
+        rule: Rule,
         needed: [bool; 3],
     ) -> (
         Option<FloatTensor<Self>>,
         Option<FloatTensor<Self>>,
         Option<FloatTensor<Self>>,
     ) {
-        let bias = biased.then_some(&bias);
-        backward::<Self>(&gradient, &hidden, &weight, bias, &targets, &sums, needed)
+        backward::<Self>(
+            &gradient, &hidden, &weight, &bias, &targets, &sums, rule, needed,
+        )
     }
 
     /// The common value of all elements, if there is one and it costs nothing to know.
@@ -167,17 +183,21 @@ composed::on_other_backends!(LogProbsOps);
 fn logits<B: Backend>(
     hidden: &FloatTensor<B>,
     weight: &FloatTensor<B>,
-    bias: Option<&FloatTensor<B>>,
+    bias: &FloatTensor<B>,
+    rule: Rule,
     start: usize,
     end: usize,
 ) -> FloatTensor<B> {
     let hidden = composed::rows::<B>(hidden, start, end);
-    let logits = composed::widen::<B>(B::float_matmul(hidden, weight.clone()));
-    match bias {
-        Some(bias) => {
-            let bias = composed::widen::<B>(bias.clone());
-            let vocabulary = bias.shape().num_elements();
-            B::float_add(logits, B::float_reshape(bias, Shape::new([1, vocabulary])))
+    let mut logits = composed::widen::<B>(B::float_matmul(hidden, weight.clone()));
+    if rule.biased {
+        let bias = composed::row::<B>(composed::widen::<B>(bias.clone()));
+        logits = B::float_add(logits, bias);
+    }
+    match rule.cap {
+        Some(cap) => {
+            let share = B::float_tanh(B::float_mul_scalar(logits, (1.0 / cap).into()));
+            B::float_mul_scalar(share, cap.into())
         }
         None => logits,
     }
@@ -186,15 +206,16 @@ fn logits<B: Backend>(
 pub(super) fn forward<B: Backend>(
     hidden: &FloatTensor<B>,
     weight: &FloatTensor<B>,
-    bias: Option<&FloatTensor<B>>,
+    bias: &FloatTensor<B>,
     targets: &IntTensor<B>,
+    rule: Rule,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     let rows = hidden.shape()[0];
     let block = block_rows(weight.shape()[1]);
     let (mut chosen, mut sums) = (Vec::new(), Vec::new());
     for start in (0..rows).step_by(block) {
         let end = rows.min(start + block);
-        let logits = logits::<B>(hidden, weight, bias, start, end);
+        let logits = logits::<B>(hidden, weight, bias, rule, start, end);
         let targets = composed::column::<B>(targets, start, end);
         let highest = B::float_max_dim(logits.clone(), 1);
         let picked = B::float_gather(1, logits.clone(), targets);
@@ -215,9 +236,10 @@ pub(super) fn backward<B: Backend>(
     gradient: &FloatTensor<B>,
     hidden: &FloatTensor<B>,
     weight: &FloatTensor<B>,
-    bias: Option<&FloatTensor<B>>,
+    bias: &FloatTensor<B>,
     targets: &IntTensor<B>,
     sums: &FloatTensor<B>,
+    rule: Rule,
     [for_hidden, for_weight, for_bias]: [bool; 3],
 ) -> Gradient<B> {
     let rows = hidden.shape()[0];
@@ -238,14 +260,20 @@ pub(super) fn backward<B: Backend>(
     };
     for start in (0..rows).step_by(block_rows(vocabulary)) {
         let end = rows.min(start + block_rows(vocabulary));
-        let logits = logits::<B>(hidden, weight, bias, start, end);
+        let logits = logits::<B>(hidden, weight, bias, rule, start, end);
         let gradient = composed::rows::<B>(&gradient, start, end);
-        let shifted = B::float_sub(logits, composed::rows::<B>(&sums, start, end));
+        let shifted = B::float_sub(logits.clone(), composed::rows::<B>(&sums, start, end));
         // d log p / d logit = (target) - p
         let spread = B::float_mul(B::float_exp(shifted), B::float_neg(gradient.clone()));
         let targets = composed::column::<B>(targets, start, end);
-        let spread = composed::scatter_add::<B>(spread, 1, targets, gradient);
-        if for_bias {
+        let mut spread = composed::scatter_add::<B>(spread, 1, targets, gradient);
+        if let Some(cap) = rule.cap {
+            // (cap · tanh(x / cap))' = 1 - tanh²(x / cap)
+            let share = B::float_mul_scalar(logits, (1.0 / cap).into());
+            let rest = B::float_mul(spread.clone(), B::float_mul(share.clone(), share));
+            spread = B::float_sub(spread, rest);
+        }
+        if for_bias && rule.biased {
             add(&mut bias_gradient, B::float_sum_dim(spread.clone(), 0));
         }
         let spread = composed::cast_like::<B>(spread, hidden);
@@ -260,7 +288,7 @@ pub(super) fn backward<B: Backend>(
             add(&mut weight_gradient, B::float_matmul(hidden, spread));
         }
     }
-    let bias_gradient = bias_gradient.zip(bias).map(|(gradient, bias)| {
+    let bias_gradient = bias_gradient.map(|gradient| {
         composed::cast_like::<B>(B::float_reshape(gradient, Shape::new([vocabulary])), bias)
     });
     let hidden_gradient = for_hidden.then(|| composed::joined::<B>(hidden_gradient));
@@ -277,7 +305,7 @@ struct State<B: Backend> {
     bias: FloatTensor<B>,
     targets: IntTensor<B>,
     sums: FloatTensor<B>,
-    biased: bool,
+    rule: Rule,
     prepared: Gradient<B>,
 }
 
@@ -306,7 +334,7 @@ impl<B: Backend + LogProbsOps> State<B> {
                 self.bias,
                 self.targets,
                 self.sums,
-                self.biased,
+                self.rule,
                 needed,
             );
             return (hidden.or(again.0), weight.or(again.1), bias.or(again.2));
@@ -336,7 +364,7 @@ impl<B: Backend + LogProbsOps, C: CheckpointStrategy> LogProbsOps for Autodiff<B
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         targets: IntTensor<Self>,
-        biased: bool,
+        rule: Rule,
     ) -> FloatTensor<Self> {
         let needed = [&hidden, &weight, &bias].map(|x: &FloatTensor<Self>| x.is_tracked());
         let (hidden, hidden_node) = hidden.into_parts();
@@ -353,7 +381,7 @@ impl<B: Backend + LogProbsOps, C: CheckpointStrategy> LogProbsOps for Autodiff<B
                     weight.clone(),
                     bias.clone(),
                     targets.clone(),
-                    biased,
+                    rule,
                     needed,
                 );
                 let state = State {
@@ -362,13 +390,13 @@ impl<B: Backend + LogProbsOps, C: CheckpointStrategy> LogProbsOps for Autodiff<B
                     bias,
                     targets,
                     sums,
-                    biased,
+                    rule,
                     prepared: (for_hidden, for_weight, for_bias),
                 };
                 prepared.finish(state, y)
             }
             OpsKind::UnTracked(prepared) => {
-                prepared.finish(B::log_probs(hidden, weight, bias, targets, biased))
+                prepared.finish(B::log_probs(hidden, weight, bias, targets, rule))
             }
         }
     }

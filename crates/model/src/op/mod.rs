@@ -32,7 +32,7 @@ mod sum;
 
 pub use activation::{Activation, UnknownActivation, activate, gate};
 pub use adamw::{AdamWStep, adamw};
-pub use attention::attention;
+pub use attention::{Form, Score, attention};
 pub use dropout::dropout;
 pub use embed::embed;
 pub use linear::linear;

@@ -3,11 +3,11 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Angles, Init, Linear, LinearVisitor, site};
-use crate::blueprint;
+use super::{Angles, Init, Linear, LinearVisitor, Norm, site};
+use crate::blueprint::{Blueprint, Position, QueryKeyNorm};
 use crate::generate::cache::LayerCache;
 use crate::noise::Noise;
-use crate::op::{self, Mask};
+use crate::op::{self, Form, Mask, Score};
 
 /// Attention with grouped heads; query, key and value are separate projections, whatever a checkpoint fuses.
 #[derive(Module, Debug)]
@@ -20,12 +20,17 @@ pub struct Attention {
     pub value: Linear,
     /// `heads * head_width` to width.
     pub output: Linear,
+    /// The norm of queries, where there is one.
+    pub query_norm: Option<Norm>,
+    /// The norm of keys, where there is one.
+    pub key_norm: Option<Norm>,
     head_width: usize,
-    scale: f64,
+    #[module(skip)]
+    score: Score,
     dropout: f64,
 }
 
-/// What all blocks share in one pass over a batch.
+/// What a block is told about a batch.
 #[derive(Debug, Clone)]
 pub(crate) struct Pass {
     pub(crate) batch: usize,
@@ -41,25 +46,28 @@ impl Attention {
     ///
     /// # Arguments
     /// - `block`: the number of the block, from 0
-    /// - `dropout`: rate on the probabilities
-    pub fn new(
-        init: &Init,
-        width: usize,
-        plan: &blueprint::Attention,
-        block: usize,
-        dropout: f64,
-    ) -> Self {
-        let queries = plan.heads * plan.head_width;
-        let keys = plan.groups * plan.head_width;
-        let (inputs, output) = (plan.bias.of_inputs(), plan.bias.of_output());
+    pub fn new(init: &Init, plan: &Blueprint, block: usize) -> Self {
+        let (width, attention) = (plan.width, &plan.attention);
+        let queries = attention.heads * attention.head_width;
+        let keys = attention.groups * attention.head_width;
+        let (inputs, output) = (attention.bias.of_inputs(), attention.bias.of_output());
+        let norm = |name: &str, whole| match attention.norm {
+            QueryKeyNorm::None => None,
+            QueryKeyNorm::Heads(norm) => {
+                Some(Norm::new(&init.at(name), attention.head_width, norm))
+            }
+            QueryKeyNorm::Whole(norm) => Some(Norm::new(&init.at(name), whole, norm)),
+        };
         Self {
             query: Linear::new(&init.at("query"), width, queries, inputs),
             key: Linear::new(&init.at("key"), width, keys, inputs),
             value: Linear::new(&init.at("value"), width, keys, inputs),
             output: Linear::new(&init.at_residual("output"), queries, width, output),
-            head_width: plan.head_width,
-            scale: plan.scale.of(block),
-            dropout,
+            query_norm: norm("query_norm", queries),
+            key_norm: norm("key_norm", keys),
+            head_width: attention.head_width,
+            score: score(plan, block),
+            dropout: plan.dropout.attention,
         }
     }
 
@@ -76,8 +84,8 @@ impl Attention {
         let key = self.key.forward(x.clone(), noise.site(site::KEY));
         let value = self.value.forward(x, noise.site(site::VALUE));
         let (mut query, mut key, mut value) = (
-            self.heads(query, pass),
-            self.heads(key, pass),
+            self.heads(normed(query, self.query_norm.as_ref()), pass),
+            self.heads(normed(key, self.key_norm.as_ref()), pass),
             self.heads(value, pass),
         );
         if let Some(Angles { cos, sin }) = &pass.angles {
@@ -89,14 +97,14 @@ impl Attention {
         }
         let places = noise.site(site::PROBABILITIES);
         let guess = pass.blind.as_ref().map(|blind| {
-            evenly(query.clone(), key.clone(), value.clone(), self.scale) * blind.clone()
+            evenly(query.clone(), key.clone(), value.clone(), &self.score) * blind.clone()
         });
         let seen = op::attention(
             query,
             key,
             value,
             &pass.mask,
-            self.scale,
+            &self.score,
             self.dropout,
             places,
         );
@@ -123,12 +131,47 @@ impl Attention {
     }
 }
 
+/// Rows of one or several heads, normalised by as many features as the norm has weights.
+fn normed(x: Tensor<2>, norm: Option<&Norm>) -> Tensor<2> {
+    let Some(norm) = norm else {
+        return x;
+    };
+    let [rows, features] = x.dims();
+    let width = norm.width();
+    let x = norm.forward(x.reshape([rows * features / width, width]));
+    x.reshape([rows, features])
+}
+
+/// What becomes of the products of queries and keys in one block.
+fn score(plan: &Blueprint, block: usize) -> Score {
+    let attention = &plan.attention;
+    let form = match (attention.cap, &plan.position) {
+        (Some(cap), _) => Form::Capped(cap),
+        (None, Position::Alibi) => Form::Falling(slopes(attention.heads).into()),
+        (None, Position::Learned { .. } | Position::Rotary(_)) => Form::Plain,
+    };
+    Score {
+        scale: attention.scale.of(block),
+        form,
+    }
+}
+
+/// The slopes of each head (Press et al. 2022): with `n` heads, a power of two, `2^(-8/n), 2^(-16/n), …`; otherwise
+/// those of the next lower power of two, then every second one of the next higher.
+fn slopes(heads: usize) -> Vec<f32> {
+    let lower = 1 << heads.ilog2();
+    let slope = |exponent: usize, of: usize| 2f32.powf(-8.0 * exponent as f32 / of as f32);
+    let first = (1..=lower).map(|head| slope(head, lower));
+    let more = (0..heads - lower).map(|head| slope(2 * head + 1, 2 * lower));
+    first.chain(more).collect()
+}
+
 /// What a query gets that looks at all keys evenly: a softmax over equal scores, through which gradients flow back to
 /// query and key as if the scores were theirs.
 ///
 /// # Shapes
 /// As [`op::attention`].
-fn evenly(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, scale: f64) -> Tensor<4> {
+fn evenly(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, score: &Score) -> Tensor<4> {
     let [batch, _, heads, _] = query.dims();
     let repeated = |x: Tensor<4>| {
         let [_, keys, groups, width] = x.dims();
@@ -137,7 +180,11 @@ fn evenly(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, scale: f64) -> Ten
             .reshape([batch, keys, heads, width])
             .swap_dims(1, 2)
     };
-    let scores = query.swap_dims(1, 2).matmul(repeated(key).transpose()) * scale;
+    let scores = query.swap_dims(1, 2).matmul(repeated(key).transpose()) * score.scale;
+    let scores = match score.form {
+        Form::Capped(cap) => (scores / cap).tanh() * cap,
+        Form::Plain | Form::Falling(_) => scores,
+    };
     let equal = scores.clone() - scores.detach();
     let weights = burn::tensor::activation::softmax(equal, 3);
     weights.matmul(repeated(value)).swap_dims(1, 2)

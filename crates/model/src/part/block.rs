@@ -21,6 +21,10 @@ pub struct Block {
     pub feed_forward_norm: Norm,
     /// What happens to each token alone.
     pub feed_forward: FeedForward,
+    /// The norm of what the attention adds, where there is one more.
+    pub attention_output_norm: Option<Norm>,
+    /// The norm of what the feed-forward part adds, where there is one more.
+    pub feed_forward_output_norm: Option<Norm>,
     #[module(skip)]
     residual: Residual,
     dropout: f64,
@@ -29,19 +33,16 @@ pub struct Block {
 impl Block {
     /// A block with random weights; `number` counts from 0.
     pub fn new(init: &Init, plan: &Blueprint, number: usize) -> Self {
-        let width = plan.width;
-        let attention = init.at("attention");
+        let norm = |name: &str| Norm::new(&init.at(name), plan.width, plan.norm);
+        let more = |name: &str| (plan.residual == Residual::Sandwich).then(|| norm(name));
+        let feed_forward = init.at("feed_forward");
         Self {
-            attention_norm: Norm::new(&init.at("attention_norm"), width, plan.norm),
-            attention: Attention::new(
-                &attention,
-                width,
-                &plan.attention,
-                number,
-                plan.dropout.attention,
-            ),
-            feed_forward_norm: Norm::new(&init.at("feed_forward_norm"), width, plan.norm),
-            feed_forward: FeedForward::new(&init.at("feed_forward"), width, &plan.feed_forward),
+            attention_norm: norm("attention_norm"),
+            attention: Attention::new(&init.at("attention"), plan, number),
+            feed_forward_norm: norm("feed_forward_norm"),
+            feed_forward: FeedForward::new(&feed_forward, plan.width, &plan.feed_forward),
+            attention_output_norm: more("attention_output_norm"),
+            feed_forward_output_norm: more("feed_forward_output_norm"),
             residual: plan.residual,
             dropout: plan.dropout.residual,
         }
@@ -73,6 +74,26 @@ impl Block {
                 let x = self.attention_norm.forward(x.clone() + attend(x));
                 self.feed_forward_norm.forward(x.clone() + feed(x))
             }
+            Residual::Parallel => {
+                let seen = attend(self.attention_norm.forward(x.clone()));
+                let fed = feed(self.feed_forward_norm.forward(x.clone()));
+                x + seen + fed
+            }
+            Residual::NormedStream => {
+                let x = self.attention_norm.forward(x);
+                let x = self.feed_forward_norm.forward(x.clone() + attend(x));
+                x.clone() + feed(x)
+            }
+            Residual::OutputNorm => {
+                let x = x.clone() + self.attention_norm.forward(attend(x));
+                x.clone() + self.feed_forward_norm.forward(feed(x))
+            }
+            Residual::Sandwich => {
+                let seen = attend(self.attention_norm.forward(x.clone()));
+                let x = x + normed(seen, self.attention_output_norm.as_ref());
+                let fed = feed(self.feed_forward_norm.forward(x.clone()));
+                x + normed(fed, self.feed_forward_output_norm.as_ref())
+            }
         }
     }
 
@@ -80,5 +101,12 @@ impl Block {
         self.attention.linears(&format!("{path}.attention"), visit);
         self.feed_forward
             .linears(&format!("{path}.feed_forward"), visit);
+    }
+}
+
+fn normed(x: Tensor<2>, norm: Option<&Norm>) -> Tensor<2> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
     }
 }

@@ -65,6 +65,7 @@ pub struct Embeddings {
     pub positions: Option<Embedding>,
     /// The norm of the sum.
     pub norm: Option<Norm>,
+    scale: Option<f64>,
     dropout: f64,
 }
 
@@ -74,7 +75,7 @@ impl Embeddings {
         let width = plan.width;
         let positions = match plan.position {
             Position::Learned { length } => Some(length),
-            Position::Rotary(_) => None,
+            Position::Rotary(_) | Position::Alibi => None,
         };
         let table = |name: &str, ids| Embedding::new(&init.at(name), ids, width);
         let norm = plan.embedding.norm;
@@ -83,6 +84,7 @@ impl Embeddings {
             kinds: plan.embedding.kinds.map(|ids| table("kinds", ids)),
             positions: positions.map(|ids| table("positions", ids)),
             norm: norm.then(|| Norm::new(&init.at("norm"), width, plan.norm)),
+            scale: plan.embedding.scale,
             dropout: plan.dropout.embedding,
         }
     }
@@ -96,6 +98,9 @@ impl Embeddings {
         let rows = tokens.batch() * tokens.length();
         let device = tokens.ids.device();
         let mut x = self.tokens.forward(tokens.ids.clone().reshape([rows]));
+        if let Some(scale) = self.scale {
+            x = x * scale;
+        }
         if let Some(kinds) = &self.kinds {
             let of = match &tokens.kinds {
                 Some(kinds) => kinds.clone().reshape([rows]),

@@ -64,20 +64,27 @@ impl Linear {
 }
 
 impl Linear {
-    /// The log-probability of one output for each row, when the outputs are a vocabulary.
+    /// The log-probability of one output for each row, when the outputs are a vocabulary; with a cap as
+    /// [`op::log_probs`] has it.
     ///
     /// # Shapes
     /// `[rows, in]` and `[rows]` to `[rows]`.
-    pub fn log_probs(&self, x: Tensor<2>, ids: Tensor<1, Int>, noise: Noise) -> Tensor<1> {
+    pub fn log_probs(
+        &self,
+        x: Tensor<2>,
+        ids: Tensor<1, Int>,
+        cap: Option<f64>,
+        noise: Noise,
+    ) -> Tensor<1> {
         let bias = self.bias.as_ref().map(Param::val);
         let Some(lora) = &self.lora else {
-            return op::log_probs(x, self.weight.val(), bias, ids);
+            return op::log_probs(x, self.weight.val(), bias, ids, cap);
         };
         // x·W + (x·a)·b is one product of longer rows, so that the adapter needs no logits either.
         let (low, b) = lora.inner(x.clone(), noise);
         let x = Tensor::cat(vec![x, low], 1);
         let weight = Tensor::cat(vec![self.weight.val(), b], 0);
-        op::log_probs(x, weight, bias, ids)
+        op::log_probs(x, weight, bias, ids, cap)
     }
 }
 
@@ -150,7 +157,7 @@ mod tests {
         let expected = log_probs
             .gather(1, ids.clone().unsqueeze_dim(1))
             .squeeze_dim(1);
-        let found = layer.log_probs(input(&device), ids, Noise::off());
+        let found = layer.log_probs(input(&device), ids, None, Noise::off());
         assert!(worst::<1>(found, expected) < 1e-6);
     }
 

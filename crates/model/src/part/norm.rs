@@ -19,14 +19,23 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// A normalisation with weights of one and a bias of zero.
+    /// A normalisation that multiplies by one and adds nothing.
     pub fn new(init: &Init, width: usize, plan: blueprint::Norm) -> Self {
         let bias = (plan.kind == NormKind::Layer).then(|| init.constant("bias", [width], 0.0));
+        let one = match plan.kind {
+            NormKind::RmsFromOne => 0.0,
+            NormKind::Rms | NormKind::Layer => 1.0,
+        };
         Self {
-            weight: init.constant("weight", [width], 1.0),
+            weight: init.constant("weight", [width], one),
             bias,
             plan,
         }
+    }
+
+    /// Number of features; computes no lazy value.
+    pub fn width(&self) -> usize {
+        self.weight.lazy_shape()[0]
     }
 
     /// # Shapes
@@ -34,6 +43,7 @@ impl Norm {
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         match self.plan.kind {
             NormKind::Rms => op::rms_norm(x, self.weight.val(), self.plan.eps),
+            NormKind::RmsFromOne => op::rms_norm(x, self.weight.val() + 1.0, self.plan.eps),
             NormKind::Layer => {
                 let bias = self.bias.as_ref().map(Param::val);
                 op::layer_norm(x, self.weight.val(), bias, self.plan.eps)

@@ -17,14 +17,21 @@ pub struct Angles {
 impl Angles {
     /// The angles of every place that is read now.
     pub fn new(plan: &Rotary, tokens: &Tokens, device: &Device, dtype: DType) -> Self {
-        let frequencies = frequencies(plan);
         let positions = tokens.positions();
         let seen = positions.iter().max().map_or(0, |last| *last as usize + 1);
+        let frequencies = frequencies(plan, seen);
+        let magnitude = match plan.scaling {
+            Scaling::Yarn { magnitude, .. } => magnitude as f32,
+            _ => 1.0,
+        };
         // The sine of a position is needed once per row and document: computed once, then copied.
         let table: Vec<(f32, f32)> = (0..seen)
             .flat_map(|position| {
                 // In f32 like the reference: the rounding of the product is part of what checkpoints were trained with.
-                let turn = move |frequency: &f32| (position as f32 * frequency).sin_cos();
+                let turn = move |frequency: &f32| {
+                    let (sin, cos) = (position as f32 * frequency).sin_cos();
+                    (sin * magnitude, cos * magnitude)
+                };
                 frequencies.iter().map(turn).collect::<Vec<_>>()
             })
             .collect();
@@ -42,19 +49,27 @@ impl Angles {
     }
 }
 
-/// The angle per position of each feature pair, in f32 as the reference computes it.
-fn frequencies(plan: &Rotary) -> Vec<f32> {
+/// The angle per position of each feature pair, in f32 as the reference computes it, for texts of `seen` tokens.
+fn frequencies(plan: &Rotary, seen: usize) -> Vec<f32> {
+    let width = plan.width as f64;
+    let base = match plan.scaling {
+        Scaling::Dynamic { factor, original } => {
+            let length = seen.max(original) as f64 / original as f64;
+            plan.base * (factor * length - (factor - 1.0)).powf(width / (width - 2.0))
+        }
+        _ => plan.base,
+    };
     let frequency = |pair: usize| {
         let exponent = (2 * pair) as f32 / plan.width as f32;
-        let frequency = 1.0 / plan.base.powf(f64::from(exponent)) as f32;
-        stretched(frequency, &plan.scaling)
+        let frequency = 1.0 / base.powf(f64::from(exponent)) as f32;
+        stretched(frequency, pair, &plan.scaling)
     };
     (0..plan.width / 2).map(frequency).collect()
 }
 
-fn stretched(frequency: f32, scaling: &Scaling) -> f32 {
+fn stretched(frequency: f32, pair: usize, scaling: &Scaling) -> f32 {
     match *scaling {
-        Scaling::None => frequency,
+        Scaling::None | Scaling::Dynamic { .. } => frequency,
         Scaling::Linear { factor } => frequency / factor as f32,
         Scaling::Llama3 {
             factor,
@@ -73,6 +88,15 @@ fn stretched(frequency: f32, scaling: &Scaling) -> f32 {
                 let kept = (original / wavelength - low) / (high - low);
                 ((1.0 - kept) * stretched + kept * f64::from(frequency)) as f32
             }
+        }
+        Scaling::Yarn {
+            factor,
+            ramp: (first, last),
+            ..
+        } => {
+            let stretched = frequency / factor as f32;
+            let share = ((pair as f64 - first) / (last - first)).clamp(0.0, 1.0) as f32;
+            stretched * share + frequency * (1.0 - share)
         }
     }
 }
@@ -108,9 +132,9 @@ mod tests {
             high: 4.0,
             original: 8192,
         };
-        assert_eq!(stretched(1.0, &scaling).to_bits(), 1f32.to_bits());
-        assert!((stretched(1e-5, &scaling) - 1.25e-6).abs() < 1e-12);
-        let between = stretched(2e-3, &scaling);
+        assert_eq!(stretched(1.0, 0, &scaling).to_bits(), 1f32.to_bits());
+        assert!((stretched(1e-5, 0, &scaling) - 1.25e-6).abs() < 1e-12);
+        let between = stretched(2e-3, 0, &scaling);
         assert!(between < 2e-3 && between > 2.5e-4);
     }
 }

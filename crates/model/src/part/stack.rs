@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::attention::Pass;
 use super::{Angles, Block, Init, LinearVisitor, Norm};
-use crate::blueprint::{Blueprint, Direction, Position, Residual};
+use crate::blueprint::{Blueprint, Direction, Each, Position, Rotary};
 use crate::generate::cache::Cache;
 use crate::noise::Noise;
 use crate::op::Mask;
@@ -22,6 +22,8 @@ pub struct Stack {
     direction: Direction,
     #[module(skip)]
     position: Position,
+    #[module(skip)]
+    window: Each<Option<usize>>,
 }
 
 impl Stack {
@@ -29,13 +31,16 @@ impl Stack {
     pub fn new(init: &Init, plan: &Blueprint) -> Self {
         let blocks = init.at("blocks");
         let block = |number| Block::new(&blocks.at(number), plan, number);
-        let norm = (plan.residual == Residual::PreNorm)
+        let norm = plan
+            .residual
+            .ends_with_norm()
             .then(|| Norm::new(&init.at("norm"), plan.width, plan.norm));
         Self {
             blocks: plan.blocks().map(block).collect(),
             norm,
             direction: plan.direction,
             position: plan.position.clone(),
+            window: plan.attention.window.clone(),
         }
     }
 
@@ -51,12 +56,15 @@ impl Stack {
         noise: Noise,
         mut cache: Option<&mut Cache>,
     ) -> Tensor<2> {
-        let pass = self.pass(&x, tokens);
+        let mut pass = self.pass(&x, tokens);
+        let mut turned = Turned::default();
         if let Some(cache) = &mut cache {
             cache.begin(tokens, self.blocks.len());
         }
         for (number, block) in self.blocks.iter().enumerate() {
             let layer = cache.as_mut().map(|cache| cache.layer(number));
+            pass.mask.window = *self.window.of(number);
+            pass.angles = turned.of(&self.position, number, &x, tokens);
             x = block.forward(x, &pass, noise.site(number as u64), layer);
         }
         match &self.norm {
@@ -65,12 +73,8 @@ impl Stack {
         }
     }
 
+    /// What all blocks share; window and angles are a block's own.
     fn pass(&self, x: &Tensor<2>, tokens: &Tokens) -> Pass {
-        let angles = match &self.position {
-            Position::Learned { .. } => None,
-            // Angles are constants: on the plain device, so that no graph is kept for them.
-            Position::Rotary(plan) => Some(Angles::new(plan, tokens, &x.device(), x.dtype())),
-        };
         let mask = Mask {
             causal: self.direction == Direction::Causal,
             spans: tokens.spans.clone(),
@@ -82,7 +86,7 @@ impl Stack {
             length: tokens.length(),
             blind: blind(&mask, x, tokens),
             mask,
-            angles,
+            angles: None,
         }
     }
 
@@ -90,6 +94,35 @@ impl Stack {
         for (number, block) in self.blocks.iter_mut().enumerate() {
             block.linears(&format!("{path}.blocks.{number}"), visit);
         }
+    }
+}
+
+/// The angles of the plans that have been met; most stacks have one or two.
+#[derive(Default)]
+struct Turned<'a> {
+    known: Vec<(&'a Rotary, Angles)>,
+}
+
+impl<'a> Turned<'a> {
+    /// The angles of one block, where it has any.
+    fn of(
+        &mut self,
+        position: &'a Position,
+        block: usize,
+        x: &Tensor<2>,
+        tokens: &Tokens,
+    ) -> Option<Angles> {
+        let plan = match position {
+            Position::Learned { .. } | Position::Alibi => None,
+            Position::Rotary(plans) => plans.of(block).as_ref(),
+        }?;
+        if let Some((_, angles)) = self.known.iter().find(|(known, _)| *known == plan) {
+            return Some(angles.clone());
+        }
+        // Angles are constants: on the plain device, so that no graph is kept for them.
+        let angles = Angles::new(plan, tokens, &x.device(), x.dtype());
+        self.known.push((plan, angles.clone()));
+        Some(angles)
     }
 }
 

@@ -255,13 +255,16 @@ impl Tokens {
             .collect()
     }
 
-    /// For each row the place of its first token of text, counted over the whole batch.
+    /// For each row the place of its first token of text, counted over the whole batch. (The reference takes the first
+    /// place, padding or not.)
     pub fn first_places(&self) -> Vec<u32> {
         let (length, past) = (self.length() as u32, self.past as u32);
-        let first = |row: &Vec<Span>| {
-            row.first()
+        let first = |row: &Vec<Span>| match self.convention {
+            Convention::Reference => 0,
+            Convention::Documents => row
+                .first()
                 .map_or(0, |span| span.start.saturating_sub(past))
-                .min(length - 1)
+                .min(length - 1),
         };
         self.spans
             .iter()

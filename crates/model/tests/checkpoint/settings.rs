@@ -40,14 +40,14 @@ fn settings_that_cannot_be_or_are_not_implemented() {
         json!(11),
         &["a token of the vocabulary of 11"],
     );
-    let mut dynamic = config();
-    dynamic["rope_scaling"] = json!({"rope_type": "dynamic", "factor": 2.0});
-    let error = Checkpoint::create(dynamic, 0).unwrap_err();
-    says(&error, &["rope_type = \"dynamic\" is not implemented"]);
+    let mut stretched = config();
+    stretched["rope_scaling"] = json!({"rope_type": "longrope", "factor": 2.0});
+    let error = Checkpoint::create(stretched, 0).unwrap_err();
+    says(&error, &["rope_type = \"longrope\" is not implemented"]);
     let error = Checkpoint::create(json!({"model_type": "mamba\u{7}"}), 0).unwrap_err();
-    says(&error, &["mamba\\\\u{7}", "bert, gpt2, llama"]);
+    says(&error, &["mamba\\\\u{7}", "bert, bloom, gemma"]);
     let error = Checkpoint::create(json!({}), 0).unwrap_err();
-    says(&error, &["model_type", "bert, gpt2, llama"]);
+    says(&error, &["model_type", "bert, bloom, gemma"]);
     let error =
         Checkpoint::create(json!({"model_type": "bert", "is_decoder": true}), 0).unwrap_err();
     says(&error, &["is_decoder = true is not implemented"]);

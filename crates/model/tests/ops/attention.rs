@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use finetune_model::noise::Noise;
-use finetune_model::op::{self, Mask};
+use finetune_model::op::{self, Form, Mask, Score};
 use finetune_model::tokens::Span;
 use proptest::prelude::*;
 
@@ -23,12 +23,30 @@ struct Case {
     /// For each row of the batch the cuts between spans; what lies before the first and after the last is padding.
     cuts: Option<Vec<Vec<u32>>>,
     dropout: f64,
+    form: Bend,
     /// Heads before positions in memory.
     strided: bool,
     seed: u64,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Bend {
+    None,
+    Cap,
+    Slopes,
+}
+
 impl Case {
+    fn score(&self) -> Score {
+        let slope = |head| 0.4 / (head as f32 + 1.5);
+        let form = match self.form {
+            Bend::None => Form::Plain,
+            Bend::Cap => Form::Capped(1.3),
+            Bend::Slopes => Form::Falling((0..self.groups * self.kv_heads).map(slope).collect()),
+        };
+        Score { scale: 0.7, form }
+    }
+
     fn mask(&self) -> Mask {
         let spans: Arc<[Vec<Span>]> = self
             .cuts
@@ -65,7 +83,7 @@ impl Case {
 
     fn apply(
         &self,
-        f: fn(Tensor<4>, Tensor<4>, Tensor<4>, &Mask, f64, f64, Noise) -> Tensor<4>,
+        f: fn(Tensor<4>, Tensor<4>, Tensor<4>, &Mask, &Score, f64, Noise) -> Tensor<4>,
         x: &[Tensor<1>],
     ) -> Tensor<1> {
         let keys = self.past + self.queries;
@@ -73,7 +91,15 @@ impl Case {
         let k = self.tensor(&x[1], keys, self.kv_heads, self.width);
         let v = self.tensor(&x[2], keys, self.kv_heads, self.out);
         let noise = Noise::new(self.seed, 1, 2).site(3);
-        let y = f(q * 2.0, k, v, &self.mask(), 0.7, self.dropout, noise);
+        let y = f(
+            q * 2.0,
+            k,
+            v,
+            &self.mask(),
+            &self.score(),
+            self.dropout,
+            noise,
+        );
         let count = y.shape().num_elements();
         y.reshape([count])
     }
@@ -104,8 +130,9 @@ impl Case {
 fn cases() -> impl Strategy<Value = Case> {
     let shape = (1usize..3, 1usize..90, 0usize..80, 1usize..4, 1usize..3);
     let widths = (1usize..20, 1usize..20);
-    (shape, widths, any::<[bool; 4]>(), 0u64..1000).prop_flat_map(
-        |((batch, queries, past, groups, kv_heads), (width, out), flags, seed)| {
+    let form = prop::sample::select(vec![Bend::None, Bend::Cap, Bend::Slopes]);
+    (shape, widths, any::<[bool; 4]>(), form, 0u64..1000).prop_flat_map(
+        |((batch, queries, past, groups, kv_heads), (width, out), flags, form, seed)| {
             let [causal, windowed, dropped, strided] = flags;
             let keys = past + queries;
             let cut = prop::collection::vec(0..=keys as u32, 0..5);
@@ -122,6 +149,7 @@ fn cases() -> impl Strategy<Value = Case> {
                 window: windowed.then_some(window),
                 cuts,
                 dropout: if dropped { 0.3 } else { 0.0 },
+                form,
                 strided,
                 seed,
             })
@@ -130,7 +158,7 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn agrees(case in cases()) {
@@ -152,6 +180,7 @@ fn long_rows_agree() {
         window: None,
         cuts: Some(vec![vec![3, 100, 101, 290]]),
         dropout: 0.1,
+        form: Bend::Cap,
         strided: false,
         seed: 1,
     };
@@ -172,6 +201,7 @@ fn a_query_that_sees_nothing_gives_zero_and_finite_gradients() {
         window: None,
         cuts: Some(vec![vec![2, 4], vec![]]),
         dropout: 0.0,
+        form: Bend::None,
         strided: false,
         seed: 5,
     };
@@ -243,7 +273,7 @@ fn attention_is_its_definition() {
             tensor(&k, keys, kv_heads),
             tensor(&v, keys, kv_heads),
             &mask,
-            0.5,
+            &Score::scaled(0.5),
             0.0,
             Noise::off(),
         ));

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 use finetune_model::noise::Noise;
-use finetune_model::op::{Activation, AdamWStep, Mask};
+use finetune_model::op::{Activation, AdamWStep, Form, Mask, Score};
 
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
     let mean = x.clone().square().mean_dim(1);
@@ -80,7 +80,7 @@ pub fn attention(
     k: Tensor<4>,
     v: Tensor<4>,
     mask: &Mask,
-    scale: f64,
+    score: &Score,
     dropout: f64,
     noise: Noise,
 ) -> Tensor<4> {
@@ -98,7 +98,20 @@ pub fn attention(
     };
     let (q, k, v) = (q.swap_dims(1, 2), repeat(k, width), repeat(v, out));
     let hidden = hidden(mask, shape, &device);
-    let scores = (q.matmul(k.transpose()) * scale).mask_fill(hidden.clone(), -1e30);
+    let scores = q.matmul(k.transpose()) * score.scale;
+    let scores = match &score.form {
+        Form::Plain => scores,
+        Form::Capped(cap) => (scores / *cap).tanh() * *cap,
+        Form::Falling(slopes) => {
+            let fall = (0..shape.iter().product::<usize>()).map(|at| {
+                let (key, query) = (at % keys, at / keys % queries + mask.past);
+                slopes[at / keys / queries % heads] * (key as f32 - query as f32)
+            });
+            let fall = TensorData::new(fall.collect::<Vec<_>>(), shape);
+            scores + Tensor::from_data(fall, &device)
+        }
+    };
+    let scores = scores.mask_fill(hidden.clone(), -1e30);
     let highest = scores.clone().detach().max_dim(3);
     let weights = (scores - highest).exp().mask_fill(hidden, 0.0);
     let total = weights.clone().sum_dim(3).clamp_min(f32::MIN_POSITIVE);
@@ -136,8 +149,12 @@ pub fn log_probs(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
     targets: Tensor<1, Int>,
+    cap: Option<f64>,
 ) -> Tensor<1> {
-    let logits = linear(hidden, weight, bias);
+    let mut logits = linear(hidden, weight, bias);
+    if let Some(cap) = cap {
+        logits = (logits / cap).tanh() * cap;
+    }
     let highest = logits.clone().detach().max_dim(1);
     let shifted = logits - highest;
     let total = shifted.clone().exp().sum_dim(1).log();

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 use finetune_model::noise::Noise;
-use finetune_model::op::{self, Activation, AdamWStep, Mask};
+use finetune_model::op::{self, Activation, AdamWStep, Mask, Score};
 
 use crate::agree::{devices, distance, flat, values, wave};
 
@@ -90,13 +90,27 @@ fn every_operation_takes_half_precision() {
     });
     close("attention", &[n, n, n], |i| {
         let [q, k, v] = [0, 1, 2].map(|part: usize| i[part].clone().reshape([1, rows, 2, 8]));
-        let y = op::attention(q, k, v, &Mask::causal(), 0.3, 0.1, Noise::new(1, 2, 3));
+        let y = op::attention(
+            q,
+            k,
+            v,
+            &Mask::causal(),
+            &Score::scaled(0.3),
+            0.1,
+            Noise::new(1, 2, 3),
+        );
         y.reshape([n])
     });
     close("log_probs", &[n, width * 9], |i| {
         let ids: Vec<i32> = (0..rows as i32).map(|row| row % 9).collect();
         let ids = Tensor::<1, Int>::from_data(ids.as_slice(), &i[0].device());
-        op::log_probs(matrix(&i[0]), i[1].clone().reshape([width, 9]), None, ids)
+        op::log_probs(
+            matrix(&i[0]),
+            i[1].clone().reshape([width, 9]),
+            None,
+            ids,
+            None,
+        )
     });
 }
 

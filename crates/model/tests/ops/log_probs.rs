@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use crate::agree::{agree, devices, distance, flat, values, wave};
 use crate::composed;
 
-type LogProbs = fn(Tensor<2>, Tensor<2>, Option<Tensor<1>>, Tensor<1, Int>) -> Tensor<1>;
+type LogProbs =
+    fn(Tensor<2>, Tensor<2>, Option<Tensor<1>>, Tensor<1, Int>, Option<f64>) -> Tensor<1>;
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -14,6 +15,7 @@ struct Case {
     vocabulary: usize,
     transposed: bool,
     biased: bool,
+    cap: Option<f64>,
     seed: u64,
 }
 
@@ -24,6 +26,7 @@ fn check(case: Case, tolerance: f32) {
         vocabulary,
         transposed,
         biased,
+        cap,
         seed,
     } = case;
     let targets: Vec<i32> = (0..rows)
@@ -39,7 +42,7 @@ fn check(case: Case, tolerance: f32) {
                 x[1].clone().reshape([width, vocabulary])
             };
             let targets = Tensor::from_data(targets.as_slice(), &hidden.device());
-            f(hidden, weight, biased.then(|| x[2].clone()), targets)
+            f(hidden, weight, biased.then(|| x[2].clone()), targets, cap)
         }
     };
     let mut inputs = vec![wave(rows * width, seed), wave(width * vocabulary, seed + 1)];
@@ -64,9 +67,11 @@ proptest! {
         vocabulary in 1usize..150,
         transposed: bool,
         biased: bool,
+        capped: bool,
         seed in 0u64..1000,
     ) {
-        check(Case { rows, width, vocabulary, transposed, biased, seed }, 1e-5);
+        let cap = capped.then_some(2.5);
+        check(Case { rows, width, vocabulary, transposed, biased, cap, seed }, 1e-5);
     }
 }
 
@@ -79,6 +84,7 @@ fn several_blocks_agree() {
         vocabulary: 60_000,
         transposed: true,
         biased: true,
+        cap: None,
         seed: 3,
     };
     check(case, 5e-5);
@@ -106,6 +112,7 @@ fn a_large_vocabulary_keeps_its_precision() {
             flat(&weight, &device).reshape([width, vocabulary]),
             None,
             Tensor::from_data([7, 7, 7], &device),
+            None,
         );
         let far = distance(&values(found), &exact);
         assert!(far < 2e-7, "{device:?}: {far:e}");
@@ -118,7 +125,10 @@ fn no_rows_give_nothing() {
         let hidden = Tensor::<2>::zeros([0, 4], &device);
         let weight = Tensor::<2>::zeros([4, 5], &device);
         let targets = Tensor::<1, Int>::zeros([0], &device);
-        assert_eq!(op::log_probs(hidden, weight, None, targets).dims(), [0]);
+        assert_eq!(
+            op::log_probs(hidden, weight, None, targets, None).dims(),
+            [0]
+        );
     }
 }
 
@@ -129,5 +139,5 @@ fn a_target_outside_of_the_vocabulary_is_refused() {
     let hidden = Tensor::<2>::zeros([1, 4], &device);
     let weight = Tensor::<2>::zeros([4, 5], &device);
     let targets = Tensor::<1, Int>::from_data([5], &device);
-    op::log_probs(hidden, weight, None, targets);
+    op::log_probs(hidden, weight, None, targets, None);
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor};
 use finetune_model::noise::Noise;
-use finetune_model::op::{self, Activation, AdamWStep, Mask};
+use finetune_model::op::{self, Activation, AdamWStep, Mask, Score};
 use proptest::prelude::*;
 
 use crate::agree::{agree, devices, distance, flat, values, wave};
@@ -216,7 +216,7 @@ fn heads_have_the_same_bits_for_any_number_of_threads() {
             let [q, k, v] = [(0, heads), (1, kv_heads), (2, kv_heads)]
                 .map(|(part, n): (usize, _)| i[part].clone().reshape([batch, length, n, width]));
             let noise = Noise::new(1, 2, 3);
-            let y = op::attention(q, k, v, &Mask::causal(), 0.3, 0.1, noise);
+            let y = op::attention(q, k, v, &Mask::causal(), &Score::scaled(0.3), 0.1, noise);
             y.reshape([batch * length * heads * width])
         })
     });
@@ -234,7 +234,7 @@ fn heads_have_the_same_bits_for_any_number_of_threads() {
         everything(&inputs, |i| {
             let hidden = i[0].clone().reshape([rows, width]);
             let weight = i[1].clone().reshape([vocabulary, width]).transpose();
-            op::log_probs(hidden, weight, Some(i[2].clone()), targets.clone())
+            op::log_probs(hidden, weight, Some(i[2].clone()), targets.clone(), None)
         })
     });
 }

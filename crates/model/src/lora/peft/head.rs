@@ -104,11 +104,5 @@ fn is_there(reading: &Reading<'_>, slot: &Slot, linear: &Linear) -> Result<bool>
 }
 
 fn vector(length: usize) -> Window {
-    Window {
-        layout: Layout::Same,
-        rows: 1,
-        columns: length,
-        first: 0,
-        count: length,
-    }
+    Window::new(Layout::Same, [1, length], 0, length)
 }

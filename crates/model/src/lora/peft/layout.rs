@@ -36,13 +36,7 @@ pub(super) fn keys(module: &str) -> [String; 2] {
 
 /// Columns of a tensor that the file stores the other way round than the model.
 pub(super) fn columns(rows: usize, columns: usize, first: usize, count: usize) -> Window {
-    Window {
-        layout: Layout::Transposed,
-        rows,
-        columns,
-        first,
-        count,
-    }
+    Window::new(Layout::Transposed, [rows, columns], first, count)
 }
 
 impl Pair {
@@ -88,7 +82,7 @@ pub(super) fn join(slot: &Slot, layers: &BTreeMap<String, Linear>) -> Option<Pai
     let (mut ranks_before, mut columns_before) = (0, 0);
     for linear in own {
         let count = linear.shape()[1];
-        let place = columns(rank, output, columns_before, count);
+        let place = columns(rank, output, columns_before, count).in_runs(slot.runs);
         b.push((place, second(linear, first.scale, ranks_before, rank)));
         columns_before += count;
         if let Some(lora) = &linear.lora
@@ -134,7 +128,8 @@ pub(super) fn split(reading: &Reading<'_>, slot: &Slot) -> Result<Vec<(String, L
     let mut parts = Vec::new();
     for (_, linear) in &own {
         let count = linear.shape()[1];
-        parts.push((columns(rank, output, first, count), vec![rank, count]));
+        let place = columns(rank, output, first, count).in_runs(slot.runs);
+        parts.push((place, vec![rank, count]));
         first += count;
     }
     let a = reading.file.read(&keys[0], &[whole], DType::F32)?;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::kernel::{Matrix, MatrixMut, Threads, kernel, multiply};
 use super::{Scratch, all_f32, floats, lanes, tensor, whole};
-use crate::op::attention::{AttentionOps, Composed, Kept, Plan};
+use crate::op::attention::{AttentionOps, Composed, Form, Kept, Plan};
 
 impl AttentionOps for Flex {
     fn attend_forward(
@@ -149,11 +149,11 @@ impl<'a> Attention<'a> {
             groups: heads / kv_heads,
             width,
             out,
-            scale: plan.scale as f32,
+            scale: plan.score.scale as f32,
         }
     }
 
-    /// The scaled scores of a block of queries of one head, `[queries, keys]`, of any value where hidden.
+    /// The scores of a block of queries of one head, `[queries, keys]`, of any value where hidden.
     fn scores(
         &self,
         scores: &mut [f32],
@@ -170,6 +170,25 @@ impl<'a> Attention<'a> {
             self.scale,
             Threads::One,
         );
+        match &self.plan.score.form {
+            Form::Plain => {}
+            Form::Capped(cap) => bound(scores, *cap as f32),
+            Form::Falling(slopes) => {
+                let rows = scores.chunks_exact_mut(sight.keys.len());
+                for (row, query) in rows.zip(queries.clone()) {
+                    let place = (self.plan.mask.past + query) as f32;
+                    incline(row, slopes[head], sight.keys.start as f32 - place);
+                }
+            }
+        }
+    }
+
+    /// One over the bound of the scores; 0 where there is none.
+    fn inverse_cap(&self) -> f32 {
+        match self.plan.score.form {
+            Form::Capped(cap) => (1.0 / cap) as f32,
+            Form::Plain | Form::Falling(_) => 0.0,
+        }
     }
 
     /// Applies dropout to what belongs to one query.
@@ -392,7 +411,8 @@ impl<'a> Attention<'a> {
                 known.result.row(batch, query, head),
             );
             self.drop(spread, batch, head, query, sight.keys.start);
-            through_softmax(weights, spread, visible, sums[query], product, self.scale);
+            let factors = [self.scale, self.inverse_cap()];
+            through_softmax(weights, spread, visible, sums[query], product, factors);
             self.drop(weights, batch, head, query, sight.keys.start);
         }
         let weights = Matrix::new(&weights, [rows, keys]);
@@ -469,16 +489,17 @@ kernel! {
 }
 
 kernel! {
-    /// Makes probabilities of scores, and in `spread` the gradients of the scores from those of the probabilities.
-    /// `product` is the result times its gradient.
+    /// Makes probabilities of scores, and in `spread` the gradients of the products from those of the probabilities.
+    /// `product` is the result times its gradient; a bound on the scores is given as its inverse, none as 0.
     fn through_softmax(
         scores: &mut [f32],
         spread: &mut [f32],
         visible: &[Range<usize>],
         sum: f32,
         product: f32,
-        scale: f32,
+        factors: [f32; 2],
     ) {
+        let [scale, inverse_cap] = factors;
         let mut done = 0;
         for range in visible {
             scores[done..range.start].fill(0.0);
@@ -486,7 +507,8 @@ kernel! {
             let pairs = scores[range.clone()].iter_mut().zip(&mut spread[range.clone()]);
             for (score, spread) in pairs {
                 let weight = lanes::exp(*score - sum);
-                *spread = weight * (*spread - product) * scale;
+                let share = *score * inverse_cap;
+                *spread = weight * (*spread - product) * (scale * (1.0 - share * share));
                 *score = weight;
             }
             done = range.end;
@@ -499,5 +521,23 @@ kernel! {
 kernel! {
     fn product(x: &[f32], y: &[f32]) -> f32 {
         lanes::dot(x, y)
+    }
+}
+
+kernel! {
+    /// `cap · tanh(x / cap)`.
+    fn bound(scores: &mut [f32], cap: f32) {
+        for score in scores {
+            *score = cap * lanes::tanh(*score / cap);
+        }
+    }
+}
+
+kernel! {
+    /// Adds `slope · (first + index)`.
+    fn incline(scores: &mut [f32], slope: f32, first: f32) {
+        for (index, score) in scores.iter_mut().enumerate() {
+            *score += slope * (first + index as f32);
+        }
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::kernel::{Matrix, MatrixMut, Threads, kernel, multiply};
 use super::linear::lies_transposed;
 use super::{BLOCK, Scratch, add_columns, all_f32, floats, indices, lanes, tensor, whole};
-use crate::op::log_probs::{LogProbsOps, backward, block_rows, forward};
+use crate::op::log_probs::{LogProbsOps, Rule, backward, block_rows, forward};
 
 type Three = (Option<FlexTensor>, Option<FlexTensor>, Option<FlexTensor>);
 
@@ -18,12 +18,12 @@ impl LogProbsOps for Flex {
         weight: FlexTensor,
         bias: FlexTensor,
         targets: FlexTensor,
-        biased: bool,
+        rule: Rule,
     ) -> (FlexTensor, FlexTensor) {
         if !all_f32(&[&hidden, &weight, &bias]) {
-            return forward::<Self>(&hidden, &weight, biased.then_some(&bias), &targets);
+            return forward::<Self>(&hidden, &weight, &bias, &targets, rule);
         }
-        let head = Head::new(&weight, biased.then_some(bias));
+        let head = Head::new(&weight, bias, rule);
         let hidden = whole(hidden);
         let targets = indices(targets, head.vocabulary);
         let (chosen, sums) = head.log_probs(floats(&hidden), &targets, None);
@@ -36,7 +36,7 @@ impl LogProbsOps for Flex {
         weight: FlexTensor,
         bias: FlexTensor,
         targets: FlexTensor,
-        biased: bool,
+        rule: Rule,
         needed: [bool; 3],
     ) -> (
         FlexTensor,
@@ -46,10 +46,10 @@ impl LogProbsOps for Flex {
         Option<FlexTensor>,
     ) {
         if !all_f32(&[&hidden, &weight, &bias]) {
-            let (y, sums) = Self::log_probs_forward(hidden, weight, bias, targets, biased);
+            let (y, sums) = Self::log_probs_forward(hidden, weight, bias, targets, rule);
             return (y, sums, None, None, None);
         }
-        let head = Head::new(&weight, biased.then_some(bias));
+        let head = Head::new(&weight, bias, rule);
         let hidden = whole(hidden);
         let targets = indices(targets, head.vocabulary);
         let mut gradients = Gradients::new(&head, targets.len(), needed);
@@ -72,14 +72,15 @@ impl LogProbsOps for Flex {
         bias: FlexTensor,
         targets: FlexTensor,
         sums: FlexTensor,
-        biased: bool,
+        rule: Rule,
         needed: [bool; 3],
     ) -> Three {
         if !all_f32(&[&gradient, &hidden, &weight, &bias]) {
-            let bias = biased.then_some(&bias);
-            return backward::<Self>(&gradient, &hidden, &weight, bias, &targets, &sums, needed);
+            return backward::<Self>(
+                &gradient, &hidden, &weight, &bias, &targets, &sums, rule, needed,
+            );
         }
-        let head = Head::new(&weight, biased.then_some(bias));
+        let head = Head::new(&weight, bias, rule);
         let (gradient, hidden, sums) = (whole(gradient), whole(hidden), whole(sums));
         let targets = indices(targets, head.vocabulary);
         let mut gradients = Gradients::new(&head, targets.len(), needed);
@@ -124,12 +125,14 @@ struct Head {
     /// The weight lies as `[vocabulary, width]`.
     transposed: bool,
     bias: Option<FlexTensor>,
+    /// The bound on the logits.
+    cap: Option<f32>,
     width: usize,
     vocabulary: usize,
 }
 
 impl Head {
-    fn new(weight: &FlexTensor, bias: Option<FlexTensor>) -> Self {
+    fn new(weight: &FlexTensor, bias: FlexTensor, rule: Rule) -> Self {
         let [width, vocabulary] = weight.layout().shape().dims();
         let transposed = lies_transposed(weight);
         let weight = if transposed {
@@ -140,7 +143,8 @@ impl Head {
         Self {
             weight,
             transposed,
-            bias: bias.map(whole),
+            bias: rule.biased.then(|| whole(bias)),
+            cap: rule.cap.map(|cap| cap as f32),
             width,
             vocabulary,
         }
@@ -201,7 +205,15 @@ impl Head {
                 .zip(targets)
                 .for_each(|(((logits, chosen), sum), &target)| {
                     let target = target as usize;
-                    (*sum, *chosen) = first_time(logits, self.bias(), target, spread);
+                    let Some(cap) = self.cap else {
+                        (*sum, *chosen) = first_time(logits, self.bias(), target, spread);
+                        return;
+                    };
+                    bound(logits, self.bias(), cap);
+                    (*sum, *chosen) = first_time(logits, &[], target, false);
+                    if spread {
+                        spread_bound(logits, target, *sum, 1.0, cap);
+                    }
                 });
             if let Some(gradients) = &mut gradients {
                 gradients.add(self, index * block, hidden, logits);
@@ -232,6 +244,11 @@ impl Head {
                 .zip(known)
                 .zip(targets)
                 .for_each(|((logits, &(sum, gradient)), &target)| {
+                    if let Some(cap) = self.cap {
+                        bound(logits, self.bias(), cap);
+                        spread_bound(logits, target as usize, sum, gradient, cap);
+                        return;
+                    }
                     spread_again(logits, self.bias(), sum, gradient);
                     logits[target as usize] += gradient;
                 });
@@ -343,5 +360,30 @@ kernel! {
         for logit in logits {
             *logit = lanes::exp(*logit - sum) * -gradient;
         }
+    }
+}
+
+kernel! {
+    /// Adds the bias (nothing if it is empty), then `cap · tanh(x / cap)`.
+    fn bound(logits: &mut [f32], bias: &[f32], cap: f32) {
+        for (logit, bias) in logits.iter_mut().zip(bias) {
+            *logit += bias;
+        }
+        for logit in logits {
+            *logit = cap * lanes::tanh(*logit / cap);
+        }
+    }
+}
+
+kernel! {
+    /// Replaces bounded logits by the gradients of the products: `gradient` times that of the target's
+    /// log-probability, through the bound.
+    fn spread_bound(logits: &mut [f32], target: usize, sum: f32, gradient: f32, cap: f32) {
+        let chosen = logits[target] / cap;
+        for logit in logits.iter_mut() {
+            let share = *logit / cap;
+            *logit = lanes::exp(*logit - sum) * -gradient * (1.0 - share * share);
+        }
+        logits[target] += gradient * (1.0 - chosen * chosen);
     }
 }

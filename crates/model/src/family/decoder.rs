@@ -1,0 +1,416 @@
+//! What the decoders after LLaMA share: the fields of their `config.json`, and the names of their tensors.
+
+use serde_json::Value;
+
+use super::Architecture;
+use super::settings::{Settings, invalid, unsupported};
+use crate::blueprint::{
+    Attention, AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Each,
+    Embedding, FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Position, QueryKeyNorm,
+    Residual, Rotary, Scale, Scaling, Spread,
+};
+use crate::checkpoint::names::Names;
+use crate::error::Result;
+use crate::head::Head;
+use crate::op::Activation;
+
+/// What a family's reference takes where `config.json` is silent.
+pub(super) struct Defaults {
+    pub(super) vocabulary: usize,
+    pub(super) width: usize,
+    pub(super) inner: usize,
+    pub(super) depth: usize,
+    pub(super) heads: usize,
+    /// Key heads; `None`: as many as query heads.
+    pub(super) groups: Option<usize>,
+    /// Features of a head; `None`: the width divided by the heads.
+    pub(super) head_width: Option<usize>,
+    pub(super) eps: f64,
+    /// The base of the rotation.
+    pub(super) base: f64,
+    pub(super) tied: bool,
+}
+
+/// LLaMA's own.
+pub(super) const LLAMA: Defaults = Defaults {
+    vocabulary: 32_000,
+    width: 4096,
+    inner: 11_008,
+    depth: 32,
+    heads: 32,
+    groups: None,
+    head_width: None,
+    eps: 1e-6,
+    base: 10_000.0,
+    tied: false,
+};
+
+/// The trunk of a LLaMA; families change what they do otherwise.
+pub(super) fn blueprint(settings: Settings<'_>, defaults: &Defaults) -> Result<Blueprint> {
+    let width = settings.count(&["hidden_size"], defaults.width)?;
+    let attention = attention(settings, width, defaults)?;
+    let vocabulary = settings.count(&["vocab_size"], defaults.vocabulary)?;
+    let rotary = rotary(settings, attention.head_width, defaults.base)?;
+    Ok(Blueprint {
+        width,
+        depth: settings.depth(&["num_hidden_layers"], defaults.depth)?,
+        direction: Direction::Causal,
+        embedding: Embedding {
+            vocabulary,
+            padding: settings.padding(vocabulary)?,
+            kinds: None,
+            scale: None,
+            norm: false,
+        },
+        position: Position::Rotary(Each::Same(Some(rotary))),
+        feed_forward: FeedForward {
+            inner: settings.count(&["intermediate_size"], defaults.inner)?,
+            activation: settings.activation(&["hidden_act"], Activation::Silu)?,
+            kind: FeedForwardKind::Gated,
+            bias: false,
+        },
+        norm: Norm {
+            kind: NormKind::Rms,
+            eps: settings.epsilon(&["rms_norm_eps"], defaults.eps)?,
+        },
+        residual: Residual::PreNorm,
+        dropout: Dropout {
+            attention: settings.rate(&["attention_dropout"], 0.0)?,
+            ..Dropout::default()
+        },
+        attention,
+    })
+}
+
+fn attention(settings: Settings<'_>, width: usize, defaults: &Defaults) -> Result<Attention> {
+    let heads = settings.count(&["num_attention_heads"], defaults.heads)?;
+    // A null means "as many as heads", nothing at all means the family's own number.
+    let groups = match defaults.groups {
+        Some(groups) if !settings.is_null("num_key_value_heads") => groups,
+        _ => heads,
+    };
+    let groups = settings.count(&["num_key_value_heads"], groups)?;
+    if !heads.is_multiple_of(groups) {
+        let why = format!("expected a divisor of num_attention_heads ({heads})");
+        return Err(invalid("num_key_value_heads", Some(&groups.into()), why));
+    }
+    let own = match defaults.head_width {
+        Some(width) if !settings.is_null("head_dim") => Some(width),
+        _ => None,
+    };
+    let head_width = settings.count_if(&["head_dim"])?.or(own);
+    if head_width.is_none() && !width.is_multiple_of(heads) {
+        let why = format!("expected a multiple of num_attention_heads ({heads})");
+        return Err(invalid("hidden_size", Some(&width.into()), why));
+    }
+    let head_width = head_width.unwrap_or(width / heads);
+    let bias = settings.flag(&["attention_bias"], false)?;
+    Ok(Attention {
+        heads,
+        groups,
+        head_width,
+        bias: if bias {
+            AttentionBias::All
+        } else {
+            AttentionBias::None
+        },
+        scale: Scale::Same((head_width as f64).powf(-0.5)),
+        norm: QueryKeyNorm::None,
+        cap: None,
+        window: Each::Same(None),
+    })
+}
+
+/// Rotary settings lie in `rope_parameters` (transformers 5), or in `rope_theta` and `rope_scaling` (before).
+pub(super) fn rotary(settings: Settings<'_>, head_width: usize, base: f64) -> Result<Rotary> {
+    let nested = settings.object(&["rope_scaling", "rope_parameters"])?;
+    rotary_of(settings, nested, head_width, base, 1.0)
+}
+
+/// The same from fields that a family keeps elsewhere.
+///
+/// # Arguments
+/// - `nested`: the fields of the rotation, where there are any
+/// - `base`, `share`: the base and the share of a head's features that are rotated, where nothing is said
+pub(super) fn rotary_of(
+    settings: Settings<'_>,
+    nested: Option<Settings<'_>>,
+    head_width: usize,
+    base: f64,
+    share: f64,
+) -> Result<Rotary> {
+    let number = |names: &[&str], default, range: std::ops::RangeInclusive<f64>| {
+        let outer = settings.number(names, default, range.clone())?;
+        nested.map_or(Ok(outer), |nested| nested.number(names, outer, range))
+    };
+    let base = number(&["rope_theta"], base, 1.0..=1e15)?;
+    let share = number(&["partial_rotary_factor", "rotary_pct"], share, 0.0..=1.0)?;
+    let width = (head_width as f64 * share) as usize;
+    if width < 2 || !width.is_multiple_of(2) {
+        let why = format!("expected an even number of rotated features per head, found {width}");
+        return Err(invalid("head_dim", Some(&head_width.into()), why));
+    }
+    let scaling = match nested {
+        None => Scaling::None,
+        Some(nested) => scaling(settings, nested, base, width)?,
+    };
+    Ok(Rotary {
+        base,
+        width,
+        scaling,
+    })
+}
+
+fn scaling(
+    settings: Settings<'_>,
+    nested: Settings<'_>,
+    base: f64,
+    width: usize,
+) -> Result<Scaling> {
+    let factor = || nested.number(&["factor"], 1.0, 1.0..=1e6);
+    let longest = settings.count(&["max_position_embeddings"], 2048)?;
+    let field = &["original_max_position_embeddings"];
+    let original = settings.count(field, nested.count(field, longest)?)?;
+    match nested.text(&["rope_type", "type"])?.unwrap_or("default") {
+        "default" => Ok(Scaling::None),
+        "linear" => Ok(Scaling::Linear { factor: factor()? }),
+        "dynamic" if width > 2 => Ok(Scaling::Dynamic {
+            factor: factor()?,
+            original: longest,
+        }),
+        "llama3" => {
+            let low = nested.number(&["low_freq_factor"], 1.0, 1e-6..=1e6)?;
+            let high = nested.number(&["high_freq_factor"], 4.0, 1e-6..=1e6)?;
+            if high <= low {
+                let value = nested.value(&["high_freq_factor"]);
+                let why = format!("expected more than low_freq_factor ({low})");
+                return Err(invalid("high_freq_factor", value, why));
+            }
+            Ok(Scaling::Llama3 {
+                factor: factor()?,
+                low,
+                high,
+                original,
+            })
+        }
+        "yarn" => yarn(nested, base, width, longest, original),
+        other => {
+            let known = "implemented are default, linear, dynamic, llama3, yarn";
+            Err(unsupported("rope_type", &Value::from(other), known))
+        }
+    }
+}
+
+/// Peng et al. 2023, with the magnitude as the reference derives it: `0.1 · ln factor + 1`, or the quotient of two such
+/// numbers where `mscale` and `mscale_all_dim` are given.
+fn yarn(
+    nested: Settings<'_>,
+    base: f64,
+    width: usize,
+    longest: usize,
+    original: usize,
+) -> Result<Scaling> {
+    let natural = (longest as f64 / original as f64).max(1.0);
+    let factor = nested.number(&["factor"], natural, 1.0..=1e6)?;
+    let positive = |name: &str, default| nested.number(&[name], default, 0.0..=1e6);
+    let magnitude = |scale: f64| {
+        if factor <= 1.0 {
+            1.0
+        } else {
+            0.1 * scale * factor.ln() + 1.0
+        }
+    };
+    let (part, whole) = (positive("mscale", 0.0)?, positive("mscale_all_dim", 0.0)?);
+    let derived = if part > 0.0 && whole > 0.0 {
+        magnitude(part) / magnitude(whole)
+    } else {
+        magnitude(1.0)
+    };
+    let or = |value: f64, default: f64| if value == 0.0 { default } else { value };
+    let fast = or(positive("beta_fast", 32.0)?, 32.0);
+    let slow = or(positive("beta_slow", 1.0)?, 1.0);
+    let pair = |turns| Rotary::pair_of(base, width, turns, original);
+    let (mut first, mut last) = (pair(fast), pair(slow));
+    if nested.flag(&["truncate"], true)? {
+        (first, last) = (first.floor(), last.ceil());
+    }
+    first = first.max(0.0);
+    last = last.min(width as f64 - 1.0);
+    if first.to_bits() == last.to_bits() {
+        last += 0.001;
+    }
+    Ok(Scaling::Yarn {
+        factor,
+        ramp: (first, last),
+        magnitude: positive("attention_factor", derived)?,
+    })
+}
+
+/// Which blocks look at a window only, from `layer_types`, or from a rule where the file has none.
+pub(super) fn windows(
+    settings: Settings<'_>,
+    depth: usize,
+    window: Option<usize>,
+    slides: impl Fn(usize) -> bool,
+) -> Result<Each<Option<usize>>> {
+    let slides: Vec<bool> = match settings.texts("layer_types")? {
+        None => (0..depth).map(slides).collect(),
+        Some(types) => {
+            let of = |name: &&str| match *name {
+                "sliding_attention" => Ok(true),
+                "full_attention" => Ok(false),
+                other => {
+                    let known = "implemented are full_attention and sliding_attention";
+                    Err(unsupported("layer_types", &Value::from(other), known))
+                }
+            };
+            types.iter().map(of).collect::<Result<_>>()?
+        }
+    };
+    if slides.len() != depth {
+        let why = format!(
+            "expected one for each of {depth} blocks, found {}",
+            slides.len()
+        );
+        return Err(invalid(
+            "layer_types",
+            settings.value(&["layer_types"]),
+            why,
+        ));
+    }
+    let of = |slides: &bool| if *slides { window } else { None };
+    Ok(Each::Own(slides.iter().map(of).collect()))
+}
+
+/// An attention whose heads share the width among them, each with keys of its own.
+///
+/// # Arguments
+/// - `names`, `default`: the field that has the number of heads, and what it is where the file is silent
+pub(super) fn undivided(
+    settings: Settings<'_>,
+    names: &[&str],
+    default: usize,
+    width: usize,
+    bias: AttentionBias,
+) -> Result<Attention> {
+    let heads = settings.count(names, default)?;
+    if !width.is_multiple_of(heads) {
+        let why = format!("expected a multiple of {} ({heads})", names[0]);
+        return Err(invalid("hidden_size", Some(&width.into()), why));
+    }
+    let head_width = width / heads;
+    Ok(Attention {
+        heads,
+        groups: heads,
+        head_width,
+        bias,
+        scale: Scale::Same((head_width as f64).powf(-0.5)),
+        norm: QueryKeyNorm::None,
+        cap: None,
+        window: Each::Same(None),
+    })
+}
+
+/// The heads of a decoder: the next token, or the class by the last token.
+pub(super) fn heads(settings: Settings<'_>, tied: bool) -> Result<Heads> {
+    Ok(Heads {
+        causal: Some(CausalHead { tied, cap: None }),
+        classifier: Some(ClassifierHead {
+            place: Place::Last,
+            pooler: None,
+            bias: false,
+            dropout: 0.0,
+            labels: settings.labels()?,
+        }),
+        masked: None,
+    })
+}
+
+/// Everything around the trunk.
+pub(super) fn assembled(
+    settings: Settings<'_>,
+    defaults: &Defaults,
+    blueprint: Blueprint,
+    classes: &'static [(Head, &'static str)],
+) -> Result<Architecture> {
+    let tied = settings.flag(&["tie_word_embeddings"], defaults.tied)?;
+    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
+    Ok(Architecture {
+        heads: heads(settings, tied)?,
+        adapted: &["q_proj", "v_proj"],
+        names: names(&blueprint, tied),
+        classes,
+        spread: Spread {
+            weights: spread,
+            residual: spread,
+        },
+        longest: settings.count_if(&["max_position_embeddings"])?,
+        blueprint,
+    })
+}
+
+/// The names that these families share.
+pub(super) fn names(blueprint: &Blueprint, tied: bool) -> Names {
+    let at = |part: &str| format!("stack.blocks.{{}}.{part}");
+    let attention = |part: &str| format!("layers.{{}}.self_attn.{part}");
+    let names = Names::new("model", blueprint.depth)
+        .linear(&attention("q_proj"), &at("attention.query"))
+        .linear(&attention("k_proj"), &at("attention.key"))
+        .linear(&attention("v_proj"), &at("attention.value"))
+        .linear("layers.{}.mlp.gate_proj", &at("feed_forward.gate"))
+        .linear("layers.{}.mlp.up_proj", &at("feed_forward.up"));
+    around(names, blueprint, tied)
+}
+
+/// The same for files that fuse projections: `qkv_proj` and `gate_up_proj`.
+pub(super) fn fused_names(blueprint: &Blueprint, tied: bool) -> Names {
+    let at = |part: &str| format!("stack.blocks.{{}}.{part}");
+    let [query, key, value] = ["attention.query", "attention.key", "attention.value"].map(at);
+    let [gate, up] = ["feed_forward.gate", "feed_forward.up"].map(at);
+    let names = Names::new("model", blueprint.depth)
+        .fused("layers.{}.self_attn.qkv_proj", &[&query, &key, &value])
+        .fused("layers.{}.mlp.gate_up_proj", &[&gate, &up]);
+    around(names, blueprint, tied)
+}
+
+fn around(names: Names, blueprint: &Blueprint, tied: bool) -> Names {
+    let at = |part: &str| format!("stack.blocks.{{}}.{part}");
+    // What a family calls its norms depends on where they stand.
+    let norms: &[(&str, &str)] = match blueprint.residual {
+        Residual::OutputNorm => &[
+            ("post_attention_layernorm", "attention_norm"),
+            ("post_feedforward_layernorm", "feed_forward_norm"),
+        ],
+        Residual::Sandwich => &[
+            ("input_layernorm", "attention_norm"),
+            ("post_attention_layernorm", "attention_output_norm"),
+            ("pre_feedforward_layernorm", "feed_forward_norm"),
+            ("post_feedforward_layernorm", "feed_forward_output_norm"),
+        ],
+        _ => &[
+            ("input_layernorm", "attention_norm"),
+            ("post_attention_layernorm", "feed_forward_norm"),
+        ],
+    };
+    let names = norms.iter().fold(names, |names, (name, path)| {
+        names.norm(&format!("layers.{{}}.{name}"), &at(path))
+    });
+    let names = names
+        .same("embed_tokens.weight", "embeddings.tokens.weight")
+        .norm("layers.{}.self_attn.q_norm", &at("attention.query_norm"))
+        .norm("layers.{}.self_attn.k_norm", &at("attention.key_norm"))
+        .linear("layers.{}.self_attn.o_proj", &at("attention.output"))
+        .linear("layers.{}.mlp.down_proj", &at("feed_forward.down"))
+        .norm("norm", "stack.norm")
+        // A constant that old versions of the reference wrote.
+        .keep(&["layers.{}.self_attn.rotary_emb.inv_freq"])
+        .bare()
+        .head(Head::Classifier)
+        .linear("score", "head")
+        .head(Head::Causal);
+    if tied {
+        names.copy("lm_head.weight", "embeddings.tokens.weight")
+    } else {
+        names.linear("lm_head", "head")
+    }
+}
