@@ -149,6 +149,18 @@ fn all_linear_names<M: Network>(checkpoint: &Checkpoint, model: M) -> BTreeSet<S
 }
 
 #[test]
+fn a_classifier_whose_head_has_several_layers_is_refused() {
+    let checkpoint = Checkpoint::open(super::case("roberta_classifier")).unwrap();
+    let model = checkpoint.classifier(3, &Device::default()).unwrap();
+    let error = lora::attach(model, checkpoint.architecture(), &LoraConfig::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("classifier.dense, classifier.out_proj"),
+        "{text}"
+    );
+}
+
+#[test]
 fn all_linear_layers_are_those_that_peft_adapts_and_trains() {
     let golden = std::fs::read("tests/reference/all_linear.json").unwrap();
     let golden: Value = serde_json::from_slice(&golden).unwrap();

@@ -48,6 +48,8 @@ pub struct Embedding {
     pub vocabulary: usize,
     /// Number of segments that are told apart (the two texts of a pair), for families that know them.
     pub kinds: Option<usize>,
+    /// Features of these vectors where they are not those of the hidden state: a projection leads from one to the other.
+    pub width: Option<usize>,
     /// What the tokens' vectors are multiplied by, for families whose reference does so.
     pub scale: Option<f64>,
     /// Whether the sum of the embeddings is normalised.
@@ -62,8 +64,11 @@ pub struct Embedding {
 pub enum Position {
     /// A learned vector per position, added to the embedding.
     Learned {
-        /// Number of positions.
+        /// Number of vectors.
         length: usize,
+        /// The vector of a text's first token. Where it is not 0, padding has the vector before it, on whichever side it
+        /// lies.
+        first: usize,
     },
     /// Queries and keys are rotated by an angle per position, in the blocks that have a plan for it.
     Rotary(Each<Option<Rotary>>),
@@ -302,8 +307,10 @@ pub struct Dropout {
     pub embedding: f64,
     /// On the attention's probabilities.
     pub attention: f64,
-    /// On what a part adds to the residual stream.
-    pub residual: f64,
+    /// On what attention adds to the residual stream.
+    pub attended: f64,
+    /// On what the feed-forward part adds to it.
+    pub fed: f64,
 }
 
 /// The heads that a family has; `None` where it has no such head.
@@ -331,14 +338,23 @@ pub struct CausalHead {
 pub struct ClassifierHead {
     /// Which hidden state stands for the text.
     pub place: Place,
-    /// The function after one more projection, where there is one.
-    pub pooler: Option<Activation>,
+    /// One more projection before that to the classes, where there is one.
+    pub pooler: Option<Pooler>,
     /// Whether the projection to the classes has a bias.
     pub bias: bool,
     /// The rate of dropout before it.
     pub dropout: f64,
     /// Number of classes.
     pub labels: usize,
+}
+
+/// A projection of the hidden state that stands for a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pooler {
+    /// The function after it.
+    pub activation: Activation,
+    /// The rate of dropout before it.
+    pub dropout: f64,
 }
 
 /// Which hidden state stands for a text.
@@ -372,7 +388,7 @@ impl Blueprint {
     /// The longest text that the positions allow; `None` when the arithmetic has no limit.
     pub fn longest(&self) -> Option<usize> {
         match self.position {
-            Position::Learned { length } => Some(length),
+            Position::Learned { length, first } => Some(length.saturating_sub(first)),
             Position::Rotary(_) | Position::Alibi => None,
         }
     }

@@ -4,7 +4,7 @@ use super::settings::Settings;
 use super::{Architecture, decoder};
 use crate::blueprint::{
     AttentionBias, Blueprint, ClassifierHead, Direction, Dropout, Embedding, FeedForward,
-    FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Position, Residual, Spread,
+    FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Pooler, Position, Residual, Spread,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -12,19 +12,19 @@ use crate::head::Head;
 use crate::op::Activation;
 
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
-    settings.only("is_decoder", false)?;
-    settings.only("add_cross_attention", false)?;
-    settings.only("position_embedding_type", "absolute")?;
-    let blueprint = blueprint(settings)?;
+    let blueprint = blueprint(settings, 768)?;
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
     let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
-    let dropout = settings.rate(&["classifier_dropout"], blueprint.dropout.residual)?;
+    let dropout = settings.rate(&["classifier_dropout"], blueprint.dropout.fed)?;
     Ok(Architecture {
         heads: Heads {
             causal: None,
             classifier: Some(ClassifierHead {
                 place: Place::First,
-                pooler: Some(Activation::Tanh),
+                pooler: Some(Pooler {
+                    activation: Activation::Tanh,
+                    dropout: 0.0,
+                }),
                 bias: true,
                 dropout,
                 labels: settings.labels()?,
@@ -49,11 +49,19 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     })
 }
 
-fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
-    let width = settings.count(&["hidden_size"], 768)?;
+/// The trunk of BERT and of those that came after it.
+///
+/// # Arguments
+/// - `width`: the features of the hidden state where the file is silent; everything else is a fixed part of it
+pub(super) fn blueprint(settings: Settings<'_>, width: usize) -> Result<Blueprint> {
+    settings.only("is_decoder", false)?;
+    settings.only("add_cross_attention", false)?;
+    settings.only("position_embedding_type", "absolute")?;
+    let (heads, inner) = (width / 64, 4 * width);
+    let width = settings.count(&["hidden_size"], width)?;
     let hidden = settings.rate(&["hidden_dropout_prob"], 0.1)?;
     let vocabulary = settings.count(&["vocab_size"], 30_522)?;
-    let heads = &["num_attention_heads"];
+    let field = &["num_attention_heads"];
     Ok(Blueprint {
         width,
         depth: settings.depth(&["num_hidden_layers"], 12)?,
@@ -62,15 +70,17 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
             vocabulary,
             padding: settings.padding(vocabulary)?,
             kinds: Some(settings.count(&["type_vocab_size"], 2)?),
+            width: None,
             scale: None,
             norm: true,
         },
         position: Position::Learned {
             length: settings.count(&["max_position_embeddings"], 512)?,
+            first: 0,
         },
-        attention: decoder::undivided(settings, heads, 12, width, AttentionBias::All)?,
+        attention: decoder::undivided(settings, field, heads, width, AttentionBias::All)?,
         feed_forward: FeedForward {
-            inner: settings.count(&["intermediate_size"], 3072)?,
+            inner: settings.count(&["intermediate_size"], inner)?,
             activation: settings.activation(&["hidden_act"], Activation::Gelu)?,
             kind: FeedForwardKind::Plain,
             bias: true,
@@ -83,15 +93,17 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
         dropout: Dropout {
             embedding: hidden,
             attention: settings.rate(&["attention_probs_dropout_prob"], 0.1)?,
-            residual: hidden,
+            attended: hidden,
+            fed: hidden,
         },
     })
 }
 
-fn names(depth: usize, tied: bool) -> Names {
+/// The names of the trunk, under the family's prefix.
+pub(super) fn trunk(prefix: &str, depth: usize) -> Names {
     let at = |part: &str| format!("stack.blocks.{{}}.{part}");
     let layer = |part: &str| format!("encoder.layer.{{}}.{part}");
-    let names = Names::new("bert", depth)
+    Names::new(prefix, depth)
         .same(
             "embeddings.word_embeddings.weight",
             "embeddings.tokens.weight",
@@ -113,12 +125,13 @@ fn names(depth: usize, tied: bool) -> Names {
         .linear(&layer("intermediate.dense"), &at("feed_forward.up"))
         .linear(&layer("output.dense"), &at("feed_forward.down"))
         .norm(&layer("output.LayerNorm"), &at("feed_forward_norm"))
-        // A constant that old versions of the reference wrote, and heads that are not ours.
-        .keep(&[
-            "embeddings.position_ids",
-            "cls.seq_relationship.{}",
-            "qa_outputs.{}",
-        ])
+        // A constant that old versions of the reference wrote, and a head that is not ours.
+        .keep(&["embeddings.position_ids", "qa_outputs.{}"])
+}
+
+fn names(depth: usize, tied: bool) -> Names {
+    let names = trunk("bert", depth)
+        .keep(&["cls.seq_relationship.{}"])
         .head(Head::Classifier)
         .linear("pooler.dense", "pooler")
         .bare()

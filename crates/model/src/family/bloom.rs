@@ -45,6 +45,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
         embedding: Embedding {
             vocabulary: settings.count(&["vocab_size"], 250_880)?,
             kinds: None,
+            width: None,
             scale: None,
             norm: true,
             padding: None,
@@ -69,7 +70,8 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
         dropout: Dropout {
             embedding: 0.0,
             attention: settings.rate(&["attention_dropout"], 0.0)?,
-            residual: hidden,
+            attended: hidden,
+            fed: hidden,
         },
     })
 }

@@ -59,6 +59,7 @@ pub(super) fn blueprint(settings: Settings<'_>, defaults: &Defaults) -> Result<B
             vocabulary,
             padding: settings.padding(vocabulary)?,
             kinds: None,
+            width: None,
             scale: None,
             norm: false,
         },

@@ -40,6 +40,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
         kind: NormKind::Layer,
         eps: settings.epsilon(&["layer_norm_epsilon"], 1e-5)?,
     };
+    let residual = settings.rate(&["resid_pdrop"], 0.1)?;
     Ok(Blueprint {
         width,
         depth: settings.depth(&["n_layer", "num_hidden_layers"], 12)?,
@@ -47,12 +48,14 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
         embedding: Embedding {
             vocabulary: settings.count(&["vocab_size"], 50_257)?,
             kinds: None,
+            width: None,
             scale: None,
             norm: false,
             padding: None,
         },
         position: Position::Learned {
             length: settings.count(&["n_positions", "max_position_embeddings", "n_ctx"], 1024)?,
+            first: 0,
         },
         attention: attention(settings, width)?,
         feed_forward: FeedForward {
@@ -66,7 +69,8 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
         dropout: Dropout {
             embedding: settings.rate(&["embd_pdrop"], 0.1)?,
             attention: settings.rate(&["attn_pdrop"], 0.1)?,
-            residual: settings.rate(&["resid_pdrop"], 0.1)?,
+            attended: residual,
+            fed: residual,
         },
     })
 }

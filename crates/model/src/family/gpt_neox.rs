@@ -49,6 +49,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
         embedding: Embedding {
             vocabulary: settings.count(&["vocab_size"], 50_432)?,
             kinds: None,
+            width: None,
             scale: None,
             norm: false,
             padding: None,
@@ -72,7 +73,8 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
         dropout: Dropout {
             embedding: hidden,
             attention: settings.rate(&["attention_dropout"], 0.0)?,
-            residual: hidden,
+            attended: hidden,
+            fed: hidden,
         },
         attention,
     })

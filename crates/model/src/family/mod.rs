@@ -3,6 +3,8 @@
 mod bert;
 mod bloom;
 mod decoder;
+mod distilbert;
+mod electra;
 mod gemma;
 mod gpt2;
 mod gpt_neox;
@@ -11,6 +13,7 @@ mod mistral;
 mod olmo2;
 mod phi3;
 mod qwen;
+mod roberta;
 pub mod settings;
 mod smollm3;
 
@@ -49,6 +52,8 @@ pub struct Architecture {
 const FAMILIES: &[(&str, Family)] = &[
     ("bert", bert::architecture),
     ("bloom", bloom::architecture),
+    ("distilbert", distilbert::architecture),
+    ("electra", electra::architecture),
     ("gemma", gemma::first),
     ("gemma2", gemma::second),
     ("gemma3_text", gemma::third),
@@ -60,6 +65,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("phi3", phi3::architecture),
     ("qwen2", qwen::second),
     ("qwen3", qwen::third),
+    ("roberta", roberta::architecture),
     ("smollm3", smollm3::architecture),
 ];
 

@@ -20,7 +20,8 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     blueprint.attention.bias = AttentionBias::None;
     blueprint.attention.window = Each::Same(settings.count_if(&["sliding_window"])?);
     blueprint.dropout.embedding = settings.rate(&["embd_pdrop"], 0.0)?;
-    blueprint.dropout.residual = settings.rate(&["resid_pdrop"], 0.0)?;
+    let residual = settings.rate(&["resid_pdrop"], 0.0)?;
+    (blueprint.dropout.attended, blueprint.dropout.fed) = (residual, residual);
     let classes = &[
         (Head::Causal, "Phi3ForCausalLM"),
         (Head::Classifier, "Phi3ForSequenceClassification"),

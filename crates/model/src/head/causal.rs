@@ -106,6 +106,7 @@ impl Network for CausalLm {
     const HEAD: Head = Head::Causal;
 
     fn linears(&mut self, visit: &mut LinearVisitor<'_>) {
+        self.embeddings.linears("embeddings", visit);
         self.stack.linears("stack", visit);
         if let Some(head) = &mut self.head {
             visit("head", head);

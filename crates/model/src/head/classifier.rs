@@ -5,9 +5,9 @@ use burn::tensor::Tensor;
 
 use super::causal::gather;
 use super::{Head, Network};
-use crate::blueprint::{Blueprint, ClassifierHead, Place};
+use crate::blueprint::{self, Blueprint, ClassifierHead, Place};
 use crate::noise::Noise;
-use crate::op::{self, Activation};
+use crate::op;
 use crate::part::{Embeddings, Init, Linear, LinearVisitor, Stack, site};
 use crate::tokens::Tokens;
 
@@ -25,7 +25,7 @@ pub struct Classifier {
     #[module(skip)]
     place: Place,
     #[module(skip)]
-    activation: Option<Activation>,
+    pooling: Option<blueprint::Pooler>,
     dropout: f64,
 }
 
@@ -40,7 +40,7 @@ impl Classifier {
             pooler: head.pooler.map(|_| pooler()),
             head: Linear::new(&init.at("head"), width, head.labels, head.bias),
             place: head.place,
-            activation: head.pooler,
+            pooling: head.pooler,
             dropout: head.dropout,
         }
     }
@@ -58,11 +58,9 @@ impl Classifier {
         };
         let mut x = gather(x, &places);
         let noise = noise.site(site::HEAD);
-        if let Some(pooler) = &self.pooler {
-            x = pooler.forward(x, noise.site(0));
-        }
-        if let Some(activation) = self.activation {
-            x = op::activate(x, activation);
+        if let (Some(pooler), Some(plan)) = (&self.pooler, self.pooling) {
+            x = op::dropout(x, plan.dropout, noise.site(3));
+            x = op::activate(pooler.forward(x, noise.site(0)), plan.activation);
         }
         x = op::dropout(x, self.dropout, noise.site(1));
         self.head.forward(x, noise.site(2))
@@ -73,6 +71,7 @@ impl Network for Classifier {
     const HEAD: Head = Head::Classifier;
 
     fn linears(&mut self, visit: &mut LinearVisitor<'_>) {
+        self.embeddings.linears("embeddings", visit);
         self.stack.linears("stack", visit);
         if let Some(pooler) = &mut self.pooler {
             visit("pooler", pooler);

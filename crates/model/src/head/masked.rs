@@ -106,6 +106,7 @@ impl Network for MaskedLm {
     const OUTPUT: &'static str = "decoder";
 
     fn linears(&mut self, visit: &mut LinearVisitor<'_>) {
+        self.embeddings.linears("embeddings", visit);
         self.stack.linears("stack", visit);
         visit("transform", &mut self.transform);
         if let Some(decoder) = &mut self.decoder {

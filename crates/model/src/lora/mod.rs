@@ -11,6 +11,7 @@ mod target;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::names::{Entry, Owner};
 use crate::error::{ModelError, Result};
 use crate::family::Architecture;
 use crate::head::{Head, Network};
@@ -107,9 +108,11 @@ fn scale_of(alpha: f64, rank: usize, rslora: bool) -> f64 {
 /// The second factor begins as zeros, so the model computes what it did before.
 ///
 /// # Errors
-/// When a setting is out of its range, or no layer is chosen (the error lists the layers there are).
+/// When a setting is out of its range, no layer is chosen (the error lists the layers there are), or the model is a
+/// classifier whose new head has several layers (`roberta`, `distilbert`, `electra`): that is not built.
 pub fn attach<M: Network>(model: M, architecture: &Architecture, config: &LoraConfig) -> Result<M> {
     config.check()?;
+    check_head::<M>(architecture)?;
     let mut model = model.no_grad();
     let mut slots = target::slots(&mut model, &architecture.names);
     slots.retain(|slot| M::HEAD != Head::Classifier || !slot.output);
@@ -123,6 +126,25 @@ pub fn attach<M: Network>(model: M, architecture: &Architecture, config: &LoraCo
         }
     });
     Ok(train_head(model))
+}
+
+/// Refuses a classifier of whose head only the last layer would be trained, while the others stay random.
+fn check_head<M: Network>(architecture: &Architecture) -> Result<()> {
+    let new = |entry: &&Entry| entry.owner == Owner::Head(Head::Classifier) && !entry.prefixed;
+    let weights = architecture.names.entries().iter().filter(new);
+    let layers: Vec<&str> = weights
+        .filter_map(|entry| entry.names[0].strip_suffix(".weight"))
+        .collect();
+    if M::HEAD != Head::Classifier || layers.len() < 2 {
+        return Ok(());
+    }
+    Err(ModelError::Adapter {
+        place: "the classifier's head".to_owned(),
+        why: format!(
+            "its new layers are {}; adapters beside a head of several layers are not built. Train all weights",
+            layers.join(", ")
+        ),
+    })
 }
 
 /// Makes a classifier's head trainable, unless it has an adapter.

@@ -27,7 +27,8 @@ pub struct Block {
     pub feed_forward_output_norm: Option<Norm>,
     #[module(skip)]
     residual: Residual,
-    dropout: f64,
+    /// Of what attention adds, and of what the feed-forward part adds.
+    dropout: [f64; 2],
 }
 
 impl Block {
@@ -44,7 +45,7 @@ impl Block {
             attention_output_norm: more("attention_output_norm"),
             feed_forward_output_norm: more("feed_forward_output_norm"),
             residual: plan.residual,
-            dropout: plan.dropout.residual,
+            dropout: [plan.dropout.attended, plan.dropout.fed],
         }
     }
 
@@ -59,11 +60,11 @@ impl Block {
     ) -> Tensor<2> {
         let attend = |x| {
             let seen = self.attention.forward(x, pass, noise, cache);
-            op::dropout(seen, self.dropout, noise.site(site::AFTER_ATTENTION))
+            op::dropout(seen, self.dropout[0], noise.site(site::AFTER_ATTENTION))
         };
         let feed = |x| {
             let fed = self.feed_forward.forward(x, noise);
-            op::dropout(fed, self.dropout, noise.site(site::AFTER_FEED_FORWARD))
+            op::dropout(fed, self.dropout[1], noise.site(site::AFTER_FEED_FORWARD))
         };
         match self.residual {
             Residual::PreNorm => {

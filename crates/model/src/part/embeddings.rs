@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
-use super::{Init, Norm, site};
+use super::{Init, Linear, LinearVisitor, Norm, site};
 use crate::blueprint::{Blueprint, Position};
 use crate::noise::Noise;
 use crate::op;
@@ -65,6 +65,10 @@ pub struct Embeddings {
     pub positions: Option<Embedding>,
     /// The norm of the sum.
     pub norm: Option<Norm>,
+    /// From the features of the vectors to those of the hidden state.
+    pub project: Option<Linear>,
+    /// The position of a text's first token.
+    first: usize,
     scale: Option<f64>,
     dropout: f64,
 }
@@ -72,18 +76,23 @@ pub struct Embeddings {
 impl Embeddings {
     /// Random vectors.
     pub fn new(init: &Init, plan: &Blueprint) -> Self {
-        let width = plan.width;
-        let positions = match plan.position {
-            Position::Learned { length } => Some(length),
-            Position::Rotary(_) | Position::Alibi => None,
+        let width = plan.embedding.width.unwrap_or(plan.width);
+        let (positions, first) = match plan.position {
+            Position::Learned { length, first } => (Some(length), first),
+            Position::Rotary(_) | Position::Alibi => (None, 0),
         };
+        let project = || Linear::new(&init.at("project"), width, plan.width, true);
         let table = |name: &str, ids| Embedding::new(&init.at(name), ids, width);
         let norm = plan.embedding.norm;
         Self {
             tokens: table("tokens", plan.embedding.vocabulary).with_padding(plan.embedding.padding),
             kinds: plan.embedding.kinds.map(|ids| table("kinds", ids)),
-            positions: positions.map(|ids| table("positions", ids)),
+            // Reading the vector of padding does not train it.
+            positions: positions
+                .map(|ids| table("positions", ids).with_padding(first.checked_sub(1))),
             norm: norm.then(|| Norm::new(&init.at("norm"), width, plan.norm)),
+            project: (width != plan.width).then(project),
+            first,
             scale: plan.embedding.scale,
             dropout: plan.dropout.embedding,
         }
@@ -110,11 +119,14 @@ impl Embeddings {
         }
         if let Some(positions) = &self.positions {
             let length = positions.weight.lazy_shape()[0];
-            let of: Vec<i32> = tokens
-                .positions()
-                .iter()
-                .map(|place| *place as i32)
-                .collect();
+            let of: Vec<i32> = match self.first as i32 {
+                0 => tokens.positions().iter().map(|at| *at as i32).collect(),
+                first => {
+                    // The vector before the first text's is that of padding.
+                    let vector = |at: &Option<u32>| at.map_or(first - 1, |at| at as i32 + first);
+                    tokens.text_positions().iter().map(vector).collect()
+                }
+            };
             let last = of.iter().max().copied().unwrap_or(0) as usize;
             assert!(
                 last < length,
@@ -125,6 +137,17 @@ impl Embeddings {
         if let Some(norm) = &self.norm {
             x = norm.forward(x);
         }
-        op::dropout(x, self.dropout, noise.site(site::EMBEDDINGS))
+        let noise = noise.site(site::EMBEDDINGS);
+        x = op::dropout(x, self.dropout, noise);
+        match &self.project {
+            Some(project) => project.forward(x, noise.site(0)),
+            None => x,
+        }
+    }
+
+    pub(crate) fn linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) {
+        if let Some(project) = &mut self.project {
+            visit(&format!("{path}.project"), project);
+        }
     }
 }

@@ -238,6 +238,18 @@ impl Tokens {
         positions
     }
 
+    /// The position of each place inside its document, whatever the convention; `None` for padding.
+    pub(crate) fn text_positions(&self) -> Vec<Option<u32>> {
+        let places = self.past as u32..(self.past + self.length()) as u32;
+        let of = |row: &Vec<Span>, place: u32| {
+            let mut spans = row.iter();
+            let span = spans.find(|span| (span.start..span.end).contains(&place));
+            span.map(|span| place - span.start)
+        };
+        let row = |row| places.clone().map(move |place| of(row, place));
+        self.spans.iter().flat_map(row).collect()
+    }
+
     /// For each row the place of its last token of text among those read now, counted over the whole batch
     /// (`row * length + place`), or of its last place when the row has no text.
     pub fn last_places(&self) -> Vec<u32> {

@@ -45,9 +45,9 @@ fn settings_that_cannot_be_or_are_not_implemented() {
     let error = Checkpoint::create(stretched, 0).unwrap_err();
     says(&error, &["rope_type = \"longrope\" is not implemented"]);
     let error = Checkpoint::create(json!({"model_type": "mamba\u{7}"}), 0).unwrap_err();
-    says(&error, &["mamba\\\\u{7}", "bert, bloom, gemma"]);
+    says(&error, &["mamba\\\\u{7}", "bert, bloom, distilbert"]);
     let error = Checkpoint::create(json!({}), 0).unwrap_err();
-    says(&error, &["model_type", "bert, bloom, gemma"]);
+    says(&error, &["model_type", "bert, bloom, distilbert"]);
     let error =
         Checkpoint::create(json!({"model_type": "bert", "is_decoder": true}), 0).unwrap_err();
     says(&error, &["is_decoder = true is not implemented"]);

@@ -22,7 +22,7 @@ use crate::head::Network;
 use crate::part::{Linear, Lora};
 
 use super::target::{Slot, linears, slots, whole_head};
-use super::train_head;
+use super::{check_head, train_head};
 use layout::Pair;
 use settings::Settings;
 
@@ -85,6 +85,7 @@ pub fn save<M: Network>(
 /// than the file has factors for, a tensor belongs to no layer of the model, or a shape does not fit.
 pub fn load<M: Network>(model: M, architecture: &Architecture, folder: &Path) -> Result<M> {
     check_files(folder)?;
+    check_head::<M>(architecture)?;
     let settings = Settings::read(&folder.join(CONFIG_FILE))?;
     let file = FloatFile::open(folder, WEIGHTS_FILE)?;
     let mut model = model.no_grad();
