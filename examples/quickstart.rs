@@ -108,7 +108,7 @@ fn main() -> Result<(), Failure> {
         .section("training", settings(&config))
         .reproduce("cargo run --release --example quickstart")
         .note("The test asks in new words for facts that were trained. It measures recall across wordings, not knowledge of anything else.")
-        .note("The base model is tiny (4 million weights) and was pretrained on a few million tokens; it knows next to nothing.")
+        .note("The base model is tiny (4 million weights) and was pretrained on 29 million tokens; it knows next to nothing.")
         .summarise();
     println!("\n{report}");
     let page = flags.output.join("report.html");
