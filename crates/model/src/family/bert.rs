@@ -4,7 +4,7 @@ use super::settings::Settings;
 use super::{Architecture, decoder};
 use crate::blueprint::{
     AttentionBias, Blueprint, ClassifierHead, Direction, Dropout, Embedding, FeedForward,
-    FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Pooler, Position, Residual, Spread,
+    FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Pooler, Position, Residual,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -14,21 +14,11 @@ use crate::op::Activation;
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let blueprint = blueprint(settings, 768)?;
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
-    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
-    let dropout = settings.rate(&["classifier_dropout"], blueprint.dropout.fed)?;
+    let dropout = head_dropout(settings, &blueprint)?;
     Ok(Architecture {
         heads: Heads {
             causal: None,
-            classifier: Some(ClassifierHead {
-                place: Place::First,
-                pooler: Some(Pooler {
-                    activation: Activation::Tanh,
-                    dropout: 0.0,
-                }),
-                bias: true,
-                dropout,
-                labels: settings.labels()?,
-            }),
+            classifier: Some(by_first(settings, Activation::Tanh, [0.0, dropout])?),
             masked: Some(MaskedHead {
                 tied,
                 activation: blueprint.feed_forward.activation,
@@ -39,14 +29,37 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
             (Head::Masked, "BertForMaskedLM"),
             (Head::Classifier, "BertForSequenceClassification"),
         ],
-        spread: Spread {
-            weights: spread,
-            residual: spread,
-        },
+        spread: settings.spread()?,
         adapted: &["query", "value"],
         longest: blueprint.longest(),
         blueprint,
     })
+}
+
+/// The class of a text by its first token, through one more projection.
+///
+/// # Arguments
+/// - `dropout`: the rates before that projection and before the one to the classes
+pub(super) fn by_first(
+    settings: Settings<'_>,
+    activation: Activation,
+    dropout: [f64; 2],
+) -> Result<ClassifierHead> {
+    Ok(ClassifierHead {
+        place: Place::First,
+        pooler: Some(Pooler {
+            activation,
+            dropout: dropout[0],
+        }),
+        bias: true,
+        dropout: dropout[1],
+        labels: settings.labels()?,
+    })
+}
+
+/// The rate of dropout around a classifier's head.
+pub(super) fn head_dropout(settings: Settings<'_>, blueprint: &Blueprint) -> Result<f64> {
+    settings.rate(&["classifier_dropout"], blueprint.dropout.fed)
 }
 
 /// The trunk of BERT and of those that came after it.
@@ -78,7 +91,13 @@ pub(super) fn blueprint(settings: Settings<'_>, width: usize) -> Result<Blueprin
             length: settings.count(&["max_position_embeddings"], 512)?,
             first: 0,
         },
-        attention: decoder::undivided(settings, field, heads, width, AttentionBias::All)?,
+        attention: decoder::undivided(
+            settings,
+            field,
+            heads,
+            ("hidden_size", width),
+            AttentionBias::All,
+        )?,
         feed_forward: FeedForward {
             inner: settings.count(&["intermediate_size"], inner)?,
             activation: settings.activation(&["hidden_act"], Activation::Gelu)?,
@@ -139,15 +158,27 @@ fn names(depth: usize, tied: bool) -> Names {
         .head(Head::Masked)
         .linear("cls.predictions.transform.dense", "transform")
         .norm("cls.predictions.transform.LayerNorm", "norm");
+    to_vocabulary(
+        names,
+        tied,
+        "cls.predictions.decoder",
+        "cls.predictions.bias",
+    )
+}
+
+/// The projection to the vocabulary: the embedding with a bias of its own, or a layer.
+///
+/// # Arguments
+/// - `decoder`: what the layer is called
+/// - `bias`: what the tied head's bias is called
+pub(super) fn to_vocabulary(names: Names, tied: bool, decoder: &str, bias: &str) -> Names {
     if tied {
         names
-            .same("cls.predictions.bias", "bias")
-            .copy("cls.predictions.decoder.weight", "embeddings.tokens.weight")
-            .copy("cls.predictions.decoder.bias", "bias")
+            .same(bias, "bias")
+            .copy(&format!("{decoder}.weight"), "embeddings.tokens.weight")
+            .copy(&format!("{decoder}.bias"), "bias")
     } else {
         // The reference keeps the tied head's bias and does not use it.
-        names
-            .linear("cls.predictions.decoder", "decoder")
-            .keep(&["cls.predictions.bias"])
+        names.linear(decoder, "decoder").keep(&[bias])
     }
 }

@@ -5,7 +5,7 @@ use super::settings::Settings;
 use super::{Architecture, decoder};
 use crate::blueprint::{
     AttentionBias, Blueprint, Direction, Dropout, Embedding, FeedForward, FeedForwardKind, Norm,
-    NormKind, Position, Residual, Spread,
+    NormKind, Position, Residual,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -15,7 +15,6 @@ use crate::op::Activation;
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let blueprint = blueprint(settings)?;
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
-    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
     Ok(Architecture {
         heads: decoder::heads(settings, tied)?,
         names: names(&blueprint, tied),
@@ -23,10 +22,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
             (Head::Causal, "BloomForCausalLM"),
             (Head::Classifier, "BloomForSequenceClassification"),
         ],
-        spread: Spread {
-            weights: spread,
-            residual: spread,
-        },
+        spread: settings.spread()?,
         adapted: &["query_key_value"],
         longest: settings.count_if(&["seq_length"])?,
         blueprint,
@@ -51,7 +47,13 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
             padding: None,
         },
         position: Position::Alibi,
-        attention: decoder::undivided(settings, heads, 8, width, AttentionBias::All)?,
+        attention: decoder::undivided(
+            settings,
+            heads,
+            8,
+            ("hidden_size", width),
+            AttentionBias::All,
+        )?,
         feed_forward: FeedForward {
             inner: 4 * width,
             activation: Activation::GeluTanh,

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::Architecture;
 use super::settings::{Settings, invalid, unsupported};
+use super::{Architecture, rotary};
 use crate::blueprint::{
     Attention, AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Each,
     Embedding, FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Position, QueryKeyNorm,
-    Residual, Rotary, Scale, Scaling, Spread,
+    Residual, Scale,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -50,7 +50,7 @@ pub(super) fn blueprint(settings: Settings<'_>, defaults: &Defaults) -> Result<B
     let width = settings.count(&["hidden_size"], defaults.width)?;
     let attention = attention(settings, width, defaults)?;
     let vocabulary = settings.count(&["vocab_size"], defaults.vocabulary)?;
-    let rotary = rotary(settings, attention.head_width, defaults.base)?;
+    let rotary = rotary::plan(settings, attention.head_width, defaults.base)?;
     Ok(Blueprint {
         width,
         depth: settings.depth(&["num_hidden_layers"], defaults.depth)?,
@@ -122,131 +122,6 @@ fn attention(settings: Settings<'_>, width: usize, defaults: &Defaults) -> Resul
     })
 }
 
-/// Rotary settings lie in `rope_parameters` (transformers 5), or in `rope_theta` and `rope_scaling` (before).
-pub(super) fn rotary(settings: Settings<'_>, head_width: usize, base: f64) -> Result<Rotary> {
-    let nested = settings.object(&["rope_scaling", "rope_parameters"])?;
-    rotary_of(settings, nested, head_width, base, 1.0)
-}
-
-/// The same from fields that a family keeps elsewhere.
-///
-/// # Arguments
-/// - `nested`: the fields of the rotation, where there are any
-/// - `base`, `share`: the base and the share of a head's features that are rotated, where nothing is said
-pub(super) fn rotary_of(
-    settings: Settings<'_>,
-    nested: Option<Settings<'_>>,
-    head_width: usize,
-    base: f64,
-    share: f64,
-) -> Result<Rotary> {
-    let number = |names: &[&str], default, range: std::ops::RangeInclusive<f64>| {
-        let outer = settings.number(names, default, range.clone())?;
-        nested.map_or(Ok(outer), |nested| nested.number(names, outer, range))
-    };
-    let base = number(&["rope_theta"], base, 1.0..=1e15)?;
-    let share = number(&["partial_rotary_factor", "rotary_pct"], share, 0.0..=1.0)?;
-    let width = (head_width as f64 * share) as usize;
-    if width < 2 || !width.is_multiple_of(2) {
-        let why = format!("expected an even number of rotated features per head, found {width}");
-        return Err(invalid("head_dim", Some(&head_width.into()), why));
-    }
-    let scaling = match nested {
-        None => Scaling::None,
-        Some(nested) => scaling(settings, nested, base, width)?,
-    };
-    Ok(Rotary {
-        base,
-        width,
-        scaling,
-    })
-}
-
-fn scaling(
-    settings: Settings<'_>,
-    nested: Settings<'_>,
-    base: f64,
-    width: usize,
-) -> Result<Scaling> {
-    let factor = || nested.number(&["factor"], 1.0, 1.0..=1e6);
-    let longest = settings.count(&["max_position_embeddings"], 2048)?;
-    let field = &["original_max_position_embeddings"];
-    let original = settings.count(field, nested.count(field, longest)?)?;
-    match nested.text(&["rope_type", "type"])?.unwrap_or("default") {
-        "default" => Ok(Scaling::None),
-        "linear" => Ok(Scaling::Linear { factor: factor()? }),
-        "dynamic" if width > 2 => Ok(Scaling::Dynamic {
-            factor: factor()?,
-            original: longest,
-        }),
-        "llama3" => {
-            let low = nested.number(&["low_freq_factor"], 1.0, 1e-6..=1e6)?;
-            let high = nested.number(&["high_freq_factor"], 4.0, 1e-6..=1e6)?;
-            if high <= low {
-                let value = nested.value(&["high_freq_factor"]);
-                let why = format!("expected more than low_freq_factor ({low})");
-                return Err(invalid("high_freq_factor", value, why));
-            }
-            Ok(Scaling::Llama3 {
-                factor: factor()?,
-                low,
-                high,
-                original,
-            })
-        }
-        "yarn" => yarn(nested, base, width, longest, original),
-        other => {
-            let known = "implemented are default, linear, dynamic, llama3, yarn";
-            Err(unsupported("rope_type", &Value::from(other), known))
-        }
-    }
-}
-
-/// Peng et al. 2023, with the magnitude as the reference derives it: `0.1 · ln factor + 1`, or the quotient of two such
-/// numbers where `mscale` and `mscale_all_dim` are given.
-fn yarn(
-    nested: Settings<'_>,
-    base: f64,
-    width: usize,
-    longest: usize,
-    original: usize,
-) -> Result<Scaling> {
-    let natural = (longest as f64 / original as f64).max(1.0);
-    let factor = nested.number(&["factor"], natural, 1.0..=1e6)?;
-    let positive = |name: &str, default| nested.number(&[name], default, 0.0..=1e6);
-    let magnitude = |scale: f64| {
-        if factor <= 1.0 {
-            1.0
-        } else {
-            0.1 * scale * factor.ln() + 1.0
-        }
-    };
-    let (part, whole) = (positive("mscale", 0.0)?, positive("mscale_all_dim", 0.0)?);
-    let derived = if part > 0.0 && whole > 0.0 {
-        magnitude(part) / magnitude(whole)
-    } else {
-        magnitude(1.0)
-    };
-    let or = |value: f64, default: f64| if value == 0.0 { default } else { value };
-    let fast = or(positive("beta_fast", 32.0)?, 32.0);
-    let slow = or(positive("beta_slow", 1.0)?, 1.0);
-    let pair = |turns| Rotary::pair_of(base, width, turns, original);
-    let (mut first, mut last) = (pair(fast), pair(slow));
-    if nested.flag(&["truncate"], true)? {
-        (first, last) = (first.floor(), last.ceil());
-    }
-    first = first.max(0.0);
-    last = last.min(width as f64 - 1.0);
-    if first.to_bits() == last.to_bits() {
-        last += 0.001;
-    }
-    Ok(Scaling::Yarn {
-        factor,
-        ramp: (first, last),
-        magnitude: positive("attention_factor", derived)?,
-    })
-}
-
 /// Which blocks look at a window only, from `layer_types`, or from a rule where the file has none.
 pub(super) fn windows(
     settings: Settings<'_>,
@@ -287,17 +162,18 @@ pub(super) fn windows(
 ///
 /// # Arguments
 /// - `names`, `default`: the field that has the number of heads, and what it is where the file is silent
+/// - `width`: the field that has the width, for errors, and the width
 pub(super) fn undivided(
     settings: Settings<'_>,
     names: &[&str],
     default: usize,
-    width: usize,
+    (field, width): (&str, usize),
     bias: AttentionBias,
 ) -> Result<Attention> {
     let heads = settings.count(names, default)?;
     if !width.is_multiple_of(heads) {
         let why = format!("expected a multiple of {} ({heads})", names[0]);
-        return Err(invalid("hidden_size", Some(&width.into()), why));
+        return Err(invalid(field, Some(&width.into()), why));
     }
     let head_width = width / heads;
     Ok(Attention {
@@ -335,16 +211,12 @@ pub(super) fn assembled(
     classes: &'static [(Head, &'static str)],
 ) -> Result<Architecture> {
     let tied = settings.flag(&["tie_word_embeddings"], defaults.tied)?;
-    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
     Ok(Architecture {
         heads: heads(settings, tied)?,
         adapted: &["q_proj", "v_proj"],
         names: names(&blueprint, tied),
         classes,
-        spread: Spread {
-            weights: spread,
-            residual: spread,
-        },
+        spread: settings.spread()?,
         longest: settings.count_if(&["max_position_embeddings"])?,
         blueprint,
     })

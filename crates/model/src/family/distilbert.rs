@@ -1,10 +1,10 @@
 //! DistilBERT (Sanh et al. 2019): BERT without segments and without a pooler.
 
 use super::settings::Settings;
-use super::{Architecture, decoder};
+use super::{Architecture, bert, decoder};
 use crate::blueprint::{
-    AttentionBias, Blueprint, ClassifierHead, Direction, Dropout, Embedding, FeedForward,
-    FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Pooler, Position, Residual, Spread,
+    AttentionBias, Blueprint, Direction, Dropout, Embedding, FeedForward, FeedForwardKind, Heads,
+    MaskedHead, Norm, NormKind, Position, Residual,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -13,21 +13,12 @@ use crate::op::Activation;
 
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let blueprint = blueprint(settings)?;
+    let dropout = settings.rate(&["seq_classif_dropout"], 0.2)?;
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
-    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
     Ok(Architecture {
         heads: Heads {
             causal: None,
-            classifier: Some(ClassifierHead {
-                place: Place::First,
-                pooler: Some(Pooler {
-                    activation: Activation::Relu,
-                    dropout: 0.0,
-                }),
-                bias: true,
-                dropout: settings.rate(&["seq_classif_dropout"], 0.2)?,
-                labels: settings.labels()?,
-            }),
+            classifier: Some(bert::by_first(settings, Activation::Relu, [0.0, dropout])?),
             masked: Some(MaskedHead {
                 tied,
                 activation: blueprint.feed_forward.activation,
@@ -38,10 +29,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
             (Head::Masked, "DistilBertForMaskedLM"),
             (Head::Classifier, "DistilBertForSequenceClassification"),
         ],
-        spread: Spread {
-            weights: spread,
-            residual: spread,
-        },
+        spread: settings.spread()?,
         // PEFT has no layers of its own choice here.
         adapted: &[],
         longest: blueprint.longest(),
@@ -70,7 +58,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
             length: settings.count(&["max_position_embeddings"], 512)?,
             first: 0,
         },
-        attention: decoder::undivided(settings, heads, 12, width, AttentionBias::All)?,
+        attention: decoder::undivided(settings, heads, 12, ("dim", width), AttentionBias::All)?,
         feed_forward: FeedForward {
             inner: settings.count(&["hidden_dim"], 3072)?,
             activation: settings.activation(&["activation"], Activation::Gelu)?,
@@ -120,11 +108,5 @@ fn names(depth: usize, tied: bool) -> Names {
         .head(Head::Masked)
         .linear("vocab_transform", "transform")
         .norm("vocab_layer_norm", "norm");
-    if tied {
-        names
-            .same("vocab_projector.bias", "bias")
-            .copy("vocab_projector.weight", "embeddings.tokens.weight")
-    } else {
-        names.linear("vocab_projector", "decoder")
-    }
+    bert::to_vocabulary(names, tied, "vocab_projector", "vocab_projector.bias")
 }

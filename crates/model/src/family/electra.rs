@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use super::{Architecture, bert};
-use crate::blueprint::{ClassifierHead, Heads, Place, Pooler, Spread};
+use crate::blueprint::Heads;
 use crate::error::Result;
 use crate::head::Head;
 use crate::op::Activation;
@@ -10,20 +10,10 @@ use crate::op::Activation;
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let mut blueprint = bert::blueprint(settings, 256)?;
     blueprint.embedding.width = Some(settings.count(&["embedding_size"], 128)?);
-    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
-    let dropout = settings.rate(&["classifier_dropout"], blueprint.dropout.fed)?;
+    let dropout = bert::head_dropout(settings, &blueprint)?;
     Ok(Architecture {
         heads: Heads {
-            classifier: Some(ClassifierHead {
-                place: Place::First,
-                pooler: Some(Pooler {
-                    activation: Activation::Gelu,
-                    dropout,
-                }),
-                bias: true,
-                dropout,
-                labels: settings.labels()?,
-            }),
+            classifier: Some(bert::by_first(settings, Activation::Gelu, [dropout; 2])?),
             ..Heads::default()
         },
         names: bert::trunk("electra", blueprint.depth)
@@ -39,10 +29,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
             .linear("classifier.dense", "pooler")
             .linear("classifier.out_proj", "head"),
         classes: &[(Head::Classifier, "ElectraForSequenceClassification")],
-        spread: Spread {
-            weights: spread,
-            residual: spread,
-        },
+        spread: settings.spread()?,
         adapted: &["query", "value"],
         longest: blueprint.longest(),
         blueprint,

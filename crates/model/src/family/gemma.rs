@@ -2,9 +2,9 @@
 //! by `1 + weight`; then norms on both sides of each part, bounded scores, and blocks that look at a window between
 //! blocks that look at everything.
 
-use super::Architecture;
 use super::decoder::{self, Defaults, LLAMA};
 use super::settings::Settings;
+use super::{Architecture, rotary};
 use crate::blueprint::{Blueprint, Each, NormKind, Position, QueryKeyNorm, Residual, Scale};
 use crate::error::Result;
 use crate::head::Head;
@@ -96,8 +96,7 @@ fn sandwiched(
     let scalar = settings.number(&["query_pre_attn_scalar"], 256.0, 1e-6..=1e9)?;
     blueprint.attention.scale = Scale::Same(scalar.powf(-0.5));
     blueprint.attention.cap = settings.bound("attn_logit_softcapping", cap)?;
-    let size = settings.count(&["sliding_window"], 4096)?;
-    let window = (!settings.is_null("sliding_window")).then_some(size);
+    let window = settings.count_or_none("sliding_window", 4096)?;
     blueprint.attention.window = decoder::windows(settings, blueprint.depth, window, slides)?;
     Ok(blueprint)
 }
@@ -111,10 +110,10 @@ fn two_rotations(settings: Settings<'_>, blueprint: &Blueprint) -> Result<Positi
         nested.object(&["full_attention"])?,
     );
     let old = settings.object(&["rope_scaling"])?;
-    let far = decoder::rotary_of(settings, old.or(far), width, THIRD.base, 1.0)?;
+    let far = rotary::plan_of(settings, old.or(far), width, THIRD.base, 1.0)?;
     let local = settings.number(&["rope_local_base_freq"], 10_000.0, 1.0..=1e15)?;
     // `rope_theta` of the whole file is that of the other blocks.
-    let near = decoder::rotary_of(Settings::default(), near, width, local, 1.0)?;
+    let near = rotary::plan_of(Settings::default(), near, width, local, 1.0)?;
     let of = |block| match blueprint.attention.window.of(block) {
         Some(_) => Some(near.clone()),
         None => Some(far.clone()),

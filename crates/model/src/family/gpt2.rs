@@ -15,7 +15,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     settings.only("add_cross_attention", false)?;
     let blueprint = blueprint(settings)?;
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
-    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
+    let spread = settings.spread()?;
     Ok(Architecture {
         heads: decoder::heads(settings, tied)?,
         names: names(blueprint.depth, tied),
@@ -25,8 +25,8 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
         ],
         // "We scale the weights of residual layers at initialization by a factor of 1/√N" (section 2.3), N = 2·depth.
         spread: Spread {
-            weights: spread,
-            residual: spread / ((2 * blueprint.depth) as f64).sqrt(),
+            residual: spread.weights / ((2 * blueprint.depth) as f64).sqrt(),
+            ..spread
         },
         adapted: &["c_attn"],
         longest: blueprint.longest(),
@@ -77,7 +77,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
 
 fn attention(settings: Settings<'_>, width: usize) -> Result<Attention> {
     let heads = &["n_head", "num_attention_heads"];
-    let attention = decoder::undivided(settings, heads, 12, width, AttentionBias::All)?;
+    let attention = decoder::undivided(settings, heads, 12, ("n_embd", width), AttentionBias::All)?;
     let scaled = settings.flag(&["scale_attn_weights"], true)?;
     let factor = if scaled {
         (attention.head_width as f64).powf(-0.5)

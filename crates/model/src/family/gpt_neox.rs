@@ -2,10 +2,10 @@
 //! and one projection in which every head has its query, key and value.
 
 use super::settings::Settings;
-use super::{Architecture, decoder};
+use super::{Architecture, decoder, rotary};
 use crate::blueprint::{
     Attention, AttentionBias, Blueprint, Direction, Dropout, Each, Embedding, FeedForward,
-    FeedForwardKind, Norm, NormKind, Position, Residual, Spread,
+    FeedForwardKind, Norm, NormKind, Position, Residual,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -16,7 +16,6 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     settings.only("is_decoder", false)?;
     let blueprint = blueprint(settings)?;
     let tied = settings.flag(&["tie_word_embeddings"], false)?;
-    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
     Ok(Architecture {
         heads: decoder::heads(settings, tied)?,
         names: names(&blueprint, tied),
@@ -24,10 +23,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
             (Head::Causal, "GPTNeoXForCausalLM"),
             (Head::Classifier, "GPTNeoXForSequenceClassification"),
         ],
-        spread: Spread {
-            weights: spread,
-            residual: spread,
-        },
+        spread: settings.spread()?,
         adapted: &["query_key_value"],
         longest: settings.count_if(&["max_position_embeddings"])?,
         blueprint,
@@ -40,7 +36,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
     let parallel = settings.flag(&["use_parallel_residual"], true)?;
     let nested = settings.object(&["rope_scaling", "rope_parameters"])?;
     let base = settings.number(&["rotary_emb_base"], 10_000.0, 1.0..=1e15)?;
-    let rotary = decoder::rotary_of(settings, nested, attention.head_width, base, 0.25)?;
+    let rotary = rotary::plan_of(settings, nested, attention.head_width, base, 0.25)?;
     let hidden = settings.rate(&["hidden_dropout"], 0.0)?;
     Ok(Blueprint {
         width,
@@ -86,7 +82,13 @@ fn attention(settings: Settings<'_>, width: usize) -> Result<Attention> {
     } else {
         AttentionBias::None
     };
-    decoder::undivided(settings, &["num_attention_heads"], 64, width, bias)
+    decoder::undivided(
+        settings,
+        &["num_attention_heads"],
+        64,
+        ("hidden_size", width),
+        bias,
+    )
 }
 
 fn names(blueprint: &Blueprint, tied: bool) -> Names {

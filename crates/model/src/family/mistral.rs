@@ -16,12 +16,7 @@ const DEFAULTS: Defaults = Defaults {
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let mut blueprint = decoder::blueprint(settings, &DEFAULTS)?;
     blueprint.attention.bias = AttentionBias::None;
-    let window = if settings.is_null("sliding_window") {
-        None
-    } else {
-        Some(settings.count(&["sliding_window"], 4096)?)
-    };
-    blueprint.attention.window = Each::Same(window);
+    blueprint.attention.window = Each::Same(settings.count_or_none("sliding_window", 4096)?);
     let classes = &[
         (Head::Causal, "MistralForCausalLM"),
         (Head::Classifier, "MistralForSequenceClassification"),

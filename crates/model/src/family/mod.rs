@@ -14,6 +14,7 @@ mod olmo2;
 mod phi3;
 mod qwen;
 mod roberta;
+mod rotary;
 pub mod settings;
 mod smollm3;
 

@@ -43,8 +43,9 @@ pub(super) fn third(settings: Settings<'_>) -> Result<Architecture> {
 fn windowed(settings: Settings<'_>, defaults: &Defaults) -> Result<Blueprint> {
     let mut blueprint = decoder::blueprint(settings, defaults)?;
     let used = settings.flag(&["use_sliding_window"], false)?;
-    let size = settings.count(&["sliding_window"], 4096)?;
-    let window = (used && !settings.is_null("sliding_window")).then_some(size);
+    let window = settings
+        .count_or_none("sliding_window", 4096)?
+        .filter(|_| used);
     let first = settings.whole("max_window_layers", 28)?;
     let slides = |block| window.is_some() && block >= first;
     blueprint.attention.window = decoder::windows(settings, blueprint.depth, window, slides)?;

@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use super::{Architecture, bert};
-use crate::blueprint::{ClassifierHead, Heads, MaskedHead, Place, Pooler, Position, Spread};
+use crate::blueprint::{Heads, MaskedHead, Position};
 use crate::checkpoint::names::Names;
 use crate::error::Result;
 use crate::head::Head;
@@ -15,21 +15,11 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
         *first = settings.whole("pad_token_id", 1)? + 1;
     }
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
-    let spread = settings.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
-    let dropout = settings.rate(&["classifier_dropout"], blueprint.dropout.fed)?;
+    let dropout = bert::head_dropout(settings, &blueprint)?;
     Ok(Architecture {
         heads: Heads {
             causal: None,
-            classifier: Some(ClassifierHead {
-                place: Place::First,
-                pooler: Some(Pooler {
-                    activation: Activation::Tanh,
-                    dropout,
-                }),
-                bias: true,
-                dropout,
-                labels: settings.labels()?,
-            }),
+            classifier: Some(bert::by_first(settings, Activation::Tanh, [dropout; 2])?),
             masked: Some(MaskedHead {
                 tied,
                 activation: Activation::Gelu,
@@ -40,10 +30,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
             (Head::Masked, "RobertaForMaskedLM"),
             (Head::Classifier, "RobertaForSequenceClassification"),
         ],
-        spread: Spread {
-            weights: spread,
-            residual: spread,
-        },
+        spread: settings.spread()?,
         adapted: &["query", "value"],
         longest: blueprint.longest(),
         blueprint,
@@ -60,15 +47,5 @@ fn names(depth: usize, tied: bool) -> Names {
         .head(Head::Masked)
         .linear("lm_head.dense", "transform")
         .norm("lm_head.layer_norm", "norm");
-    if tied {
-        names
-            .same("lm_head.bias", "bias")
-            .copy("lm_head.decoder.weight", "embeddings.tokens.weight")
-            .copy("lm_head.decoder.bias", "bias")
-    } else {
-        // The reference keeps the tied head's bias and does not use it.
-        names
-            .linear("lm_head.decoder", "decoder")
-            .keep(&["lm_head.bias"])
-    }
+    bert::to_vocabulary(names, tied, "lm_head.decoder", "lm_head.bias")
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::blueprint::Spread;
 use crate::error::{ModelError, Result, escape};
 use crate::op::Activation;
 
@@ -79,6 +80,17 @@ impl<'a> Settings<'a> {
         }
         let why = format!("expected a whole number between 1 and {LARGEST}");
         Err(invalid(names[0], Some(value), why))
+    }
+
+    /// A count of at least 1, or none: `null` means none, silence the family's own.
+    ///
+    /// # Errors
+    /// When the field is not a whole number between 1 and 2³⁰.
+    pub fn count_or_none(&self, name: &str, default: usize) -> Result<Option<usize>> {
+        if self.is_null(name) {
+            return Ok(None);
+        }
+        self.count(&[name], default).map(Some)
     }
 
     /// A number of blocks: a [count](Self::count) of at most 2¹⁴, because every block has its own names and parameters.
@@ -267,6 +279,18 @@ impl<'a> Settings<'a> {
                 Err(invalid(name, Some(value), why))
             }
         }
+    }
+
+    /// The spread of new weights, the same for all of them.
+    ///
+    /// # Errors
+    /// When `initializer_range` is there and not between 0 and 1.
+    pub fn spread(&self) -> Result<Spread> {
+        let weights = self.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
+        Ok(Spread {
+            weights,
+            residual: weights,
+        })
     }
 
     /// The number of classes: the length of `id2label`, `num_labels`, or 2 as the reference has it.

@@ -43,8 +43,7 @@ impl CausalLm {
 
     /// The longest text that the positions allow, in tokens; `None` when the arithmetic has no limit.
     pub fn longest(&self) -> Option<usize> {
-        let positions = self.embeddings.positions.as_ref()?;
-        Some(positions.weight.lazy_shape()[0])
+        self.embeddings.longest()
     }
 
     /// Hidden states after the last norm.
@@ -71,7 +70,7 @@ impl CausalLm {
             None => op::linear(hidden, self.embeddings.tokens.transposed(), None),
         };
         match self.cap {
-            Some(cap) => (logits / cap).tanh() * cap,
+            Some(cap) => op::bound(logits, cap),
             None => logits,
         }
     }

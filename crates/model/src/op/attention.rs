@@ -9,7 +9,7 @@ use burn::backend::tensor::{BoolTensor, FloatTensor};
 use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor, TensorData};
 
-use super::{Mask, composed, dropout};
+use super::{Mask, bound, composed, dropout};
 use crate::noise::Noise;
 
 /// Attention: `softmax(score(q·kᵀ), over the visible keys) · v` (Vaswani et al. 2017), with grouped heads
@@ -280,10 +280,7 @@ impl<B: Backend> Composed<B> {
         let scores = B::float_matmul(stacked_q, B::float_permute(k, &[0, 2, 3, 1]));
         let scores = B::float_mul_scalar(composed::widen::<B>(scores), self.score.scale.into());
         let scores = match (&self.score.form, &self.fall) {
-            (Form::Capped(cap), _) => {
-                let scores = B::float_tanh(B::float_mul_scalar(scores, (1.0 / cap).into()));
-                B::float_mul_scalar(scores, (*cap).into())
-            }
+            (Form::Capped(cap), _) => bound::forward::<B>(scores, *cap),
             (Form::Falling(_), Some(fall)) => {
                 let fall = composed::cast_like::<B>(fall.clone(), &scores);
                 B::float_add(scores, fall)
@@ -296,17 +293,10 @@ impl<B: Backend> Composed<B> {
     /// The gradients of the products from those of the scores.
     fn through_scores(&self, gradient: FloatTensor<B>, scores: FloatTensor<B>) -> FloatTensor<B> {
         let gradient = B::float_mul_scalar(gradient, self.score.scale.into());
-        let Form::Capped(cap) = self.score.form else {
-            return gradient;
-        };
-        // (cap · tanh(x / cap))' = 1 - tanh²(x / cap); hidden scores are low and their gradients are zero.
-        let share = B::float_clamp(
-            B::float_mul_scalar(scores, (1.0 / cap).into()),
-            (-1.0).into(),
-            1.0.into(),
-        );
-        let rest = B::float_mul(share.clone(), share);
-        B::float_sub(gradient.clone(), B::float_mul(gradient, rest))
+        match self.score.form {
+            Form::Capped(cap) => bound::backward::<B>(gradient, scores, cap),
+            Form::Plain | Form::Falling(_) => gradient,
+        }
     }
 
     fn dropped(&self, x: FloatTensor<B>) -> FloatTensor<B> {

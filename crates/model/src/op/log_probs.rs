@@ -9,7 +9,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Int, Shape, Tensor};
 
-use super::composed;
+use super::{bound, composed};
 
 /// The natural logarithm of the probability that the head gives each target:
 /// `log_softmax(hidden · weight + bias)[row, target]`.
@@ -195,10 +195,7 @@ fn logits<B: Backend>(
         logits = B::float_add(logits, bias);
     }
     match rule.cap {
-        Some(cap) => {
-            let share = B::float_tanh(B::float_mul_scalar(logits, (1.0 / cap).into()));
-            B::float_mul_scalar(share, cap.into())
-        }
+        Some(cap) => bound::forward::<B>(logits, cap),
         None => logits,
     }
 }
@@ -268,10 +265,7 @@ pub(super) fn backward<B: Backend>(
         let targets = composed::column::<B>(targets, start, end);
         let mut spread = composed::scatter_add::<B>(spread, 1, targets, gradient);
         if let Some(cap) = rule.cap {
-            // (cap · tanh(x / cap))' = 1 - tanh²(x / cap)
-            let share = B::float_mul_scalar(logits, (1.0 / cap).into());
-            let rest = B::float_mul(spread.clone(), B::float_mul(share.clone(), share));
-            spread = B::float_sub(spread, rest);
+            spread = bound::backward::<B>(spread, logits, cap);
         }
         if for_bias && rule.biased {
             add(&mut bias_gradient, B::float_sum_dim(spread.clone(), 0));

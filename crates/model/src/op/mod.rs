@@ -18,6 +18,7 @@
 mod activation;
 mod adamw;
 mod attention;
+mod bound;
 mod composed;
 mod dropout;
 mod embed;
@@ -33,6 +34,7 @@ mod sum;
 pub use activation::{Activation, UnknownActivation, activate, gate};
 pub use adamw::{AdamWStep, adamw};
 pub use attention::{Form, Score, attention};
+pub use bound::bound;
 pub use dropout::dropout;
 pub use embed::embed;
 pub use linear::linear;

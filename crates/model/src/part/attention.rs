@@ -84,8 +84,8 @@ impl Attention {
         let key = self.key.forward(x.clone(), noise.site(site::KEY));
         let value = self.value.forward(x, noise.site(site::VALUE));
         let (mut query, mut key, mut value) = (
-            self.heads(normed(query, self.query_norm.as_ref()), pass),
-            self.heads(normed(key, self.key_norm.as_ref()), pass),
+            self.heads(Norm::maybe(self.query_norm.as_ref(), query), pass),
+            self.heads(Norm::maybe(self.key_norm.as_ref(), key), pass),
             self.heads(value, pass),
         );
         if let Some(Angles { cos, sin }) = &pass.angles {
@@ -131,17 +131,6 @@ impl Attention {
     }
 }
 
-/// Rows of one or several heads, normalised by as many features as the norm has weights.
-fn normed(x: Tensor<2>, norm: Option<&Norm>) -> Tensor<2> {
-    let Some(norm) = norm else {
-        return x;
-    };
-    let [rows, features] = x.dims();
-    let width = norm.width();
-    let x = norm.forward(x.reshape([rows * features / width, width]));
-    x.reshape([rows, features])
-}
-
 /// What becomes of the products of queries and keys in one block.
 fn score(plan: &Blueprint, block: usize) -> Score {
     let attention = &plan.attention;
@@ -182,7 +171,7 @@ fn evenly(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, score: &Score) -> 
     };
     let scores = query.swap_dims(1, 2).matmul(repeated(key).transpose()) * score.scale;
     let scores = match score.form {
-        Form::Capped(cap) => (scores / cap).tanh() * cap,
+        Form::Capped(cap) => op::bound(scores, cap),
         Form::Plain | Form::Falling(_) => scores,
     };
     let equal = scores.clone() - scores.detach();

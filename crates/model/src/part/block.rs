@@ -91,9 +91,9 @@ impl Block {
             }
             Residual::Sandwich => {
                 let seen = attend(self.attention_norm.forward(x.clone()));
-                let x = x + normed(seen, self.attention_output_norm.as_ref());
+                let x = x + Norm::maybe(self.attention_output_norm.as_ref(), seen);
                 let fed = feed(self.feed_forward_norm.forward(x.clone()));
-                x + normed(fed, self.feed_forward_output_norm.as_ref())
+                x + Norm::maybe(self.feed_forward_output_norm.as_ref(), fed)
             }
         }
     }
@@ -102,12 +102,5 @@ impl Block {
         self.attention.linears(&format!("{path}.attention"), visit);
         self.feed_forward
             .linears(&format!("{path}.feed_forward"), visit);
-    }
-}
-
-fn normed(x: Tensor<2>, norm: Option<&Norm>) -> Tensor<2> {
-    match norm {
-        Some(norm) => norm.forward(x),
-        None => x,
     }
 }

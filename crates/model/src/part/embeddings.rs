@@ -98,6 +98,12 @@ impl Embeddings {
         }
     }
 
+    /// The longest text that the positions allow; `None` where there are none.
+    pub fn longest(&self) -> Option<usize> {
+        let positions = self.positions.as_ref()?;
+        Some(positions.weight.lazy_shape()[0] - self.first)
+    }
+
     /// # Shapes
     /// Tokens `[batch, length]` to hidden states `[batch * length, width]`.
     ///

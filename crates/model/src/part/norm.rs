@@ -38,6 +38,20 @@ impl Norm {
         self.weight.lazy_shape()[0]
     }
 
+    /// The same where there is a norm, over every run of as many features as it has weights.
+    ///
+    /// # Shapes
+    /// `[rows, features]` to the same; the features are a multiple of the width.
+    pub(super) fn maybe(norm: Option<&Self>, x: Tensor<2>) -> Tensor<2> {
+        let Some(norm) = norm else {
+            return x;
+        };
+        let [rows, features] = x.dims();
+        let width = norm.width();
+        let x = norm.forward(x.reshape([rows * features / width, width]));
+        x.reshape([rows, features])
+    }
+
     /// # Shapes
     /// `[rows, width]` to `[rows, width]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {

@@ -46,6 +46,10 @@ fn settings_that_cannot_be_or_are_not_implemented() {
     says(&error, &["rope_type = \"longrope\" is not implemented"]);
     let error = Checkpoint::create(json!({"model_type": "mamba\u{7}"}), 0).unwrap_err();
     says(&error, &["mamba\\\\u{7}", "bert, bloom, distilbert"]);
+    // A family's own name of the field.
+    let odd = json!({"model_type": "gpt2", "n_embd": 10, "n_head": 4});
+    let error = Checkpoint::create(odd, 0).unwrap_err();
+    says(&error, &["n_embd: found 10", "a multiple of n_head (4)"]);
     let error = Checkpoint::create(json!({}), 0).unwrap_err();
     says(&error, &["model_type", "bert, bloom, distilbert"]);
     let error =

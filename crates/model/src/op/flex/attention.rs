@@ -528,7 +528,7 @@ kernel! {
     /// `cap · tanh(x / cap)`.
     fn bound(scores: &mut [f32], cap: f32) {
         for score in scores {
-            *score = cap * lanes::tanh(*score / cap);
+            *score = lanes::bound(*score, cap);
         }
     }
 }

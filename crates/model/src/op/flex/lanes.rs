@@ -62,6 +62,12 @@ pub(crate) fn tanh(x: f32) -> f32 {
     if x.abs() < 0.7 { near } else { far }
 }
 
+/// `cap · tanh(x / cap)`.
+#[inline(always)]
+pub(crate) fn bound(x: f32, cap: f32) -> f32 {
+    cap * tanh(x / cap)
+}
+
 /// The normal distribution's cumulative function Φ(x) and density φ(x).
 ///
 /// `Φ(-t√2) = ½ e^{-t²} erfcx(t)`, with the scaled complementary error function as a polynomial in `1 / (1 + 0.4 t)`

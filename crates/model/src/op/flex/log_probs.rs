@@ -370,7 +370,7 @@ kernel! {
             *logit += bias;
         }
         for logit in logits {
-            *logit = cap * lanes::tanh(*logit / cap);
+            *logit = lanes::bound(*logit, cap);
         }
     }
 }
