@@ -3,7 +3,8 @@
 //!     cargo run --release --example parity -- --checkpoint FOLDER --inputs in.safetensors --output out.safetensors --gradients
 //!
 //! The inputs hold `input_ids`, `attention_mask`, `labels` (-100 where nothing is learned) and, where the model takes
-//! them, `token_type_ids`. The output holds `logits`, `loss` (the mean that transformers reports), `grad.<name>` for
+//! them, `token_type_ids`, `decoder_input_ids` (without them, the labels behind the start token) and
+//! `decoder_attention_mask`. The output holds `logits`, `loss` (the mean that transformers reports), `grad.<name>` for
 //! every tensor of the checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the
 //! first row). `--save` writes the model after these steps, so that others can open it.
 
@@ -16,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use finetune::burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use finetune::data::Origin;
-use finetune::model::{Head, Network, Noise, Targets, Tokens, lora, op, weights};
+use finetune::model::{Cache, Head, Network, Noise, Seq2Seq, Targets, Tokens, lora, op, weights};
 use finetune::prelude::*;
 use finetune::train::{Batch, Decay, Event, Result as TrainResult, Schedule};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -39,7 +40,7 @@ pub(crate) struct Flags {
     /// A safetensors file to write.
     #[arg(long)]
     pub output: PathBuf,
-    /// The head: causal, classifier or masked; without it the one of `config.json`.
+    /// The head: causal, classifier, masked or seq2seq; without it the one of `config.json`.
     #[arg(long)]
     pub head: Option<String>,
     /// Write the gradient of every tensor.
@@ -89,8 +90,10 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
         Some("causal") => Head::Causal,
         Some("classifier") => Head::Classifier,
         Some("masked") => Head::Masked,
+        Some("seq2seq") => Head::Seq2Seq,
         Some(other) => {
-            return Err(format!("--head {other}: expected causal, classifier or masked").into());
+            let known = "causal, classifier, masked or seq2seq";
+            return Err(format!("--head {other}: expected {known}").into());
         }
     };
     let off = Noise::off();
@@ -140,8 +143,52 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
             };
             measure(flags, &checkpoint, &model, &given, logits, loss)
         }
+        Head::Seq2Seq => {
+            let model = adapted(checkpoint.seq2seq(&device)?, &checkpoint, flags)?;
+            let answer = given.answer(&model, &checkpoint)?;
+            let logits = |model: &Seq2Seq| {
+                let memory = model.memory(&given.tokens, off);
+                model.logits(model.decode(&answer, &memory, off, None))
+            };
+            let loss = |model: &Seq2Seq, batch: &Given, noise| {
+                let log_probs = model.log_probs(&batch.tokens, &answer, &batch.targets, noise);
+                op::sum(log_probs).neg()
+            };
+            let mut out = measure(flags, &checkpoint, &model, &given, logits, loss)?;
+            if let Some(tokens) = flags.greedy {
+                use finetune::burn::module::Module;
+                let ids = answered(&model.valid(), &given.first_row(), tokens)?;
+                out.insert("greedy".to_owned(), (vec![ids.len()], ids));
+            }
+            Ok(out)
+        }
         other => Err(format!("{other} heads are not compared here").into()),
     }
+}
+
+/// The likeliest tokens of the answer to a text.
+fn answered(model: &Seq2Seq, text: &[u32], tokens: usize) -> Result<Vec<f32>, Box<dyn Error>> {
+    let start = model
+        .start()
+        .ok_or("config.json names no decoder_start_token_id")?;
+    let device = model.device();
+    let memory = model.memory(&Tokens::single(text, &device)?, Noise::off());
+    let mut read = Tokens::single(&[start], &device)?;
+    let mut cache = Cache::with_room(tokens + 1);
+    let mut made = Vec::new();
+    while made.len() < tokens {
+        let hidden = model.decode(&read, &memory, Noise::off(), Some(&mut cache));
+        let next = model
+            .logits(hidden)
+            .argmax(1)
+            .into_data()
+            .iter::<u32>()
+            .next();
+        let next = next.ok_or("no logits")?;
+        made.push(next as f32);
+        read = read.next(&[next])?;
+    }
+    Ok(made)
 }
 
 fn adapted<M: Network>(
@@ -184,7 +231,8 @@ fn measure<M: Network + 'static>(
     let shape = if rows == given.tokens.batch() {
         vec![rows, width]
     } else {
-        vec![given.tokens.batch(), given.tokens.length(), width]
+        let batch = given.tokens.batch();
+        vec![batch, rows / batch, width]
     };
     out.insert(
         "logits".to_owned(),
@@ -273,6 +321,9 @@ struct Given {
     tokens: Tokens,
     ids: Vec<u32>,
     mask: Vec<bool>,
+    labels: Option<(Vec<i64>, usize)>,
+    decoder_ids: Option<(Vec<i64>, usize)>,
+    decoder_mask: Option<Vec<bool>>,
     targets: Targets,
 }
 
@@ -300,6 +351,13 @@ impl Given {
                 .map(|view| integers(&view))
                 .transpose()
         };
+        let rows = |name: &str| -> Result<_, Box<dyn Error>> {
+            let Ok(view) = file.tensor(name) else {
+                return Ok(None);
+            };
+            let length = view.shape().last().copied().unwrap_or(1);
+            Ok(Some((integers(&view)?, length)))
+        };
         let ids = file.tensor("input_ids")?;
         let [_, length] = ids.shape() else {
             return Err(format!("input_ids is {:?}; expected [batch, length]", ids.shape()).into());
@@ -315,9 +373,10 @@ impl Given {
                 tokens.with_kinds(&kinds.iter().map(|kind| *kind as u32).collect::<Vec<_>>())?;
         }
         let mut targets = Targets::default();
-        for (place, label) in numbers("labels")?
-            .unwrap_or_default()
+        let labels = rows("labels")?;
+        for (place, label) in labels
             .iter()
+            .flat_map(|(labels, _)| labels)
             .enumerate()
             .filter(|(_, label)| **label >= 0)
         {
@@ -328,8 +387,45 @@ impl Given {
             tokens,
             ids,
             mask,
+            labels,
+            decoder_ids: rows("decoder_input_ids")?,
+            decoder_mask: numbers("decoder_attention_mask")?
+                .map(|mask| mask.iter().map(|one| *one != 0).collect()),
             targets,
         })
+    }
+
+    /// What the decoder reads: as given, or the labels behind the start token, padding where nothing is learned.
+    fn answer(&self, model: &Seq2Seq, checkpoint: &Checkpoint) -> Result<Tokens, Box<dyn Error>> {
+        let (ids, length) = match (&self.decoder_ids, &self.labels) {
+            (Some((ids, length)), _) => (ids.clone(), *length),
+            (None, Some((labels, length))) => {
+                let start = model
+                    .start()
+                    .ok_or("config.json names no decoder_start_token_id")?;
+                let pad = checkpoint.config()["pad_token_id"].as_i64().unwrap_or(0);
+                let shifted = labels.chunks(*length).flat_map(|row| {
+                    let before = &row[..length - 1];
+                    let known = before.iter().map(|id| if *id < 0 { pad } else { *id });
+                    std::iter::once(i64::from(start))
+                        .chain(known)
+                        .collect::<Vec<_>>()
+                });
+                (shifted.collect(), *length)
+            }
+            (None, None) => {
+                return Err("the inputs hold neither decoder_input_ids nor labels".into());
+            }
+        };
+        let ids: Vec<u32> = ids.iter().map(|id| *id as u32).collect();
+        let all = vec![true; ids.len()];
+        let mask = self.decoder_mask.as_ref().unwrap_or(&all);
+        Ok(Tokens::from_mask(
+            &ids,
+            mask,
+            length,
+            &self.tokens.ids.device(),
+        )?)
     }
 
     /// A causal model predicts each label from the place before it.

@@ -74,6 +74,20 @@ pub enum Position {
     Rotary(Each<Option<Rotary>>),
     /// A key's score falls linearly with its distance, at another rate in every head (Press et al. 2022).
     Alibi,
+    /// A key's score gets a learned number by its distance, which all blocks share (Raffel et al. 2020).
+    Distance(Distance),
+}
+
+/// How distances are told apart where each kind of distance has a learned number.
+///
+/// Of the kinds, half are for keys behind the query where tokens see both ways. Of those of one direction, half are for
+/// one distance each, and the others for ranges that grow by a constant factor up to `longest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Distance {
+    /// How many kinds of distances there are.
+    pub kinds: usize,
+    /// From this distance on all are of one kind.
+    pub longest: usize,
 }
 
 /// The same in every block, or one value per block.
@@ -311,6 +325,10 @@ pub struct Dropout {
     pub attended: f64,
     /// On what the feed-forward part adds to it.
     pub fed: f64,
+    /// Inside the feed-forward part, before its last projection.
+    pub inner: f64,
+    /// On what comes out of the last block and the norm after it.
+    pub last: f64,
 }
 
 /// The heads that a family has; `None` where it has no such head.
@@ -322,6 +340,8 @@ pub struct Heads {
     pub classifier: Option<ClassifierHead>,
     /// Predicts hidden tokens.
     pub masked: Option<MaskedHead>,
+    /// Turns one text into another.
+    pub seq2seq: Option<Seq2SeqHead>,
 }
 
 /// The head that predicts the next token: one projection to the vocabulary.
@@ -375,13 +395,44 @@ pub struct MaskedHead {
     pub activation: Activation,
 }
 
+/// The head that turns one text into another: a decoder whose blocks see the encoder's hidden states too, and a
+/// projection to the vocabulary. It is the embedding of the tokens unless the files hold another one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seq2SeqHead {
+    /// Number of the decoder's blocks.
+    pub depth: usize,
+    /// What hidden states are multiplied by before the last projection; 1 changes nothing.
+    pub scale: f64,
+    /// The token that stands before every answer, where the configuration names it.
+    pub start: Option<u32>,
+}
+
 /// The spread of new random weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    /// Standard deviation of weights.
-    pub weights: f64,
-    /// Standard deviation of the projections that write into the residual stream.
-    pub residual: f64,
+pub enum Spread {
+    /// The same for every layer of a kind.
+    Fixed {
+        /// Standard deviation of weights.
+        weights: f64,
+        /// Standard deviation of the projections that write into the residual stream.
+        residual: f64,
+    },
+    /// By the size of what comes in, for attention that does not scale its scores (Raffel et al. 2020).
+    ByInput {
+        /// Standard deviation of embeddings. A projection has this divided by the root of its input's features, that
+        /// of queries also by the root of a head's.
+        factor: f64,
+    },
+}
+
+impl Spread {
+    /// The same for all weights.
+    pub fn even(weights: f64) -> Self {
+        Self::Fixed {
+            weights,
+            residual: weights,
+        }
+    }
 }
 
 impl Blueprint {
@@ -389,7 +440,7 @@ impl Blueprint {
     pub fn longest(&self) -> Option<usize> {
         match self.position {
             Position::Learned { length, first } => Some(length.saturating_sub(first)),
-            Position::Rotary(_) | Position::Alibi => None,
+            Position::Rotary(_) | Position::Alibi | Position::Distance(_) => None,
         }
     }
 

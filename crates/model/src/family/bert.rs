@@ -17,12 +17,12 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let dropout = head_dropout(settings, &blueprint)?;
     Ok(Architecture {
         heads: Heads {
-            causal: None,
             classifier: Some(by_first(settings, Activation::Tanh, [0.0, dropout])?),
             masked: Some(MaskedHead {
                 tied,
                 activation: blueprint.feed_forward.activation,
             }),
+            ..Heads::default()
         },
         names: names(blueprint.depth, tied),
         classes: &[
@@ -114,6 +114,7 @@ pub(super) fn blueprint(settings: Settings<'_>, width: usize) -> Result<Blueprin
             attention: settings.rate(&["attention_probs_dropout_prob"], 0.1)?,
             attended: hidden,
             fed: hidden,
+            ..Dropout::default()
         },
     })
 }

@@ -34,11 +34,19 @@ pub struct Attention {
 #[derive(Debug, Clone)]
 pub(crate) struct Pass {
     pub(crate) batch: usize,
-    pub(crate) length: usize,
     pub(crate) mask: Mask,
     pub(crate) angles: Option<Angles>,
+    /// What is added to the scores for the distances of keys, `[1, heads, length, keys]`, where the family does so.
+    pub(crate) distances: Option<Tensor<4>>,
     /// 1 where a query sees nothing and 0 elsewhere, `[batch, length, 1, 1]`; `None` when zeros will do.
     pub(crate) blind: Option<Tensor<4>>,
+}
+
+/// Keys and values, `[batch, places, groups, head_width]` each.
+#[derive(Debug, Clone)]
+pub(crate) struct Sights {
+    pub(crate) key: Tensor<4>,
+    pub(crate) value: Tensor<4>,
 }
 
 impl Attention {
@@ -59,7 +67,12 @@ impl Attention {
             QueryKeyNorm::Whole(norm) => Some(Norm::new(&init.at(name), whole, norm)),
         };
         Self {
-            query: Linear::new(&init.at("query"), width, queries, inputs),
+            query: Linear::new(
+                &init.at_query("query", attention.head_width),
+                width,
+                queries,
+                inputs,
+            ),
             key: Linear::new(&init.at("key"), width, keys, inputs),
             value: Linear::new(&init.at("value"), width, keys, inputs),
             output: Linear::new(&init.at_residual("output"), queries, width, output),
@@ -80,14 +93,8 @@ impl Attention {
         noise: Noise,
         cache: Option<LayerCache<'_>>,
     ) -> Tensor<2> {
-        let query = self.query.forward(x.clone(), noise.site(site::QUERY));
-        let key = self.key.forward(x.clone(), noise.site(site::KEY));
-        let value = self.value.forward(x, noise.site(site::VALUE));
-        let (mut query, mut key, mut value) = (
-            self.heads(Norm::maybe(self.query_norm.as_ref(), query), pass),
-            self.heads(Norm::maybe(self.key_norm.as_ref(), key), pass),
-            self.heads(value, pass),
-        );
+        let mut query = self.queries(x.clone(), pass.batch, noise);
+        let Sights { mut key, mut value } = self.sights(x, pass.batch, noise);
         if let Some(Angles { cos, sin }) = &pass.angles {
             query = op::rotate(query, cos.clone(), sin.clone());
             key = op::rotate(key, cos.clone(), sin.clone());
@@ -95,32 +102,83 @@ impl Attention {
         if let Some(cache) = cache {
             (key, value) = cache.extend(key, value);
         }
-        let places = noise.site(site::PROBABILITIES);
-        let guess = pass.blind.as_ref().map(|blind| {
-            evenly(query.clone(), key.clone(), value.clone(), &self.score) * blind.clone()
-        });
-        let seen = op::attention(
-            query,
-            key,
-            value,
-            &pass.mask,
-            &self.score,
-            self.dropout,
-            places,
-        );
+        let score = match &pass.distances {
+            Some(distances) => Score {
+                scale: self.score.scale,
+                form: Form::Added(distances.clone()),
+            },
+            None => self.score.clone(),
+        };
+        let guess = pass
+            .blind
+            .as_ref()
+            .map(|blind| evenly(query.clone(), key.clone(), value.clone(), &score) * blind.clone());
+        let seen = Sights { key, value };
+        let seen = self.look(query, seen, &pass.mask, &score, noise);
         let seen = match guess {
             Some(guess) => seen + guess,
             None => seen,
         };
+        self.written(seen, noise)
+    }
+
+    /// Looks at another text: its keys and values come from [`Self::sights`].
+    ///
+    /// # Shapes
+    /// `[batch * length, width]` to the same.
+    pub(crate) fn across(
+        &self,
+        x: Tensor<2>,
+        sights: Sights,
+        mask: &Mask,
+        noise: Noise,
+    ) -> Tensor<2> {
+        let query = self.queries(x, sights.key.dims()[0], noise);
+        let seen = self.look(query, sights, mask, &self.score, noise);
+        self.written(seen, noise)
+    }
+
+    /// Keys and values before any rotation.
+    ///
+    /// # Shapes
+    /// `[batch * length, width]` to [`Sights`].
+    pub(crate) fn sights(&self, x: Tensor<2>, batch: usize, noise: Noise) -> Sights {
+        let key = self.key.forward(x.clone(), noise.site(site::KEY));
+        let value = self.value.forward(x, noise.site(site::VALUE));
+        Sights {
+            key: self.heads(Norm::maybe(self.key_norm.as_ref(), key), batch),
+            value: self.heads(value, batch),
+        }
+    }
+
+    fn queries(&self, x: Tensor<2>, batch: usize, noise: Noise) -> Tensor<4> {
+        let query = self.query.forward(x, noise.site(site::QUERY));
+        self.heads(Norm::maybe(self.query_norm.as_ref(), query), batch)
+    }
+
+    fn look(
+        &self,
+        query: Tensor<4>,
+        Sights { key, value }: Sights,
+        mask: &Mask,
+        score: &Score,
+        noise: Noise,
+    ) -> Tensor<4> {
+        let places = noise.site(site::PROBABILITIES);
+        op::attention(query, key, value, mask, score, self.dropout, places)
+    }
+
+    fn written(&self, seen: Tensor<4>, noise: Noise) -> Tensor<2> {
         let [batch, length, heads, width] = seen.dims();
         let seen = seen.reshape([batch * length, heads * width]);
         self.output.forward(seen, noise.site(site::OUTPUT))
     }
 
     /// `[batch * length, heads * head_width]` as `[batch, length, heads, head_width]`.
-    fn heads(&self, x: Tensor<2>, pass: &Pass) -> Tensor<4> {
-        let heads = x.dims()[1] / self.head_width;
-        x.reshape([pass.batch, pass.length, heads, self.head_width])
+    fn heads(&self, x: Tensor<2>, batch: usize) -> Tensor<4> {
+        let [rows, features] = x.dims();
+        let heads = features / self.head_width;
+        x.reshape([batch, rows / batch, heads, self.head_width])
     }
 
     pub(crate) fn linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) {
@@ -137,7 +195,9 @@ fn score(plan: &Blueprint, block: usize) -> Score {
     let form = match (attention.cap, &plan.position) {
         (Some(cap), _) => Form::Capped(cap),
         (None, Position::Alibi) => Form::Falling(slopes(attention.heads).into()),
-        (None, Position::Learned { .. } | Position::Rotary(_)) => Form::Plain,
+        (None, Position::Learned { .. } | Position::Rotary(_) | Position::Distance(_)) => {
+            Form::Plain
+        }
     };
     Score {
         scale: attention.scale.of(block),
@@ -172,7 +232,7 @@ fn evenly(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, score: &Score) -> 
     let scores = query.swap_dims(1, 2).matmul(repeated(key).transpose()) * score.scale;
     let scores = match score.form {
         Form::Capped(cap) => op::bound(scores, cap),
-        Form::Plain | Form::Falling(_) => scores,
+        Form::Plain | Form::Falling(_) | Form::Added(_) => scores,
     };
     let equal = scores.clone() - scores.detach();
     let weights = burn::tensor::activation::softmax(equal, 3);

@@ -3,12 +3,12 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::attention::Pass;
+use super::attention::{Pass, Sights};
 use super::{Attention, FeedForward, Init, LinearVisitor, Norm, site};
 use crate::blueprint::{Blueprint, Residual};
 use crate::generate::cache::LayerCache;
 use crate::noise::Noise;
-use crate::op;
+use crate::op::{self, Mask};
 
 /// Attention and feed-forward, each with a norm, each added to what came in.
 #[derive(Module, Debug)]
@@ -17,6 +17,8 @@ pub struct Block {
     pub attention_norm: Norm,
     /// How tokens look at each other.
     pub attention: Attention,
+    /// How a decoder's tokens look at the encoder's, where there is an encoder.
+    pub across: Option<Across>,
     /// The norm that belongs to the feed-forward part.
     pub feed_forward_norm: Norm,
     /// What happens to each token alone.
@@ -31,7 +33,39 @@ pub struct Block {
     dropout: [f64; 2],
 }
 
+/// The part of a decoder's block that looks at the encoder's hidden states.
+#[derive(Module, Debug)]
+pub struct Across {
+    /// The norm before it.
+    pub norm: Norm,
+    /// Queries from the decoder, keys and values from the encoder.
+    pub attention: Attention,
+}
+
+impl Across {
+    fn new(init: &Init, plan: &Blueprint, number: usize) -> Self {
+        Self {
+            norm: Norm::new(&init.at("norm"), plan.width, plan.norm),
+            attention: Attention::new(&init.at("attention"), plan, number),
+        }
+    }
+}
+
+/// What a block sees of another text.
+pub(crate) struct Other<'a> {
+    pub(crate) sights: &'a Sights,
+    pub(crate) mask: &'a Mask,
+}
+
 impl Block {
+    /// The same with a part that looks at an encoder's hidden states.
+    pub fn with_across(self, init: &Init, plan: &Blueprint, number: usize) -> Self {
+        Self {
+            across: Some(Across::new(&init.at("across"), plan, number)),
+            ..self
+        }
+    }
+
     /// A block with random weights; `number` counts from 0.
     pub fn new(init: &Init, plan: &Blueprint, number: usize) -> Self {
         let norm = |name: &str| Norm::new(&init.at(name), plan.width, plan.norm);
@@ -40,8 +74,9 @@ impl Block {
         Self {
             attention_norm: norm("attention_norm"),
             attention: Attention::new(&init.at("attention"), plan, number),
+            across: None,
             feed_forward_norm: norm("feed_forward_norm"),
-            feed_forward: FeedForward::new(&feed_forward, plan.width, &plan.feed_forward),
+            feed_forward: FeedForward::new(&feed_forward, plan),
             attention_output_norm: more("attention_output_norm"),
             feed_forward_output_norm: more("feed_forward_output_norm"),
             residual: plan.residual,
@@ -57,6 +92,7 @@ impl Block {
         pass: &Pass,
         noise: Noise,
         cache: Option<LayerCache<'_>>,
+        other: Option<&Other<'_>>,
     ) -> Tensor<2> {
         let attend = |x| {
             let seen = self.attention.forward(x, pass, noise, cache);
@@ -69,6 +105,7 @@ impl Block {
         match self.residual {
             Residual::PreNorm => {
                 let x = x.clone() + attend(self.attention_norm.forward(x));
+                let x = self.looked_across(x, noise, other);
                 x.clone() + feed(self.feed_forward_norm.forward(x))
             }
             Residual::PostNorm => {
@@ -98,8 +135,24 @@ impl Block {
         }
     }
 
+    /// `x` and what it gets from the other text, where there is one.
+    fn looked_across(&self, x: Tensor<2>, noise: Noise, other: Option<&Other<'_>>) -> Tensor<2> {
+        let (Some(across), Some(other)) = (&self.across, other) else {
+            return x;
+        };
+        let noise = noise.site(site::ACROSS);
+        let normed = across.norm.forward(x.clone());
+        let sights = other.sights.clone();
+        let seen = across.attention.across(normed, sights, other.mask, noise);
+        x + op::dropout(seen, self.dropout[0], noise.site(site::AFTER_ATTENTION))
+    }
+
     pub(crate) fn linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) {
         self.attention.linears(&format!("{path}.attention"), visit);
+        if let Some(across) = &mut self.across {
+            let path = format!("{path}.across.attention");
+            across.attention.linears(&path, visit);
+        }
         self.feed_forward
             .linears(&format!("{path}.feed_forward"), visit);
     }

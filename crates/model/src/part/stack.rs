@@ -3,13 +3,14 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
-use super::attention::Pass;
-use super::{Angles, Block, Init, LinearVisitor, Norm};
+use super::attention::{Pass, Sights};
+use super::block::Other;
+use super::{Angles, Block, Distances, Init, LinearVisitor, Norm, site};
 use crate::blueprint::{Blueprint, Direction, Each, Position, Rotary};
 use crate::generate::cache::Cache;
 use crate::noise::Noise;
-use crate::op::Mask;
-use crate::tokens::{Convention, Tokens};
+use crate::op::{self, Mask};
+use crate::tokens::{Convention, Tokens, int_tensor};
 
 /// Blocks, one after the other, and the norm after the last where blocks begin with theirs.
 #[derive(Module, Debug)]
@@ -18,15 +19,67 @@ pub struct Stack {
     pub blocks: Vec<Block>,
     /// The norm after the last block.
     pub norm: Option<Norm>,
+    /// What is added to the scores of all blocks for the distances of keys, where the family does so.
+    pub distances: Option<Distances>,
     #[module(skip)]
     direction: Direction,
     #[module(skip)]
     position: Position,
     #[module(skip)]
     window: Each<Option<usize>>,
+    dropout: f64,
+}
+
+/// What a decoder sees of another text: keys and values for each of its blocks, made once for all of the answer.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    blocks: Vec<Sights>,
+    mask: Mask,
+}
+
+impl Memory {
+    /// The given rows, in the given order; a row may be taken more than once or not at all.
+    ///
+    /// # Panics
+    /// When a row does not exist.
+    pub fn select(&self, rows: &[u32]) -> Self {
+        let taken = |x: &Tensor<4>| {
+            let of: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+            x.clone()
+                .select(0, int_tensor(of, [rows.len()], &x.device()))
+        };
+        let spans = &self.mask.spans;
+        Self {
+            blocks: self
+                .blocks
+                .iter()
+                .map(|Sights { key, value }| Sights {
+                    key: taken(key),
+                    value: taken(value),
+                })
+                .collect(),
+            mask: Mask {
+                spans: rows
+                    .iter()
+                    .map(|row| spans[*row as usize].clone())
+                    .collect(),
+                ..self.mask.clone()
+            },
+        }
+    }
 }
 
 impl Stack {
+    /// Blocks with random weights that look at an encoder's hidden states too.
+    pub fn decoder(init: &Init, plan: &Blueprint) -> Self {
+        let mut stack = Self::new(init, plan);
+        let blocks = init.at("blocks");
+        let with =
+            |(number, block): (usize, Block)| block.with_across(&blocks.at(number), plan, number);
+        stack.blocks = stack.blocks.into_iter().enumerate().map(with).collect();
+        stack
+    }
+
     /// Blocks with random weights.
     pub fn new(init: &Init, plan: &Blueprint) -> Self {
         let blocks = init.at("blocks");
@@ -40,7 +93,39 @@ impl Stack {
             norm,
             direction: plan.direction,
             position: plan.position.clone(),
+            distances: match plan.position {
+                Position::Distance(distance) => Some(Distances::new(
+                    &init.at("distances"),
+                    distance,
+                    plan.direction,
+                    plan.width,
+                    plan.attention.heads,
+                )),
+                Position::Learned { .. } | Position::Rotary(_) | Position::Alibi => None,
+            },
             window: plan.attention.window.clone(),
+            dropout: plan.dropout.last,
+        }
+    }
+
+    /// What the blocks see of an encoder's hidden states.
+    ///
+    /// # Arguments
+    /// - `hidden`: `[batch * length, width]`
+    /// - `tokens`: what the encoder read, one document in each row
+    pub fn memory(&self, hidden: &Tensor<2>, tokens: &Tokens, noise: Noise) -> Memory {
+        let sights = |(number, block): (usize, &Block)| {
+            let across = block.across.as_ref()?;
+            let noise = noise.site(number as u64).site(site::ACROSS);
+            let attention = &across.attention;
+            Some(attention.sights(hidden.clone(), tokens.batch(), noise))
+        };
+        Memory {
+            blocks: self.blocks.iter().enumerate().filter_map(sights).collect(),
+            mask: Mask {
+                spans: tokens.spans.clone(),
+                ..Mask::default()
+            },
         }
     }
 
@@ -51,10 +136,25 @@ impl Stack {
     /// When the cache holds another number of places than `tokens.past`.
     pub fn forward(
         &self,
+        x: Tensor<2>,
+        tokens: &Tokens,
+        noise: Noise,
+        cache: Option<&mut Cache>,
+    ) -> Tensor<2> {
+        self.forward_with(x, tokens, noise, cache, None)
+    }
+
+    /// The same with another text in sight.
+    ///
+    /// # Panics
+    /// When the cache holds another number of places than `tokens.past`, or the memory was made by other blocks.
+    pub fn forward_with(
+        &self,
         mut x: Tensor<2>,
         tokens: &Tokens,
         noise: Noise,
         mut cache: Option<&mut Cache>,
+        memory: Option<&Memory>,
     ) -> Tensor<2> {
         let mut pass = self.pass(&x, tokens);
         let mut turned = Turned::default();
@@ -65,12 +165,15 @@ impl Stack {
             let layer = cache.as_mut().map(|cache| cache.layer(number));
             pass.mask.window = *self.window.of(number);
             pass.angles = turned.of(&self.position, number, &x, tokens);
-            x = block.forward(x, &pass, noise.site(number as u64), layer);
+            let other = memory.map(|memory| Other {
+                sights: &memory.blocks[number],
+                mask: &memory.mask,
+            });
+            let noise = noise.site(number as u64);
+            x = block.forward(x, &pass, noise, layer, other.as_ref());
         }
-        match &self.norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        }
+        let x = Norm::maybe(self.norm.as_ref(), x);
+        op::dropout(x, self.dropout, noise.site(site::LAST))
     }
 
     /// What all blocks share; window and angles are a block's own.
@@ -83,10 +186,10 @@ impl Stack {
         };
         Pass {
             batch: tokens.batch(),
-            length: tokens.length(),
             blind: blind(&mask, x, tokens),
             mask,
             angles: None,
+            distances: self.distances.as_ref().map(|table| table.forward(tokens)),
         }
     }
 
@@ -113,7 +216,7 @@ impl<'a> Turned<'a> {
         tokens: &Tokens,
     ) -> Option<Angles> {
         let plan = match position {
-            Position::Learned { .. } | Position::Alibi => None,
+            Position::Learned { .. } | Position::Alibi | Position::Distance(_) => None,
             Position::Rotary(plans) => plans.of(block).as_ref(),
         }?;
         if let Some((_, angles)) = self.known.iter().find(|(known, _)| *known == plan) {
