@@ -7,7 +7,7 @@ use super::attention::{Pass, Sights};
 use super::block::Other;
 use super::{Angles, Block, Distances, Init, LinearVisitor, Norm, site};
 use crate::blueprint::{Blueprint, Direction, Each, Position, Rotary};
-use crate::generate::cache::Cache;
+use crate::generate::cache::{Cache, LayerCache};
 use crate::noise::Noise;
 use crate::op::{self, Mask};
 use crate::tokens::{Convention, Tokens, int_tensor};
@@ -161,9 +161,21 @@ impl Stack {
         if let Some(cache) = &mut cache {
             cache.begin(tokens, self.blocks.len());
         }
+        let whole = pass.mask.clone();
+        let mut left_out = 0;
         for (number, block) in self.blocks.iter().enumerate() {
-            let layer = cache.as_mut().map(|cache| cache.layer(number));
-            pass.mask.window = *self.window.of(number);
+            let window = *self.window.of(number);
+            // Padding of the reference looks at every place.
+            let bound = window.filter(|_| tokens.convention == Convention::Documents);
+            let layer = cache
+                .as_mut()
+                .map(|cache| cache.layer(number, tokens.length(), bound));
+            let first = layer.as_ref().map_or(0, LayerCache::first);
+            if first != left_out {
+                pass.mask = whole.after(first);
+                left_out = first;
+            }
+            pass.mask.window = window;
             pass.angles = turned.of(&self.position, number, &x, tokens);
             let other = memory.map(|memory| Other {
                 sights: &memory.blocks[number],
