@@ -15,9 +15,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use clap::Parser;
+use finetune::burn::module::Module;
 use finetune::burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use finetune::data::Origin;
-use finetune::model::{Cache, Head, Network, Noise, Seq2Seq, Targets, Tokens, lora, op, weights};
+use finetune::model::generate::Autoregressive;
+use finetune::model::{Head, Network, Noise, Seq2Seq, Targets, Tokens, lora, op, weights};
 use finetune::prelude::*;
 use finetune::train::{Batch, Decay, Event, Result as TrainResult, Schedule};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -106,13 +108,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
             };
             let mut out = measure(flags, &checkpoint, &model, &given.shifted(), logits, loss)?;
             if let Some(tokens) = flags.greedy {
-                use finetune::burn::module::Module;
-                let model = model.valid();
-                let made = Generator::new(&model)
-                    .new_tokens(tokens)
-                    .generate(&[given.first_row()])?;
-                let ids: Vec<f32> = made[0].ids.iter().map(|id| *id as f32).collect();
-                out.insert("greedy".to_owned(), (vec![ids.len()], ids));
+                greedy(&model.valid(), &given, tokens, &mut out)?;
             }
             Ok(out)
         }
@@ -156,9 +152,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
             };
             let mut out = measure(flags, &checkpoint, &model, &given, logits, loss)?;
             if let Some(tokens) = flags.greedy {
-                use finetune::burn::module::Module;
-                let ids = answered(&model.valid(), &given.first_row(), tokens)?;
-                out.insert("greedy".to_owned(), (vec![ids.len()], ids));
+                greedy(&model.valid(), &given, tokens, &mut out)?;
             }
             Ok(out)
         }
@@ -166,29 +160,19 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
     }
 }
 
-/// The likeliest tokens of the answer to a text.
-fn answered(model: &Seq2Seq, text: &[u32], tokens: usize) -> Result<Vec<f32>, Box<dyn Error>> {
-    let start = model
-        .start()
-        .ok_or("config.json names no decoder_start_token_id")?;
-    let device = model.device();
-    let memory = model.memory(&Tokens::single(text, &device)?, Noise::off());
-    let mut read = Tokens::single(&[start], &device)?;
-    let mut cache = Cache::with_room(tokens + 1);
-    let mut made = Vec::new();
-    while made.len() < tokens {
-        let hidden = model.decode(&read, &memory, Noise::off(), Some(&mut cache));
-        let next = model
-            .logits(hidden)
-            .argmax(1)
-            .into_data()
-            .iter::<u32>()
-            .next();
-        let next = next.ok_or("no logits")?;
-        made.push(next as f32);
-        read = read.next(&[next])?;
-    }
-    Ok(made)
+/// The likeliest tokens after the first row's text.
+fn greedy<M: Autoregressive>(
+    model: &M,
+    given: &Given,
+    tokens: usize,
+    out: &mut Output,
+) -> Result<(), Box<dyn Error>> {
+    let made = Generator::new(model)
+        .new_tokens(tokens)
+        .generate(&[given.first_row()])?;
+    let ids: Vec<f32> = made[0].ids.iter().map(|id| *id as f32).collect();
+    out.insert("greedy".to_owned(), (vec![ids.len()], ids));
+    Ok(())
 }
 
 fn adapted<M: Network>(

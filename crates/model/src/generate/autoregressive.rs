@@ -106,12 +106,16 @@ impl Reading {
     /// The logits after the last token of each row.
     fn last_logits(&mut self, model: &CausalLm) -> Tensor<2> {
         let hidden = model.hidden(&self.tokens, Noise::off(), Some(&mut self.cache));
-        let [_, width] = hidden.dims();
-        let (batch, length) = (self.tokens.batch(), self.tokens.length());
-        let last = hidden
-            .reshape([batch, length, width])
-            .narrow(1, length - 1, 1)
-            .reshape([batch, width]);
-        model.logits(last)
+        model.logits(last_of(hidden, &self.tokens))
     }
+}
+
+/// The hidden state of the last place of each row.
+pub(super) fn last_of(hidden: Tensor<2>, tokens: &Tokens) -> Tensor<2> {
+    let [_, width] = hidden.dims();
+    let (batch, length) = (tokens.batch(), tokens.length());
+    hidden
+        .reshape([batch, length, width])
+        .narrow(1, length - 1, 1)
+        .reshape([batch, width])
 }

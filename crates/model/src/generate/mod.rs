@@ -8,9 +8,11 @@ mod batch;
 pub mod cache;
 mod generator;
 mod sample;
+mod seq2seq;
 mod stop;
 
 pub use autoregressive::{Autoregressive, Reading};
 pub use generator::{Decoder, Generated, Generator, Pieces};
 pub use sample::Sampling;
+pub use seq2seq::Writing;
 pub use stop::{Finish, Stops};

@@ -69,6 +69,50 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// These rows, and those of `more` below.
+    pub fn join(&self, more: &Self) -> Self {
+        let longest = [self, more]
+            .map(Self::places)
+            .into_iter()
+            .max()
+            .unwrap_or(0);
+        let pairs = self.blocks.iter().zip(&more.blocks);
+        Self {
+            blocks: pairs
+                .map(|(a, b)| Sights {
+                    key: Tensor::cat(vec![padded(&a.key, longest), padded(&b.key, longest)], 0),
+                    value: Tensor::cat(
+                        vec![padded(&a.value, longest), padded(&b.value, longest)],
+                        0,
+                    ),
+                })
+                .collect(),
+            mask: Mask {
+                spans: [&self.mask.spans[..], &more.mask.spans[..]].concat().into(),
+                ..self.mask.clone()
+            },
+        }
+    }
+
+    fn places(&self) -> usize {
+        self.blocks.first().map_or(0, |first| first.key.dims()[1])
+    }
+}
+
+/// The same with zeros behind each row, up to so many places.
+fn padded(x: &Tensor<4>, places: usize) -> Tensor<4> {
+    let [batch, length, groups, width] = x.dims();
+    if length == places {
+        return x.clone();
+    }
+    let zeros = Tensor::zeros(
+        [batch, places - length, groups, width],
+        (&x.device(), x.dtype()),
+    );
+    Tensor::cat(vec![x.clone(), zeros], 1)
+}
+
 impl Stack {
     /// Blocks with random weights that look at an encoder's hidden states too.
     pub fn decoder(init: &Init, plan: &Blueprint) -> Self {
