@@ -7,7 +7,9 @@ use std::path::Path;
 
 use finetune::burn::tensor::Device;
 use finetune::model::generate::Pieces;
-use finetune::model::{CausalLm, Checkpoint, Finish, Generator, Noise, Sampling, Stops, Tokens};
+use finetune::model::{
+    CausalLm, Checkpoint, Finish, Generated, Generator, Noise, Sampling, Stops, Tokens,
+};
 
 fn model(case: &str) -> CausalLm {
     let checkpoint = Checkpoint::open(Path::new("tests/reference").join(case)).unwrap();
@@ -29,6 +31,10 @@ fn without_cache(model: &CausalLm, prompt: &[u32], count: usize) -> Vec<u32> {
         ids.push(best as u32);
     }
     ids.split_off(prompt.len())
+}
+
+fn ids(made: &[Generated]) -> Vec<&[u32]> {
+    made.iter().map(|made| made.ids.as_slice()).collect()
 }
 
 fn prompts() -> Vec<Vec<u32>> {
@@ -103,8 +109,8 @@ fn drawing_follows_the_seed_and_the_number_of_the_prompt() {
             .generate(&prompts())
             .unwrap()
     };
-    assert_eq!(draw(1, 4), draw(1, 1));
-    assert_ne!(draw(1, 4), draw(2, 4));
+    assert_eq!(ids(&draw(1, 4)), ids(&draw(1, 1)));
+    assert_ne!(ids(&draw(1, 4)), ids(&draw(2, 4)));
 }
 
 #[test]
@@ -132,7 +138,7 @@ fn tokens_are_told_as_they_come_and_the_caller_may_end() {
     for (made, told) in made.iter().zip(&told) {
         assert_eq!(made.ids, *told);
     }
-    assert_eq!(made[2], free[2]);
+    assert_eq!(made[2].ids, free[2].ids);
 }
 
 #[test]

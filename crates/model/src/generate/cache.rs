@@ -297,7 +297,11 @@ mod tests {
         let new = numbers(begin, step);
         let (key, value) = layer.extend(new.clone(), new * 2.0);
         let expected = numbers(first, begin + step - first);
-        assert_eq!(read(&key), read(&expected), "{begin} and {step}, {window:?}");
+        assert_eq!(
+            read(&key),
+            read(&expected),
+            "{begin} and {step}, {window:?}"
+        );
         assert_eq!(read(&value), read(&(expected * 2.0)));
     }
 

@@ -5,12 +5,17 @@
 mod answer;
 mod autoregressive;
 mod batch;
+mod beam;
 pub mod cache;
 mod generator;
-mod sample;
+mod line;
+mod process;
+mod sampling;
 mod stop;
 
 pub use autoregressive::{Autoregressive, Reading};
+pub use beam::{Beams, Early};
 pub use generator::{Decoder, Generated, Generator, Pieces};
-pub use sample::Sampling;
+pub use process::Text;
+pub use sampling::{Rules, Sampling};
 pub use stop::{Finish, Stops};

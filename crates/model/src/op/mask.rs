@@ -48,9 +48,13 @@ impl Mask {
             start: moved(span.start),
             end: moved(span.end),
         };
-        let row = |row: &Vec<Span>| row.iter().map(span).filter(|span| !span.is_empty());
+        let row = |row: &Vec<Span>| {
+            let mut row: Vec<Span> = row.iter().map(span).collect();
+            row.retain(|span| !span.is_empty());
+            row
+        };
         Self {
-            spans: self.spans.iter().map(|spans| row(spans).collect()).collect(),
+            spans: self.spans.iter().map(row).collect(),
             past: self.past - first,
             ..self.clone()
         }
