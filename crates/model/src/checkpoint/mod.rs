@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use crate::blueprint::Blueprint;
 use crate::error::{ModelError, Result};
 use crate::family::{Architecture, Families};
+use crate::generate::{self, Settings};
 use crate::head::Head;
 
 pub use save::InFile;
@@ -233,6 +234,22 @@ impl Checkpoint {
             name.map_or_else(|| format!("LABEL_{number}"), ToOwned::to_owned)
         };
         (0..count).map(name).collect()
+    }
+
+    /// How the model's makers want it to write: what `generation_config.json` says, or, where the folder has none, the
+    /// tokens that `config.json` names.
+    ///
+    /// # Errors
+    /// When the file is not JSON, holds a value that cannot be, or asks for something that is not implemented.
+    pub fn generation(&self) -> Result<Settings> {
+        let path = self
+            .folder
+            .as_ref()
+            .map(|folder| folder.join(generate::settings::FILE));
+        match path.filter(|path| path.exists()) {
+            Some(path) => Settings::open(&path),
+            None => Settings::of_model(&self.config),
+        }
     }
 
     /// What was noticed while opening and is no error.

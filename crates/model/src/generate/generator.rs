@@ -6,6 +6,7 @@ use super::autoregressive::Autoregressive;
 use super::batch;
 use super::beam::Beams;
 use super::sampling::Sampling;
+use super::settings::{Length, Settings};
 use super::stop::{Finish, Stops};
 use crate::error::{ModelError, Result};
 use crate::head::CausalLm;
@@ -74,6 +75,26 @@ impl<'m, M: Autoregressive> Generator<'m, M> {
             longest: model.longest(),
             decoder: None,
         }
+    }
+
+    /// Writes as the settings say.
+    pub fn settings(mut self, settings: &Settings) -> Self {
+        self.sampling = settings.sampling();
+        self.beams = settings.beams;
+        self.answers = settings.answers;
+        self.stops = Stops {
+            tokens: settings.ends.clone(),
+            strings: settings.stop_strings.clone(),
+        };
+        match settings.length {
+            Some(Length::New(tokens)) => self.new_tokens = tokens,
+            Some(Length::Whole(tokens)) => {
+                self.new_tokens = tokens;
+                self.longest = Some(self.longest.map_or(tokens, |longest| longest.min(tokens)));
+            }
+            None => {}
+        }
+        self
     }
 
     /// Chooses tokens in another way.

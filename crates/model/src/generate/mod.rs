@@ -11,6 +11,7 @@ mod generator;
 mod line;
 mod process;
 mod sampling;
+pub(crate) mod settings;
 mod stop;
 
 pub use autoregressive::{Autoregressive, Reading};
@@ -18,4 +19,5 @@ pub use beam::{Beams, Early};
 pub use generator::{Decoder, Generated, Generator, Pieces};
 pub use process::Text;
 pub use sampling::{Rules, Sampling};
+pub use settings::{Length, Settings};
 pub use stop::{Finish, Stops};
