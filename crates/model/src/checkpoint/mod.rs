@@ -242,14 +242,18 @@ impl Checkpoint {
     /// # Errors
     /// When the file is not JSON, holds a value that cannot be, or asks for something that is not implemented.
     pub fn generation(&self) -> Result<Settings> {
-        let path = self
-            .folder
-            .as_ref()
-            .map(|folder| folder.join(generate::settings::FILE));
-        match path.filter(|path| path.exists()) {
-            Some(path) => Settings::open(&path),
-            None => Settings::of_model(&self.config),
-        }
+        self.generation_with([])
+    }
+
+    /// The same with other values for some of the file's fields.
+    ///
+    /// # Errors
+    /// As [`Self::generation`].
+    pub fn generation_with(
+        &self,
+        changes: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<Settings> {
+        generate::settings::of_folder(self.folder.as_deref(), &self.config, changes)
     }
 
     /// What was noticed while opening and is no error.

@@ -1,10 +1,11 @@
 //! An answer in the making.
 
 use super::autoregressive::Autoregressive;
-use super::beam::Search;
+
 use super::generator::{Generated, Generator, OnToken};
 use super::line::Line;
 use super::process::Text;
+use super::search::Search;
 
 /// What comes after a step.
 pub(super) enum Next {

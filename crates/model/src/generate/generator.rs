@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::autoregressive::Autoregressive;
 use super::batch;
-use super::beam::Beams;
+use super::beams::Beams;
 use super::sampling::Sampling;
 use super::settings::{Length, Settings};
 use super::stop::{Finish, Stops};

@@ -5,19 +5,22 @@
 mod answer;
 mod autoregressive;
 mod batch;
-mod beam;
+mod beams;
 pub mod cache;
 mod generator;
 mod line;
 mod process;
+mod rules;
 mod sampling;
+mod search;
 pub(crate) mod settings;
 mod stop;
 
 pub use autoregressive::{Autoregressive, Reading};
-pub use beam::{Beams, Early};
+pub use beams::{Beams, Early};
 pub use generator::{Decoder, Generated, Generator, Pieces};
 pub use process::Text;
-pub use sampling::{Rules, Sampling};
+pub use rules::Rules;
+pub use sampling::Sampling;
 pub use settings::{Length, Settings};
 pub use stop::{Finish, Stops};

@@ -1,12 +1,14 @@
 //! How a model's makers want it to write: `generation_config.json`.
 
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::beam::Beams;
+use super::beams::Beams;
 use super::sampling::Sampling;
 use crate::checkpoint::json;
 use crate::error::{ModelError, Result, escape};
@@ -51,6 +53,15 @@ pub enum Length {
     New(usize),
     /// With what it opens with (`max_length`).
     Whole(usize),
+}
+
+impl Length {
+    /// The number of tokens.
+    pub fn tokens(self) -> usize {
+        match self {
+            Self::New(tokens) | Self::Whole(tokens) => tokens,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -178,30 +189,22 @@ const WITHOUT_EFFECT: &[&str] = &[
     "use_cache",
 ];
 
-impl Settings {
-    /// Reads a `generation_config.json`.
-    ///
-    /// # Errors
-    /// When it is not JSON, holds a value that cannot be, or asks for something that is not implemented.
-    pub fn open(path: &Path) -> Result<Self> {
-        let config = json::read(path, LONGEST)?;
-        Self::read(&config).map_err(|error| in_file(error, path))
-    }
+/// What `config.json` may say of the tokens of generation.
+const OF_MODEL: &[&str] = &[
+    "bos_token_id",
+    "decoder_start_token_id",
+    "eos_token_id",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+];
 
+impl Settings {
     /// The settings that a `generation_config.json` with this content makes.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// When it holds a value that cannot be, or asks for something that is not implemented.
     pub fn new(config: &Value) -> Result<Self> {
         Self::read(config).map_err(|error| in_file(error, Path::new(FILE)))
-    }
-
-    /// What is said about tokens in `config.json`, for a folder without a file of its own for generation.
-    pub(crate) fn of_model(config: &Value) -> Result<Self> {
-        let fields = Fields::new(config)?;
-        let mut settings = Self::default();
-        settings.read_tokens(fields)?;
-        Ok(settings)
     }
 
     /// How the next token is chosen: as the file says, or the likeliest where it draws none.
@@ -216,30 +219,19 @@ impl Settings {
     fn read(config: &Value) -> Result<Self> {
         let fields = Fields::new(config)?;
         refuse(fields)?;
-        let defaults = Self::default();
         let draw = fields.flag(&["do_sample"], false)?;
-        let mut settings = Self {
+        Ok(Self {
             draw,
             drawn: read::drawn(fields, draw)?,
             beams: read::beams(fields)?,
             answers: fields.count(&["num_return_sequences"], 1)?,
             length: read::length(fields)?,
+            ends: read::tokens(fields, "eos_token_id")?,
             stop_strings: read::strings(fields, "stop_strings")?,
+            begin: read::token(fields, "bos_token_id")?,
+            decoder_start: read::token(fields, "decoder_start_token_id")?,
             notes: unknown(config),
-            ..defaults
-        };
-        settings.read_tokens(fields)?;
-        Ok(settings)
-    }
-
-    /// The tokens that `config.json` may name too.
-    fn read_tokens(&mut self, fields: Fields<'_>) -> Result<()> {
-        self.ends = read::tokens(fields, "eos_token_id")?;
-        self.begin = read::token(fields, "bos_token_id")?;
-        self.decoder_start = read::token(fields, "decoder_start_token_id")?;
-        self.drawn.rules.forced_bos_token_id = read::token(fields, "forced_bos_token_id")?;
-        self.drawn.rules.forced_eos_token_id = read::tokens(fields, "forced_eos_token_id")?;
-        Ok(())
+        })
     }
 }
 
@@ -275,6 +267,26 @@ fn unknown(config: &Value) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// What the file of a folder says, with other values for some of its fields; without a file, what `config.json` says of
+/// tokens.
+pub(crate) fn of_folder(
+    folder: Option<&Path>,
+    model: &Value,
+    changes: impl IntoIterator<Item = (String, Value)>,
+) -> Result<Settings> {
+    let path = folder.map_or_else(|| FILE.into(), |folder| folder.join(FILE));
+    let mut config = if path.exists() {
+        json::read(&path, LONGEST)?
+    } else {
+        let named = |name: &&str| Some(((*name).to_owned(), model.get(*name)?.clone()));
+        Value::Object(OF_MODEL.iter().filter_map(named).collect())
+    };
+    if let Some(fields) = config.as_object_mut() {
+        fields.extend(changes);
+    }
+    Settings::read(&config).map_err(|error| in_file(error, &path))
 }
 
 /// The same error about another file than `config.json`.

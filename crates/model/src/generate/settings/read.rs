@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::Length;
 use crate::error::Result;
 use crate::family::settings::{Settings as Fields, invalid};
-use crate::generate::beam::{Beams, Early};
-use crate::generate::sampling::{Rules, Sampling};
+use crate::generate::beams::{Beams, Early};
+use crate::generate::rules::Rules;
+use crate::generate::sampling::Sampling;
 
 /// The greatest number that a file may hold.
 const MOST: f64 = 1e9;
@@ -52,10 +53,11 @@ fn rules(fields: Fields<'_>) -> Result<Rules> {
         bad_words_ids: bad_words(fields)?,
         min_length: fields.whole("min_length", 0)?,
         min_new_tokens: fields.whole("min_new_tokens", 0)?,
+        forced_bos_token_id: token(fields, "forced_bos_token_id")?,
+        forced_eos_token_id: tokens(fields, "forced_eos_token_id")?,
         exponential_decay_length_penalty: decay(fields)?,
         suppress_tokens: tokens(fields, "suppress_tokens")?,
         begin_suppress_tokens: tokens(fields, "begin_suppress_tokens")?,
-        ..Rules::default()
     })
 }
 
