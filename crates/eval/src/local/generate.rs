@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use finetune_model::generate::Pieces;
+use finetune_model::generate::{Length, Pieces};
 use finetune_model::{Generated, Generator, Stops};
 
 use super::Local;
@@ -115,17 +115,22 @@ impl Local {
     /// A generator that ends at these tokens.
     fn generator(&self, like: &Prompt, stops: Vec<u32>) -> Generator<'_> {
         let mut generator = Generator::new(&self.model)
-            .sampling(self.sampling.clone())
+            .settings(&self.settings)
+            .answers(1)
             .stops(Stops::at(stops))
             .new_tokens(like.max_tokens)
             .batch(self.rows);
-        generator.longest = Some(self.length);
+        generator.longest = Some(match self.settings.length {
+            Some(Length::Whole(tokens)) => tokens.min(self.length),
+            _ => self.length,
+        });
         generator
     }
 
     /// What ends an answer to a prompt.
     fn stops(&self, prompt: &Prompt) -> Stops {
         let mut strings = prompt.stop.clone();
+        strings.extend(self.settings.stop_strings.iter().cloned());
         // A template's end that is no control token is found as text.
         strings.extend(
             self.encoder
@@ -135,10 +140,11 @@ impl Local {
                 .filter(|end| !end.is_empty())
                 .map(str::to_owned),
         );
-        Stops {
-            tokens: self.encoder.stops(),
-            strings,
-        }
+        let mut tokens = self.encoder.stops();
+        tokens.extend(&self.settings.ends);
+        tokens.sort_unstable();
+        tokens.dedup();
+        Stops { tokens, strings }
     }
 }
 

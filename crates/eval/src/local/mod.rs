@@ -9,6 +9,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use finetune_data::encode::Encoder;
+use finetune_model::generate::Settings;
 use finetune_model::{CausalLm, Checkpoint, Sampling, lora};
 use serde_json::Value;
 
@@ -35,7 +36,7 @@ pub struct Local {
     long: Long,
     batch_tokens: usize,
     rows: usize,
-    sampling: Sampling,
+    settings: Settings,
 }
 
 /// What becomes of a prompt or context that is longer than the model takes.
@@ -61,16 +62,19 @@ impl Local {
             long: Long::default(),
             batch_tokens: 4096,
             rows: 32,
-            sampling: Sampling::default(),
+            settings: Settings::default(),
         }
     }
 
     /// Opens a folder in Hugging Face's layout. `template` is one of
     /// [`Templates`](finetune_data::template::Templates)' names, for conversations; the length is the configuration's.
     ///
+    /// It writes as the folder's `generation_config.json` says, except that it draws nothing, as in
+    /// lm-evaluation-harness; see [`settings`](Local::settings).
+    ///
     /// # Errors
-    /// If the checkpoint or the tokenizer cannot be opened, there is no such template, or the tokenizer has more tokens
-    /// than the model.
+    /// If the checkpoint, its settings of generation or the tokenizer cannot be opened, there is no such template, or the
+    /// tokenizer has more tokens than the model.
     pub fn open(folder: impl AsRef<Path>, template: &str, device: &Device) -> Result<Self> {
         Self::open_with(folder, None, template, device)
     }
@@ -95,7 +99,11 @@ impl Local {
         if let Some(adapter) = adapter {
             model = lora::load(model, checkpoint.architecture(), adapter)?;
         }
-        let local = Self::new(model, encoder);
+        let settings = Settings {
+            draw: false,
+            ..checkpoint.generation()?
+        };
+        let local = Self::new(model, encoder).settings(settings);
         Ok(match configured_length(checkpoint.config()) {
             Some(length) => local.length(length),
             None => local,
@@ -130,9 +138,17 @@ impl Local {
         self
     }
 
+    /// How it writes: rules, beams, tokens that end an answer. Of several answers it gives the best, and a prompt says
+    /// itself how long its answer may be.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// How tokens are chosen when it generates; the likeliest by default.
     pub fn sampling(mut self, sampling: Sampling) -> Self {
-        self.sampling = sampling;
+        self.settings.draw = !sampling.is_greedy();
+        self.settings.drawn = sampling;
         self
     }
 
