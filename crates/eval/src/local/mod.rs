@@ -4,23 +4,25 @@ mod classify;
 mod encode;
 mod generate;
 mod score;
+mod writer;
 
 use std::path::Path;
 
 use burn::tensor::Device;
 use finetune_data::encode::Encoder;
 use finetune_model::generate::Settings;
-use finetune_model::{CausalLm, Checkpoint, Sampling, lora};
+use finetune_model::{Checkpoint, Sampling};
 use serde_json::Value;
 
 pub use classify::LocalClassifier;
+pub use writer::Writer;
 
 use crate::{Continuation, Generation, LanguageModel, Prompt, Result, Score};
 
 /// The length that is taken where a model names none, in tokens; lm-evaluation-harness takes the same.
 const LENGTH: usize = 2048;
 
-/// A causal model of this project with its tokenizer and template, to be evaluated.
+/// A model of this project that writes, with its tokenizer and template, to be evaluated.
 ///
 /// Texts are encoded as lm-evaluation-harness 0.4.13 encodes them: whitespace at the end of a context is scored with the
 /// continuation; context and continuation are tokenized together and parted by the context's number of tokens; an empty
@@ -28,9 +30,12 @@ const LENGTH: usize = 2048;
 /// new token with as much left context as fits, and what the tokenizer puts before a text (BOS) is scored as part of it.
 /// Other than there, control tokens in the text of a document are never recognised.
 ///
+/// Of a model with an encoder, the encoder reads the context and the decoder's answer is scored, each tokenized alone;
+/// whole documents are refused.
+///
 /// Log-probabilities are computed in `f32` logits and `f64` sums. Results do not depend on the batches but for rounding.
 pub struct Local {
-    model: CausalLm,
+    model: Writer,
     encoder: Encoder,
     length: usize,
     long: Long,
@@ -53,7 +58,8 @@ impl Local {
     /// A model on a device without autodiff, with the encoder (tokenizer and template) that it was trained with.
     ///
     /// The length is that of the model's learned positions, else 2,048 tokens; see [`length`](Local::length).
-    pub fn new(model: CausalLm, encoder: Encoder) -> Self {
+    pub fn new(model: impl Into<Writer>, encoder: Encoder) -> Self {
+        let model = model.into();
         let length = model.longest().unwrap_or(LENGTH);
         Self {
             model,
@@ -95,10 +101,7 @@ impl Local {
         encoder
             .tokenizer()
             .fits_model(checkpoint.blueprint().embedding.vocabulary)?;
-        let mut model = checkpoint.causal_lm(device)?;
-        if let Some(adapter) = adapter {
-            model = lora::load(model, checkpoint.architecture(), adapter)?;
-        }
+        let model = Writer::open(&checkpoint, adapter, device)?;
         let settings = Settings {
             draw: false,
             ..checkpoint.generation()?
@@ -110,7 +113,8 @@ impl Local {
         })
     }
 
-    /// The most tokens that the model reads at once, its answer included.
+    /// The most tokens that the model reads at once, its answer included; of a model with an encoder, of the text and of
+    /// the answer each.
     pub fn length(mut self, tokens: usize) -> Self {
         let tokens = tokens.max(1);
         self.length = self
@@ -153,7 +157,7 @@ impl Local {
     }
 
     /// The model.
-    pub fn model(&self) -> &CausalLm {
+    pub fn model(&self) -> &Writer {
         &self.model
     }
 
