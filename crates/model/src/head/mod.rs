@@ -2,7 +2,10 @@
 
 mod causal;
 mod classifier;
+mod discriminator;
 mod masked;
+mod pooler;
+mod token_classifier;
 
 use std::fmt;
 
@@ -12,7 +15,9 @@ use crate::part::LinearVisitor;
 
 pub use causal::CausalLm;
 pub use classifier::Classifier;
+pub use discriminator::Discriminator;
 pub use masked::MaskedLm;
+pub use token_classifier::TokenClassifier;
 
 /// What a model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,8 +27,19 @@ pub enum Head {
     Causal,
     /// The class of a text.
     Classifier,
+    /// The class of every token.
+    TokenClassifier,
     /// Hidden tokens.
     Masked,
+    /// Which tokens were replaced.
+    Discriminator,
+}
+
+impl Head {
+    /// Whether the head is made for a task of one's own: pretrained trunks come without it.
+    pub fn is_for_a_task(self) -> bool {
+        matches!(self, Self::Classifier | Self::TokenClassifier)
+    }
 }
 
 impl fmt::Display for Head {
@@ -31,7 +47,9 @@ impl fmt::Display for Head {
         f.write_str(match self {
             Self::Causal => "causal",
             Self::Classifier => "classifier",
+            Self::TokenClassifier => "token-classifier",
             Self::Masked => "masked",
+            Self::Discriminator => "discriminator",
         })
     }
 }

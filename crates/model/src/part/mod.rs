@@ -37,6 +37,7 @@ pub(crate) mod site {
     pub(crate) const UP: u64 = 7;
     pub(crate) const DOWN: u64 = 8;
     pub(crate) const AFTER_FEED_FORWARD: u64 = 9;
+    pub(crate) const BETWEEN: u64 = 10;
     /// Everything before the first block; blocks are numbered from 0.
     pub(crate) const EMBEDDINGS: u64 = 1 << 32;
     /// Everything after the last block.

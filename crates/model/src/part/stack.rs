@@ -56,14 +56,16 @@ impl Stack {
         noise: Noise,
         mut cache: Option<&mut Cache>,
     ) -> Tensor<2> {
-        let mut pass = self.pass(&x, tokens);
+        let mut pass = self.pass(tokens);
         let mut turned = Turned::default();
+        let mut blind = Blind::default();
         if let Some(cache) = &mut cache {
             cache.begin(tokens, self.blocks.len());
         }
         for (number, block) in self.blocks.iter().enumerate() {
             let layer = cache.as_mut().map(|cache| cache.layer(number));
             pass.mask.window = *self.window.of(number);
+            pass.blind = blind.of(&pass.mask, &x, tokens);
             pass.angles = turned.of(&self.position, number, &x, tokens);
             x = block.forward(x, &pass, noise.site(number as u64), layer);
         }
@@ -73,8 +75,8 @@ impl Stack {
         }
     }
 
-    /// What all blocks share; window and angles are a block's own.
-    fn pass(&self, x: &Tensor<2>, tokens: &Tokens) -> Pass {
+    /// What all blocks share; the rest is a block's own.
+    fn pass(&self, tokens: &Tokens) -> Pass {
         let mask = Mask {
             causal: self.direction == Direction::Causal,
             spans: tokens.spans.clone(),
@@ -84,7 +86,7 @@ impl Stack {
         Pass {
             batch: tokens.batch(),
             length: tokens.length(),
-            blind: blind(&mask, x, tokens),
+            blind: None,
             mask,
             angles: None,
         }
@@ -126,7 +128,25 @@ impl<'a> Turned<'a> {
     }
 }
 
-/// Which queries see nothing, as [`Pass::blind`] wants it.
+/// What the windows that have been met leave blind.
+#[derive(Default)]
+struct Blind {
+    known: Vec<(Option<usize>, Option<Tensor<4>>)>,
+}
+
+impl Blind {
+    /// Which queries see nothing, as [`Pass::blind`] wants it.
+    fn of(&mut self, mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
+        let window = mask.window;
+        if let Some((_, blind)) = self.known.iter().find(|(known, _)| *known == window) {
+            return blind.clone();
+        }
+        let blind = blind(mask, x, tokens);
+        self.known.push((window, blind.clone()));
+        blind
+    }
+}
+
 fn blind(mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
     if tokens.convention == Convention::Documents {
         return None;

@@ -37,7 +37,14 @@ fn the_tensors_of_transformers_come_back_as_they_were() {
                 let labels = checkpoint.labels().len();
                 checkpoint.save(&checkpoint.classifier(labels, &device()).unwrap(), &copy)
             }
+            Head::TokenClassifier => {
+                let labels = checkpoint.labels().len();
+                checkpoint.save(&checkpoint.token_classifier(labels, &device()).unwrap(), &copy)
+            }
             Head::Masked => checkpoint.save(&checkpoint.masked_lm(&device()).unwrap(), &copy),
+            Head::Discriminator => {
+                checkpoint.save(&checkpoint.discriminator(&device()).unwrap(), &copy)
+            }
             other => panic!("{other}"),
         }
         .unwrap();
