@@ -17,7 +17,8 @@ use clap::Parser;
 use finetune::burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use finetune::data::Origin;
 use finetune::model::{
-    Discriminator, Head, MaskedLm, Network, Noise, Targets, TokenClassifier, Tokens, lora, op, weights,
+    Discriminator, Head, MaskedLm, Network, Noise, Targets, TokenClassifier, Tokens, lora, op,
+    weights,
 };
 use finetune::prelude::*;
 use finetune::train::{Batch, Decay, Event, Result as TrainResult, Schedule};
@@ -406,9 +407,13 @@ impl Given {
         let labels = view.as_ref().map(floats).transpose()?.unwrap_or_default();
         let mut targets = Targets::default();
         if view.is_some_and(|view| view.dtype() != Dtype::F32) {
-            let known = labels.iter().enumerate().filter(|(_, label)| **label >= 0.0);
-            (targets.places, targets.ids) =
-                known.map(|(place, label)| (place as u32, *label as u32)).unzip();
+            let known = labels
+                .iter()
+                .enumerate()
+                .filter(|(_, label)| **label >= 0.0);
+            (targets.places, targets.ids) = known
+                .map(|(place, label)| (place as u32, *label as u32))
+                .unzip();
         }
         Ok(Self {
             tokens,
@@ -476,7 +481,10 @@ fn integers(view: &TensorView<'_>) -> Result<Vec<i64>, Box<dyn Error>> {
 
 fn floats(view: &TensorView<'_>) -> Result<Vec<f32>, Box<dyn Error>> {
     if view.dtype() != Dtype::F32 {
-        return Ok(integers(view)?.iter().map(|number| *number as f32).collect());
+        return Ok(integers(view)?
+            .iter()
+            .map(|number| *number as f32)
+            .collect());
     }
     let number = |b: &[u8]| f32::from_le_bytes(b.try_into().unwrap_or_default());
     Ok(view.data().chunks_exact(4).map(number).collect())

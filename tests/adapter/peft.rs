@@ -171,25 +171,52 @@ fn trained<M: Network>(model: M) -> BTreeSet<String> {
 
 #[test]
 fn what_a_head_has_beside_the_trunk_is_trained_and_comes_back() {
-    let layers = |names: &[&str]| LoraTargets::Names(names.iter().map(|n| (*n).to_owned()).collect());
+    let layers =
+        |names: &[&str]| LoraTargets::Names(names.iter().map(|n| (*n).to_owned()).collect());
     let both = ["head.bias", "head.weight", "pooler.bias", "pooler.weight"];
     for (name, targets, expected, saved) in [
-        ("roberta_classifier", LoraTargets::Family, &both[..], json!(["classifier"])),
-        ("roberta_classifier", LoraTargets::AllLinear, &both[..], json!(["classifier"])),
+        (
+            "roberta_classifier",
+            LoraTargets::Family,
+            &both[..],
+            json!(["classifier"]),
+        ),
+        (
+            "roberta_classifier",
+            LoraTargets::AllLinear,
+            &both[..],
+            json!(["classifier"]),
+        ),
         (
             "distilbert_classifier",
             LoraTargets::AllLinear,
             &both[..],
             json!(["pre_classifier", "classifier"]),
         ),
-        ("bert_classifier", LoraTargets::Family, &both[..2], json!(["classifier"])),
+        (
+            "bert_classifier",
+            LoraTargets::Family,
+            &both[..2],
+            json!(["classifier"]),
+        ),
         (
             "modernbert_left",
             layers(&["Wqkv", "classifier"]),
-            &["head.bias", "head.weight", "norm.bias", "norm.weight", "pooler.weight"],
+            &[
+                "head.bias",
+                "head.weight",
+                "norm.bias",
+                "norm.weight",
+                "pooler.weight",
+            ],
             json!(["head", "classifier"]),
         ),
-        ("modernbert_left", LoraTargets::AllLinear, &both[..2], json!(["classifier"])),
+        (
+            "modernbert_left",
+            LoraTargets::AllLinear,
+            &both[..2],
+            json!(["classifier"]),
+        ),
     ] {
         let folder = super::case(name);
         let checkpoint = Checkpoint::open(&folder).unwrap();

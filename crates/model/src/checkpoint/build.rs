@@ -7,9 +7,7 @@ use super::Checkpoint;
 use super::plan::Plan;
 use crate::blueprint::{ClassifierHead, TokenClassifierHead};
 use crate::error::{ModelError, Result};
-use crate::head::{
-    CausalLm, Classifier, Discriminator, Head, MaskedLm, Network, TokenClassifier,
-};
+use crate::head::{CausalLm, Classifier, Discriminator, Head, MaskedLm, Network, TokenClassifier};
 use crate::part::Init;
 use crate::weights;
 

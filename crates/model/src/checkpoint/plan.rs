@@ -292,10 +292,7 @@ impl<'a> Matching<'a> {
 }
 
 /// The shape of a tensor in the file, and where its parameters lie in it.
-pub(crate) fn windows(
-    entry: &Entry,
-    shapes: &BTreeMap<&str, &[usize]>,
-) -> (Vec<usize>, Vec<Part>) {
+pub(crate) fn windows(entry: &Entry, shapes: &BTreeMap<&str, &[usize]>) -> (Vec<usize>, Vec<Part>) {
     let shape_of = |path: &String| shapes[path.as_str()].to_vec();
     let columns_of = |shape: &[usize]| shape.last().copied().unwrap_or(1);
     let first = shape_of(&entry.parts[0]);

@@ -79,11 +79,7 @@ pub(super) fn head_dropout(settings: Settings<'_>, blueprint: &Blueprint) -> Res
 /// # Arguments
 /// - `width`: the features of the hidden state where the file is silent; everything else is a fixed part of it
 /// - `padding`: the token that fills rows where the file is silent
-pub(super) fn blueprint(
-    settings: Settings<'_>,
-    width: usize,
-    padding: usize,
-) -> Result<Blueprint> {
+pub(super) fn blueprint(settings: Settings<'_>, width: usize, padding: usize) -> Result<Blueprint> {
     settings.only("is_decoder", false)?;
     settings.only("add_cross_attention", false)?;
     settings.only("position_embedding_type", "absolute")?;

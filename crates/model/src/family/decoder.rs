@@ -231,7 +231,9 @@ pub(super) fn assembled(
     let bias = settings.flag(&["token_classification_bias"], true)?;
     // The reference has not every head in every family.
     let known = |head| classes.iter().any(|(known, _)| *known == head);
-    heads.token_classifier = heads.token_classifier.filter(|_| known(Head::TokenClassifier));
+    heads.token_classifier = heads
+        .token_classifier
+        .filter(|_| known(Head::TokenClassifier));
     if let Some(head) = &mut heads.token_classifier {
         head.bias = bias;
     }

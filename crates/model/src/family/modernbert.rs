@@ -115,7 +115,11 @@ fn rotations(settings: Settings<'_>, attention: &Attention, depth: usize) -> Res
         let own = by_type.object(&[layers])?;
         if let (Some(_), Some(_)) = (old, own) {
             let why = "rope_parameters is there too; expected one of them";
-            return Err(invalid("rope_scaling", settings.value(&["rope_scaling"]), why));
+            return Err(invalid(
+                "rope_scaling",
+                settings.value(&["rope_scaling"]),
+                why,
+            ));
         }
         let base = settings.number(&[field], base, 1.0..=1e15)?;
         rotary::of_blocks(old.or(own), attention.head_width, base, longest)

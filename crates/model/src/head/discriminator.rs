@@ -59,7 +59,10 @@ impl Discriminator {
     /// When there is no target, or a place lies outside the batch.
     pub fn log_probs(&self, tokens: &Tokens, targets: &Targets, noise: Noise) -> Tensor<1> {
         let hidden = gather(self.hidden(tokens, noise), &targets.places);
-        let signs = targets.ids.iter().map(|id| if *id == 0 { -1.0 } else { 1.0 });
+        let signs = targets
+            .ids
+            .iter()
+            .map(|id| if *id == 0 { -1.0 } else { 1.0 });
         let signs = TensorData::new(signs.collect::<Vec<f32>>(), [targets.len(), 1]);
         let signs = Tensor::from_data(signs, (&hidden.device(), hidden.dtype()));
         let odds = self.odds(hidden, noise) * signs;

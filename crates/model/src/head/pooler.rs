@@ -15,10 +15,7 @@ pub(super) fn layers(
 ) -> (Option<Linear>, Option<Norm>) {
     let linear = |plan: Pooler| Linear::new(&init.at("pooler"), width, width, plan.bias);
     let norm = |plan| Norm::new(&init.at("norm"), width, plan);
-    (
-        plan.map(linear),
-        plan.and_then(|plan| plan.norm).map(norm),
-    )
+    (plan.map(linear), plan.and_then(|plan| plan.norm).map(norm))
 }
 
 /// What a pooler makes of hidden states; without one they stay as they are.

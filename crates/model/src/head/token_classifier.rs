@@ -67,7 +67,9 @@ impl TokenClassifier {
         let hidden = gather(self.hidden(tokens, noise), &targets.places);
         let ids = ids_tensor(&targets.ids, &hidden).reshape([targets.len(), 1]);
         let logits = self.classes(hidden, noise);
-        log_softmax(logits, 1).gather(1, ids).reshape([targets.len()])
+        log_softmax(logits, 1)
+            .gather(1, ids)
+            .reshape([targets.len()])
     }
 
     fn hidden(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {

@@ -63,7 +63,9 @@ pub(super) fn modules<M: Network>(model: &M, names: &Names) -> Vec<Whole> {
         }
     }
     let adapted = |path: &String| {
-        let factor = path.strip_suffix(".weight").map(|layer| format!("{layer}.lora.a"));
+        let factor = path
+            .strip_suffix(".weight")
+            .map(|layer| format!("{layer}.lora.a"));
         factor.is_some_and(|factor| declared.contains(&factor))
     };
     modules.retain(|module| !module.paths().any(adapted));

@@ -39,7 +39,10 @@ fn the_tensors_of_transformers_come_back_as_they_were() {
             }
             Head::TokenClassifier => {
                 let labels = checkpoint.labels().len();
-                checkpoint.save(&checkpoint.token_classifier(labels, &device()).unwrap(), &copy)
+                checkpoint.save(
+                    &checkpoint.token_classifier(labels, &device()).unwrap(),
+                    &copy,
+                )
             }
             Head::Masked => checkpoint.save(&checkpoint.masked_lm(&device()).unwrap(), &copy),
             Head::Discriminator => {

@@ -46,7 +46,11 @@ impl Selection {
     pub(super) fn wraps(&self, module: &str) -> bool {
         let around = module.match_indices('.').map(|(dot, _)| &module[..dot]);
         let mut around = around.chain([module]);
-        around.any(|module| self.saved.iter().any(|name| module.ends_with(name.as_str())))
+        around.any(|module| {
+            self.saved
+                .iter()
+                .any(|name| module.ends_with(name.as_str()))
+        })
     }
 
     /// Whether a module gets no factors because one of those holds it: here PEFT looks for whole names.

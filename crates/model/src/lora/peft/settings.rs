@@ -131,8 +131,8 @@ pub(super) fn written<M: Network>(
         Head::Causal => json!("CAUSAL_LM"),
         Head::Masked | Head::Discriminator => Value::Null,
     };
-    let saved: Option<Vec<&str>> = (!whole.is_empty())
-        .then(|| whole.iter().map(|module| module.name.as_str()).collect());
+    let saved: Option<Vec<&str>> =
+        (!whole.is_empty()).then(|| whole.iter().map(|module| module.name.as_str()).collect());
     json!({
         "peft_type": "LORA",
         "task_type": task,

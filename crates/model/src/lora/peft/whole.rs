@@ -28,9 +28,7 @@ pub(super) fn tensors<M: Network>(model: &M, modules: &[Whole]) -> Vec<Floats> {
     let values = weights::values(model);
     let tensor = |entry: &Entry| {
         let (shape, parts) = windows(entry, &shapes);
-        let part = |part: Part| {
-            (part.window, values[&part.path].clone().into_data())
-        };
+        let part = |part: Part| (part.window, values[&part.path].clone().into_data());
         Floats {
             name: key(entry),
             shape,
@@ -82,7 +80,11 @@ fn is_there(
     expected: &[usize],
 ) -> Result<bool> {
     let key = key(entry);
-    let layer = |entry: &Entry| entry.names[0].rsplit_once('.').map(|(layer, _)| layer.to_owned());
+    let layer = |entry: &Entry| {
+        entry.names[0]
+            .rsplit_once('.')
+            .map(|(layer, _)| layer.to_owned())
+    };
     match reading.file.shape(&key) {
         Some(found) if found == expected => Ok(true),
         Some(found) => Err(reading.invalid(&format!(
