@@ -42,7 +42,7 @@ impl Batch for TokenLabelBatch {
 }
 
 /// A row with a label for each of its tokens; `None` where nothing is learned, as on special tokens and on all but the
-/// first token of a word.
+/// first token of a word ([`Tokenizer::encode_words`](finetune_data::tokenizer::Tokenizer::encode_words) tells which).
 pub type LabeledTokens = (Row, Vec<Option<u32>>);
 
 /// Encoded rows whose tokens have labels as batches, in an order that (seed, epoch) fixes. Rows are not packed.

@@ -167,12 +167,17 @@ impl Reading<'_> {
         let Some(first) = strays.first() else {
             return Ok(());
         };
+        let modules: Vec<&str> = whole.iter().map(|module| module.name.as_str()).collect();
+        let modules = if modules.is_empty() {
+            String::new()
+        } else {
+            format!(", and of {}", modules.join(", "))
+        };
         Err(self.invalid(&format!(
-            "\"{}\" and {} more belong to no layer of this model; expected lora_A and lora_B of linear layers{}. \
+            "\"{}\" and {} more belong to no layer of this model; expected lora_A and lora_B of linear layers{modules}. \
              Is it the adapter of another model?",
             escape(first),
             strays.len() - 1,
-            whole.iter().map(|module| format!(", and {}", module.name)).collect::<String>()
         )))
     }
 
