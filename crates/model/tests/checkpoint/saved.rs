@@ -201,6 +201,54 @@ fn a_classifier_on_a_pretrained_trunk_has_a_new_head() {
 }
 
 #[test]
+fn the_head_of_a_task_takes_what_the_pretrained_one_brings() {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference");
+    let classifier = ["classifier.weight", "classifier.bias"];
+    for (case, head, fresh) in [
+        ("modernbert_masked", Head::Classifier, &classifier[..]),
+        ("modernbert_masked", Head::TokenClassifier, &classifier),
+        ("bert_masked", Head::TokenClassifier, &classifier),
+        (
+            "distilbert_masked",
+            Head::Classifier,
+            &[
+                "pre_classifier.weight",
+                "pre_classifier.bias",
+                "classifier.weight",
+                "classifier.bias",
+            ],
+        ),
+        ("electra_discriminator", Head::TokenClassifier, &classifier),
+        ("electra_discriminator", Head::Discriminator, &[]),
+        (
+            "llama_grouped",
+            Head::TokenClassifier,
+            &["score.weight", "score.bias"],
+        ),
+    ] {
+        let checkpoint = Checkpoint::open(reference.join(case)).unwrap();
+        let found = checkpoint.fresh(head, &device()).unwrap();
+        assert_eq!(found, fresh, "{case}");
+    }
+    let checkpoint = Checkpoint::open(reference.join("bert_masked")).unwrap();
+    let checkpoint = checkpoint.with_labels(&["O", "B", "I", "E"]);
+    let model = checkpoint.token_classifier(4, &device()).unwrap();
+    let to = tempfile::tempdir().unwrap();
+    checkpoint.save(&model, to.path().join("copy")).unwrap();
+    let saved = Checkpoint::open(to.path().join("copy")).unwrap();
+    assert_eq!(saved.head(), Some(Head::TokenClassifier));
+    assert_eq!(saved.labels(), ["O", "B", "I", "E"]);
+    assert!(
+        saved
+            .fresh(Head::TokenClassifier, &device())
+            .unwrap()
+            .is_empty()
+    );
+    let error = checkpoint.discriminator(&device()).unwrap_err();
+    says(&error, &["bert", "discriminator", "token-classifier"]);
+}
+
+#[test]
 fn a_failed_save_leaves_nothing() {
     let folder = good(config());
     let checkpoint = open(&folder).unwrap();
