@@ -1,14 +1,15 @@
 //! The class of a text.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::causal::gather;
+use super::pooler::{self, pooled};
 use super::{Head, Network};
 use crate::blueprint::{self, Blueprint, ClassifierHead, Place};
 use crate::noise::Noise;
 use crate::op;
-use crate::part::{Embeddings, Init, Linear, LinearVisitor, Stack, site};
+use crate::part::{Embeddings, Init, Linear, LinearVisitor, Norm, Stack, site};
 use crate::tokens::Tokens;
 
 /// A model that predicts the class of a text, or a number when it has one class.
@@ -20,6 +21,8 @@ pub struct Classifier {
     pub stack: Stack,
     /// One more projection of the hidden state that stands for the text.
     pub pooler: Option<Linear>,
+    /// The norm after it.
+    pub norm: Option<Norm>,
     /// Width to classes.
     pub head: Linear,
     #[module(skip)]
@@ -33,11 +36,12 @@ impl Classifier {
     /// A model with random weights.
     pub fn new(init: &Init, plan: &Blueprint, head: ClassifierHead) -> Self {
         let width = plan.width;
-        let pooler = || Linear::new(&init.at("pooler"), width, width, true);
+        let (pooler, norm) = pooler::layers(init, width, head.pooler);
         Self {
             embeddings: Embeddings::new(&init.at("embeddings"), plan),
             stack: Stack::new(&init.at("stack"), plan),
-            pooler: head.pooler.map(|_| pooler()),
+            pooler,
+            norm,
             head: Linear::new(&init.at("head"), width, head.labels, head.bias),
             place: head.place,
             pooling: head.pooler,
@@ -52,16 +56,14 @@ impl Classifier {
     pub fn logits(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
         let x = self.embeddings.forward(tokens, noise);
         let x = self.stack.forward(x, tokens, noise, None);
-        let places = match self.place {
-            Place::First => tokens.first_places(),
-            Place::Last => tokens.last_places(),
+        let mut x = match self.place {
+            Place::First => gather(x, &tokens.first_places()),
+            Place::Last => gather(x, &tokens.last_places()),
+            Place::Mean => mean(x, tokens),
         };
-        let mut x = gather(x, &places);
         let noise = noise.site(site::HEAD);
-        if let (Some(pooler), Some(plan)) = (&self.pooler, self.pooling) {
-            x = op::dropout(x, plan.dropout, noise.site(3));
-            x = op::activate(pooler.forward(x, noise.site(0)), plan.activation);
-        }
+        let layers = (self.pooler.as_ref(), self.norm.as_ref());
+        x = pooled(x, layers, self.pooling, noise);
         x = op::dropout(x, self.dropout, noise.site(1));
         self.head.forward(x, noise.site(2))
     }
@@ -78,4 +80,21 @@ impl Network for Classifier {
         }
         visit("head", &mut self.head);
     }
+}
+
+/// The mean of each row's text; zeros where a row has none.
+///
+/// # Shapes
+/// `[batch * length, width]` to `[batch, width]`.
+fn mean(x: Tensor<2>, tokens: &Tokens) -> Tensor<2> {
+    let ([_, width], batch, length) = (x.dims(), tokens.batch(), tokens.length());
+    let text = tokens.text_positions();
+    let shares = text.chunks(length).flat_map(|row| {
+        let share = 1.0 / row.iter().flatten().count() as f32;
+        row.iter().map(move |at| at.map_or(0.0, |_| share))
+    });
+    let shares = TensorData::new(shares.collect::<Vec<f32>>(), [batch, 1, length]);
+    let shares: Tensor<3> = Tensor::from_data(shares, (&x.device(), x.dtype()));
+    let x = x.reshape([batch, length, width]);
+    shares.matmul(x).reshape([batch, width])
 }

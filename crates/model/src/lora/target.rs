@@ -8,7 +8,7 @@ use super::LoraTargets;
 use crate::checkpoint::names::{Entry, Layout, Names};
 use crate::error::{ModelError, Result, escape};
 use crate::family::Architecture;
-use crate::head::{Head, Network};
+use crate::head::Network;
 use crate::part::Linear;
 
 /// A linear layer of the checkpoint: one of the model, or several that the file stores as one.
@@ -101,13 +101,6 @@ pub(super) fn linears<M: Network>(model: &mut M) -> BTreeMap<String, Linear> {
         layers.insert(path.to_owned(), linear.clone());
     });
     layers
-}
-
-/// The layer that is trained and saved as a whole beside an adapter: the head of a classifier, which is new.
-pub(super) fn whole_head<M: Network>(slots: &[Slot]) -> Option<&Slot> {
-    slots
-        .iter()
-        .find(|slot| M::HEAD == Head::Classifier && slot.output)
 }
 
 /// The layers that fit.

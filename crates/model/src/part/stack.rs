@@ -200,8 +200,9 @@ impl Stack {
         mut cache: Option<&mut Cache>,
         memory: Option<&Memory>,
     ) -> Tensor<2> {
-        let mut pass = self.pass(&x, tokens);
+        let mut pass = self.pass(tokens);
         let mut turned = Turned::default();
+        let mut blind = Blind::default();
         if let Some(cache) = &mut cache {
             cache.begin(tokens, self.blocks.len());
         }
@@ -220,6 +221,7 @@ impl Stack {
                 left_out = first;
             }
             pass.mask.window = window;
+            pass.blind = blind.of(&pass.mask, &x, tokens);
             pass.angles = turned.of(&self.position, number, &x, tokens);
             let other = memory.map(|memory| Other {
                 sights: &memory.blocks[number],
@@ -232,8 +234,8 @@ impl Stack {
         op::dropout(x, self.dropout, noise.site(site::LAST))
     }
 
-    /// What all blocks share; window and angles are a block's own.
-    fn pass(&self, x: &Tensor<2>, tokens: &Tokens) -> Pass {
+    /// What all blocks share; the rest is a block's own.
+    fn pass(&self, tokens: &Tokens) -> Pass {
         let mask = Mask {
             causal: self.direction == Direction::Causal,
             spans: tokens.spans.clone(),
@@ -242,7 +244,7 @@ impl Stack {
         };
         Pass {
             batch: tokens.batch(),
-            blind: blind(&mask, x, tokens),
+            blind: None,
             mask,
             angles: None,
             distances: self.distances.as_ref().map(|table| table.forward(tokens)),
@@ -285,7 +287,25 @@ impl<'a> Turned<'a> {
     }
 }
 
-/// Which queries see nothing, as [`Pass::blind`] wants it.
+/// What the windows that have been met leave blind.
+#[derive(Default)]
+struct Blind {
+    known: Vec<(Option<usize>, Option<Tensor<4>>)>,
+}
+
+impl Blind {
+    /// Which queries see nothing, as [`Pass::blind`] wants it.
+    fn of(&mut self, mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
+        let window = mask.window;
+        if let Some((_, blind)) = self.known.iter().find(|(known, _)| *known == window) {
+            return blind.clone();
+        }
+        let blind = blind(mask, x, tokens);
+        self.known.push((window, blind.clone()));
+        blind
+    }
+}
+
 fn blind(mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
     if tokens.convention == Convention::Documents {
         return None;

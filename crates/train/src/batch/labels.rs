@@ -214,7 +214,7 @@ impl Batches<LabelBatch> for LabelBatches {
 }
 
 /// The kinds of all places, where any token is of the second text of a pair. Padding is of kind 0.
-fn with_kinds(tokens: Tokens, rows: &[&Row]) -> Result<Tokens> {
+pub(super) fn with_kinds(tokens: Tokens, rows: &[&Row]) -> Result<Tokens> {
     if rows
         .iter()
         .all(|row| row.encoded.kinds.iter().all(|kind| *kind == 0))

@@ -1,9 +1,11 @@
 //! What is minimised.
 
+mod each_token;
 mod labels;
 mod next_token;
 
 use burn::tensor::Tensor;
+pub use each_token::EachToken;
 use finetune_model::noise::Noise;
 pub use labels::{Classification, Regression};
 pub use next_token::NextToken;
