@@ -16,7 +16,7 @@ use finetune_train::batch::{
     AnswerBatch, AnswerBatches, CausalBatch, CausalBatches, LabelBatch, LabelBatches, Labels,
     Specials, TokenLabelBatch, TokenLabelBatches,
 };
-use finetune_train::objective::{Classification, EachToken, NextToken, Regression};
+use finetune_train::objective::{Classification, EachToken, NextToken, Regression, SeveralClasses};
 use finetune_train::optimizer::{self, Gradients};
 use finetune_train::{
     Batch, BatchConfig, Batches, Decay, Event, Objective, Order, Result, Schedule, TrainConfig,
@@ -501,6 +501,46 @@ fn an_electra_learns_classes_of_tokens_replaced_tokens_and_hidden_ones() {
     for best in [classified.best(), told.best(), guessed.best()] {
         assert!(best.unwrap().loss < 0.1, "{best:?}");
     }
+}
+
+#[test]
+fn a_bert_learns_several_classes_of_a_row() {
+    let mut config = TrainConfig {
+        steps: Some(60),
+        schedule: Schedule::constant(5e-3),
+        ..TrainConfig::default()
+    };
+    config.batch.rows = 3;
+    let [good, bad] = ["good", "bad"].map(|name| Label::Class(name.to_owned()));
+    let sets = [vec![], vec![bad.clone()], vec![good, bad]];
+    let rows = rows(&[5, 7, 6, 9, 4, 8]).into_iter();
+    let rows = rows.zip(sets.into_iter().cycle()).collect();
+    let data = LabelBatches::several(rows, &names(), &config.batch, 1, 0, &device()).unwrap();
+    let held_out = data.clone().in_order();
+    let first = all(&held_out).remove(0);
+    assert_eq!(first.targets(), 3 * 2);
+    let model = bert(2);
+    let logits: Vec<f64> = model
+        .logits(&first.tokens, Noise::off())
+        .into_data()
+        .iter::<f64>()
+        .collect();
+    let signs = [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0];
+    let losses = logits
+        .iter()
+        .zip(signs)
+        .map(|(x, sign)| (-sign * x).exp().ln_1p());
+    let expected: f64 = losses.sum();
+    let loss = SeveralClasses.loss(&model, &first, Noise::off());
+    let found = f64::from(loss.into_scalar::<f32>());
+    assert!(
+        (found - expected).abs() < 1e-5,
+        "{found}, expected {expected}"
+    );
+    let trained = Trainer::new(config)
+        .fit(model, &SeveralClasses, &data, Some(&held_out))
+        .unwrap();
+    assert!(trained.best().unwrap().loss < 0.05, "{:?}", trained.best());
 }
 
 #[test]
