@@ -3,7 +3,7 @@
 //!     cargo run --release --example parity -- --checkpoint FOLDER --inputs in.safetensors --output out.safetensors --gradients
 //!
 //! The inputs hold `input_ids`, `attention_mask`, `labels` (-100 where nothing is learned) and, where the model takes
-//! them, `token_type_ids`. The output holds `logits`, `loss` (the mean that transformers reports), `grad.<name>` for
+//! them, `token_type_ids`, or `perm_mask` and `target_mapping`. The output holds `logits`, `loss` (the mean that transformers reports), `grad.<name>` for
 //! every tensor of the checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the
 //! first row). `--save` writes the model after these steps, so that others can open it.
 
@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use finetune::burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use finetune::data::Origin;
-use finetune::model::{Head, Network, Noise, Targets, Tokens, lora, op, weights};
+use finetune::model::blueprint::Reading;
+use finetune::model::{Head, Network, Noise, Order, Targets, Tokens, lora, op, weights};
 use finetune::prelude::*;
 use finetune::train::{Batch, Decay, Event, Result as TrainResult, Schedule};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -97,11 +98,24 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
     match head {
         Head::Causal => {
             let model = adapted(checkpoint.causal_lm(&device)?, &checkpoint, flags)?;
-            let logits = |model: &CausalLm| model.logits(model.hidden(&given.tokens, off, None));
+            let logits = |model: &CausalLm| model.logits(given.hidden(model, off));
             let loss = |model: &CausalLm, batch: &Given, noise| {
-                op::sum(model.log_probs(&batch.tokens, &batch.targets, noise)).neg()
+                let Given {
+                    tokens, targets, ..
+                } = batch;
+                let log_probs = match model.reading() {
+                    Reading::Before => model.log_probs(tokens, targets, noise),
+                    Reading::Within(_) => {
+                        model.ordered_log_probs(tokens, &batch.order, targets, noise)
+                    }
+                };
+                op::sum(log_probs).neg()
             };
-            let mut out = measure(flags, &checkpoint, &model, &given.shifted(), logits, loss)?;
+            let targets = match model.reading() {
+                Reading::Before => given.shifted(),
+                Reading::Within(_) => given.clone(),
+            };
+            let mut out = measure(flags, &checkpoint, &model, &targets, logits, loss)?;
             if let Some(tokens) = flags.greedy {
                 use finetune::burn::module::Module;
                 let model = model.valid();
@@ -181,10 +195,9 @@ fn measure<M: Network + 'static>(
     let mut out = Output::new();
     let scores = logits(model);
     let [rows, width] = scores.dims();
-    let shape = if rows == given.tokens.batch() {
-        vec![rows, width]
-    } else {
-        vec![given.tokens.batch(), given.tokens.length(), width]
+    let shape = match M::HEAD {
+        Head::Classifier => vec![rows, width],
+        _ => vec![given.tokens.batch(), rows / given.tokens.batch(), width],
     };
     out.insert(
         "logits".to_owned(),
@@ -271,6 +284,7 @@ impl Batches<Given> for Again {
 #[derive(Clone)]
 struct Given {
     tokens: Tokens,
+    order: Order,
     ids: Vec<u32>,
     mask: Vec<bool>,
     targets: Targets,
@@ -314,6 +328,14 @@ impl Given {
             tokens =
                 tokens.with_kinds(&kinds.iter().map(|kind| *kind as u32).collect::<Vec<_>>())?;
         }
+        let floats = |name: &str| file.tensor(name).ok().map(|view| reals(&view)).transpose();
+        let mut order = Order::new(&tokens);
+        if let Some(hidden) = floats("perm_mask")? {
+            order = order.hiding(&hidden.iter().map(|one| *one > 0.0).collect::<Vec<_>>())?;
+        }
+        if let Some(asked) = floats("target_mapping")? {
+            order = order.asking(&asked, &tokens)?;
+        }
         let mut targets = Targets::default();
         for (place, label) in numbers("labels")?
             .unwrap_or_default()
@@ -326,10 +348,18 @@ impl Given {
         }
         Ok(Self {
             tokens,
+            order,
             ids,
             mask,
             targets,
         })
+    }
+
+    fn hidden(&self, model: &CausalLm, noise: Noise) -> Tensor<2> {
+        match model.reading() {
+            Reading::Before => model.hidden(&self.tokens, noise, None),
+            Reading::Within(_) => model.ordered(&self.tokens, &self.order, noise),
+        }
     }
 
     /// A causal model predicts each label from the place before it.
@@ -372,6 +402,17 @@ fn integers(view: &TensorView<'_>) -> Result<Vec<i64>, Box<dyn Error>> {
             .collect()),
         Dtype::BOOL | Dtype::U8 => Ok(bytes.iter().map(|b| i64::from(*b)).collect()),
         other => Err(format!("found {other:?}; expected I64, I32 or BOOL").into()),
+    }
+}
+
+fn reals(view: &TensorView<'_>) -> Result<Vec<f32>, Box<dyn Error>> {
+    match view.dtype() {
+        Dtype::F32 => Ok(view
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap_or_default()))
+            .collect()),
+        _ => Ok(integers(view)?.iter().map(|one| *one as f32).collect()),
     }
 }
 

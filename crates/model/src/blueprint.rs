@@ -74,6 +74,20 @@ pub enum Position {
     Rotary(Each<Option<Rotary>>),
     /// A key's score falls linearly with its distance, at another rate in every head (Press et al. 2022).
     Alibi,
+    /// A key's score has a term for its distance and one for its segment (Dai et al. 2019; Yang et al. 2019).
+    Relative(Relative),
+}
+
+/// Relative positions: sines and cosines of the distance from a query to a key, projected into the space of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relative {
+    /// Larger distances count as this one, where there is such a bound.
+    pub clamp: Option<usize>,
+    /// Whether the second half of a batch counts its distances the other way round, as in pretraining on texts that are
+    /// read from both ends. Of an odd batch the first half is the larger one.
+    pub mirrored: bool,
+    /// Whether every token of a causal trunk sees as many places: as many before itself as there are in the cache.
+    pub level: bool,
 }
 
 /// The same in every block, or one value per block.
@@ -303,14 +317,18 @@ impl Residual {
 /// Rates of dropout, each in `0..1`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Dropout {
-    /// On the embeddings.
+    /// On the embeddings, and on the sines and cosines of relative positions.
     pub embedding: f64,
     /// On the attention's probabilities.
     pub attention: f64,
     /// On what attention adds to the residual stream.
     pub attended: f64,
+    /// Between the two projections of the feed-forward part.
+    pub inner: f64,
     /// On what the feed-forward part adds to it.
     pub fed: f64,
+    /// On the hidden states after the last block.
+    pub last: f64,
 }
 
 /// The heads that a family has; `None` where it has no such head.
@@ -329,8 +347,36 @@ pub struct Heads {
 pub struct CausalHead {
     /// Whether the projection is the embedding of the tokens.
     pub tied: bool,
+    /// Whether the projection has a bias.
+    pub bias: bool,
     /// A bound `c` on the logits, as `c · tanh(logit / c)`, where there is one.
     pub cap: Option<f64>,
+    /// Which place knows what comes.
+    pub reading: Reading,
+}
+
+/// How the next token is read from a trunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reading {
+    /// From the hidden state of the token before it.
+    #[default]
+    Before,
+    /// From its own place, where a second stream of hidden states asks what stands there without seeing it (Yang et al.
+    /// 2019).
+    Within(Recall),
+}
+
+/// What generation with a second stream remembers of the tokens it has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// Nothing: every token of the text is read again for every new one.
+    Nothing,
+    /// The text as it was read, but for the last two tokens, which are read again with every new one.
+    Everything,
+    /// The same, of so many places at most.
+    Latest(usize),
+    /// The first so many places of every pass; generation with it is not built.
+    First(usize),
 }
 
 /// The head that predicts the class of a text.
@@ -338,7 +384,7 @@ pub struct CausalHead {
 pub struct ClassifierHead {
     /// Which hidden state stands for the text.
     pub place: Place,
-    /// One more projection before that to the classes, where there is one.
+    /// What becomes of it before the projection to the classes, where something does.
     pub pooler: Option<Pooler>,
     /// Whether the projection to the classes has a bias.
     pub bias: bool,
@@ -348,11 +394,13 @@ pub struct ClassifierHead {
     pub labels: usize,
 }
 
-/// A projection of the hidden state that stands for a text.
+/// What becomes of the hidden state that stands for a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pooler {
-    /// The function after it.
-    pub activation: Activation,
+    /// Whether it is projected, to as many features.
+    pub projects: bool,
+    /// The function after that, where there is one.
+    pub activation: Option<Activation>,
     /// The rate of dropout before it.
     pub dropout: f64,
 }
@@ -364,6 +412,10 @@ pub enum Place {
     First,
     /// That of the last token.
     Last,
+    /// That of the last token. (The reference takes the last place, padding or not.)
+    End,
+    /// The mean over the tokens. (The reference takes the mean over all places.)
+    Mean,
 }
 
 /// The head that predicts hidden tokens: a projection, a function and a norm, then a projection to the vocabulary.
@@ -389,7 +441,7 @@ impl Blueprint {
     pub fn longest(&self) -> Option<usize> {
         match self.position {
             Position::Learned { length, first } => Some(length.saturating_sub(first)),
-            Position::Rotary(_) | Position::Alibi => None,
+            Position::Rotary(_) | Position::Alibi | Position::Relative(_) => None,
         }
     }
 
@@ -404,12 +456,17 @@ impl Blueprint {
         let attention = &self.attention;
         let queries = (attention.heads * attention.head_width) as u128;
         let keys = (attention.groups * attention.head_width) as u128;
+        let distances = match self.position {
+            Position::Relative(_) => width * queries,
+            _ => 0,
+        };
         let matrices = match self.feed_forward.kind {
             FeedForwardKind::Plain => 2,
             FeedForwardKind::Gated => 3,
         };
-        let block =
-            2 * width * (queries + keys) + matrices * width * self.feed_forward.inner as u128;
+        let block = 2 * width * (queries + keys)
+            + distances
+            + matrices * width * self.feed_forward.inner as u128;
         let rows = self.embedding.vocabulary
             + self.embedding.kinds.unwrap_or(0)
             + self.longest().unwrap_or(0);

@@ -30,4 +30,4 @@ pub use generate::cache::Cache;
 pub use generate::{Finish, Generated, Generator, Sampling, Stops};
 pub use head::{CausalLm, Classifier, Head, MaskedLm, Network};
 pub use noise::Noise;
-pub use tokens::{Convention, Side, Span, Targets, Tokens};
+pub use tokens::{Convention, Order, Side, Span, Targets, Tokens};

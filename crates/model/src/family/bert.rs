@@ -48,7 +48,8 @@ pub(super) fn by_first(
     Ok(ClassifierHead {
         place: Place::First,
         pooler: Some(Pooler {
-            activation,
+            projects: true,
+            activation: Some(activation),
             dropout: dropout[0],
         }),
         bias: true,
@@ -114,6 +115,7 @@ pub(super) fn blueprint(settings: Settings<'_>, width: usize) -> Result<Blueprin
             attention: settings.rate(&["attention_probs_dropout_prob"], 0.1)?,
             attended: hidden,
             fed: hidden,
+            ..Dropout::default()
         },
     })
 }

@@ -74,6 +74,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
             attention: settings.rate(&["attention_dropout"], 0.0)?,
             attended: hidden,
             fed: hidden,
+            ..Dropout::default()
         },
     })
 }

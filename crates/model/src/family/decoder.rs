@@ -7,7 +7,7 @@ use super::{Architecture, rotary};
 use crate::blueprint::{
     Attention, AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Each,
     Embedding, FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Position, QueryKeyNorm,
-    Residual, Scale,
+    Reading, Residual, Scale,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -191,7 +191,12 @@ pub(super) fn undivided(
 /// The heads of a decoder: the next token, or the class by the last token.
 pub(super) fn heads(settings: Settings<'_>, tied: bool) -> Result<Heads> {
     Ok(Heads {
-        causal: Some(CausalHead { tied, cap: None }),
+        causal: Some(CausalHead {
+            tied,
+            bias: false,
+            cap: None,
+            reading: Reading::Before,
+        }),
         classifier: Some(ClassifierHead {
             place: Place::Last,
             pooler: None,

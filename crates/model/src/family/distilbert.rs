@@ -75,6 +75,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
             attention: settings.rate(&["attention_dropout"], 0.1)?,
             attended: 0.0,
             fed: hidden,
+            ..Dropout::default()
         },
     })
 }

@@ -71,6 +71,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
             attention: settings.rate(&["attn_pdrop"], 0.1)?,
             attended: residual,
             fed: residual,
+            ..Dropout::default()
         },
     })
 }

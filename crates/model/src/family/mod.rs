@@ -17,6 +17,7 @@ mod roberta;
 mod rotary;
 pub mod settings;
 mod smollm3;
+mod xlnet;
 
 use serde_json::Value;
 
@@ -68,6 +69,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("qwen3", qwen::third),
     ("roberta", roberta::architecture),
     ("smollm3", smollm3::architecture),
+    ("xlnet", xlnet::architecture),
 ];
 
 /// The families that are known: those of the project, and those that a program adds.

@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
 
-use super::cache::Cache;
+use super::reader::Reader;
 use super::sample::Sampling;
 use super::stop::{Finish, Stops, Watch};
+use super::within::Within;
 use crate::error::{ModelError, Result};
 use crate::head::CausalLm;
 use crate::noise::Noise;
-use crate::tokens::{Side, Tokens};
 
 /// Begins the text of one answer; stop strings are looked for in it.
 pub type Decoder<'d> = dyn Fn() -> Pieces<'d> + 'd;
@@ -147,12 +147,10 @@ impl<'m> Generator<'m> {
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
         on_end: &mut dyn FnMut(usize, Generated),
     ) -> Result<()> {
-        let device = self.model.device();
-        let read: Vec<Vec<Vec<u32>>> = rows.iter().map(|row| vec![row.context.clone()]).collect();
-        let mut tokens = Tokens::new(&read, None, Side::Left, 0, &device)?;
-        let mut cache = Cache::with_room(tokens.length() + self.new_tokens);
+        let texts = rows.iter().map(|row| row.context.clone()).collect();
+        let mut reader = Reader::new(self.model, texts, self.new_tokens)?;
         loop {
-            let mut logits = self.last_logits(&tokens, &mut cache)?;
+            let mut logits = host(reader.logits(self.model)?)?;
             let vocabulary = logits.len() / rows.len();
             let mut staying = Vec::new();
             for (place, (row, logits)) in rows
@@ -169,8 +167,7 @@ impl<'m> Generator<'m> {
                 return Ok(());
             }
             if staying.len() < rows.len() {
-                cache.select(&staying);
-                tokens = tokens.select(&staying);
+                reader.select(&staying);
                 let mut place = 0;
                 rows.retain(|_| {
                     place += 1;
@@ -181,23 +178,8 @@ impl<'m> Generator<'m> {
                 .iter()
                 .filter_map(|row| row.context.last().copied())
                 .collect();
-            tokens = tokens.next(&last)?;
+            reader.extend(&last)?;
         }
-    }
-
-    /// The logits after the last token of each row, row by row.
-    fn last_logits(&self, tokens: &Tokens, cache: &mut Cache) -> Result<Vec<f32>> {
-        let hidden = self.model.hidden(tokens, Noise::off(), Some(cache));
-        let [_, width] = hidden.dims();
-        let (batch, length) = (tokens.batch(), tokens.length());
-        let last: Tensor<2> = hidden
-            .reshape([batch, length, width])
-            .narrow(1, length - 1, 1)
-            .reshape([batch, width]);
-        let logits = self.model.logits(last).into_data().convert::<f32>();
-        logits.try_into_vec().map_err(|error| ModelError::Tokens {
-            why: format!("the logits cannot be read: {error:?}"),
-        })
     }
 
     /// Adds a token to a row; tells when the row has ended.
@@ -234,6 +216,7 @@ impl<'m> Generator<'m> {
 
     fn check(&self, prompts: &[Vec<u32>]) -> Result<()> {
         let mut problems = self.sampling.problems();
+        problems.extend(Within::problems(self.model));
         if !self.stops.strings.is_empty() && self.decoder.is_none() {
             problems.push(
                 "stop strings are given without a decoder; expected one that turns ids into text"
@@ -258,6 +241,13 @@ impl<'m> Generator<'m> {
             why: problems.join("; "),
         })
     }
+}
+
+fn host(logits: Tensor<2>) -> Result<Vec<f32>> {
+    let logits = logits.into_data().convert::<f32>();
+    logits.try_into_vec().map_err(|error| ModelError::Tokens {
+        why: format!("the logits cannot be read: {error:?}"),
+    })
 }
 
 /// A prompt and what was made from it so far.

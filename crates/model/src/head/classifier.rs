@@ -1,7 +1,7 @@
 //! The class of a text.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::causal::gather;
 use super::{Head, Network};
@@ -37,7 +37,7 @@ impl Classifier {
         Self {
             embeddings: Embeddings::new(&init.at("embeddings"), plan),
             stack: Stack::new(&init.at("stack"), plan),
-            pooler: head.pooler.map(|_| pooler()),
+            pooler: head.pooler.filter(|plan| plan.projects).map(|_| pooler()),
             head: Linear::new(&init.at("head"), width, head.labels, head.bias),
             place: head.place,
             pooling: head.pooler,
@@ -52,19 +52,37 @@ impl Classifier {
     pub fn logits(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
         let x = self.embeddings.forward(tokens, noise);
         let x = self.stack.forward(x, tokens, noise, None);
-        let places = match self.place {
-            Place::First => tokens.first_places(),
-            Place::Last => tokens.last_places(),
+        let mut x = match self.place {
+            Place::First => gather(x, &tokens.first_places()),
+            Place::Last => gather(x, &tokens.last_places()),
+            Place::End => gather(x, &tokens.end_places()),
+            Place::Mean => mean(x, tokens),
         };
-        let mut x = gather(x, &places);
         let noise = noise.site(site::HEAD);
-        if let (Some(pooler), Some(plan)) = (&self.pooler, self.pooling) {
+        if let Some(plan) = self.pooling {
             x = op::dropout(x, plan.dropout, noise.site(3));
-            x = op::activate(pooler.forward(x, noise.site(0)), plan.activation);
+            if let Some(pooler) = &self.pooler {
+                x = pooler.forward(x, noise.site(0));
+            }
+            if let Some(activation) = plan.activation {
+                x = op::activate(x, activation);
+            }
         }
         x = op::dropout(x, self.dropout, noise.site(1));
         self.head.forward(x, noise.site(2))
     }
+}
+
+/// The mean of the hidden states of each row.
+///
+/// # Shapes
+/// `[batch * length, width]` to `[batch, width]`.
+fn mean(x: Tensor<2>, tokens: &Tokens) -> Tensor<2> {
+    let (batch, length, width) = (tokens.batch(), tokens.length(), x.dims()[1]);
+    let shares = TensorData::new(tokens.shares(), [batch, 1, length]);
+    let shares: Tensor<3> = Tensor::from_data(shares, (&x.device(), x.dtype()));
+    let means = shares.matmul(x.reshape([batch, length, width]));
+    means.reshape([batch, width])
 }
 
 impl Network for Classifier {

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::attention::Pass;
+use super::attention::{Keys, Pass};
 use super::{Attention, FeedForward, Init, LinearVisitor, Norm, site};
 use crate::blueprint::{Blueprint, Residual};
 use crate::generate::cache::LayerCache;
@@ -36,12 +36,11 @@ impl Block {
     pub fn new(init: &Init, plan: &Blueprint, number: usize) -> Self {
         let norm = |name: &str| Norm::new(&init.at(name), plan.width, plan.norm);
         let more = |name: &str| (plan.residual == Residual::Sandwich).then(|| norm(name));
-        let feed_forward = init.at("feed_forward");
         Self {
             attention_norm: norm("attention_norm"),
             attention: Attention::new(&init.at("attention"), plan, number),
             feed_forward_norm: norm("feed_forward_norm"),
-            feed_forward: FeedForward::new(&feed_forward, plan.width, &plan.feed_forward),
+            feed_forward: FeedForward::new(&init.at("feed_forward"), plan),
             attention_output_norm: more("attention_output_norm"),
             feed_forward_output_norm: more("feed_forward_output_norm"),
             residual: plan.residual,
@@ -58,9 +57,52 @@ impl Block {
         noise: Noise,
         cache: Option<LayerCache<'_>>,
     ) -> Tensor<2> {
+        let attend = |x| self.attention.forward(x, pass, noise, cache);
+        self.around(x, noise, attend)
+    }
+
+    /// The same for two streams: the second one looks at the first, which does not know of it.
+    ///
+    /// # Arguments
+    /// - `kept`: keys and values of the first stream before these tokens, where there are; those of the tokens are added
+    ///
+    /// # Shapes
+    /// As [`Self::forward`] for the first stream; for the second, `[rows, width]` to the same, with the rows that its
+    /// pass asks for.
+    pub(crate) fn streams(
+        &self,
+        [first, second]: [Tensor<2>; 2],
+        [pass, second_pass]: [&Pass; 2],
+        noise: Noise,
+        kept: &mut Option<Keys>,
+    ) -> [Tensor<2>; 2] {
+        let first = self.around(first, noise, |x| {
+            let new = self.attention.keys(x.clone(), pass, noise, None);
+            let keys = match kept.take() {
+                Some(before) => new.behind(&before),
+                None => new,
+            };
+            *kept = Some(keys.clone());
+            self.attention.look(x, keys, pass, noise)
+        });
+        let noise = noise.site(site::SECOND);
+        let second = self.around(second, noise, |x| {
+            let keys = kept.clone().expect("the first stream has left them");
+            self.attention.look(x, keys, second_pass, noise)
+        });
+        [first, second]
+    }
+
+    /// Norms, sums and the feed-forward part around an attention.
+    fn around(
+        &self,
+        x: Tensor<2>,
+        noise: Noise,
+        attention: impl FnOnce(Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
         let attend = |x| {
-            let seen = self.attention.forward(x, pass, noise, cache);
-            op::dropout(seen, self.dropout[0], noise.site(site::AFTER_ATTENTION))
+            let site = noise.site(site::AFTER_ATTENTION);
+            op::dropout(attention(x), self.dropout[0], site)
         };
         let feed = |x| {
             let fed = self.feed_forward.forward(x, noise);

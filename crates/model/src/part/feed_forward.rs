@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Init, Linear, LinearVisitor, site};
-use crate::blueprint::{self, FeedForwardKind};
+use crate::blueprint::{Blueprint, FeedForwardKind};
 use crate::noise::Noise;
 use crate::op;
 
@@ -19,11 +19,14 @@ pub struct FeedForward {
     pub down: Linear,
     #[module(skip)]
     activation: op::Activation,
+    /// Of what lies between the projections.
+    dropout: f64,
 }
 
 impl FeedForward {
     /// A part with random weights.
-    pub fn new(init: &Init, width: usize, plan: &blueprint::FeedForward) -> Self {
+    pub fn new(init: &Init, whole: &Blueprint) -> Self {
+        let (width, plan) = (whole.width, &whole.feed_forward);
         let gated = plan.kind == FeedForwardKind::Gated;
         let linear = |init: &Init, input, output| Linear::new(init, input, output, plan.bias);
         Self {
@@ -31,6 +34,7 @@ impl FeedForward {
             up: linear(&init.at("up"), width, plan.inner),
             down: linear(&init.at_residual("down"), plan.inner, width),
             activation: plan.activation,
+            dropout: whole.dropout.inner,
         }
     }
 
@@ -45,6 +49,7 @@ impl FeedForward {
             }
             None => op::activate(self.up.forward(x, noise.site(site::UP)), self.activation),
         };
+        let inner = op::dropout(inner, self.dropout, noise.site(site::INNER));
         self.down.forward(inner, noise.site(site::DOWN))
     }
 

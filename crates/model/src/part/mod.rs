@@ -10,6 +10,7 @@ pub mod init;
 pub mod linear;
 pub mod norm;
 pub mod position;
+pub mod relative;
 pub mod stack;
 
 pub use attention::Attention;
@@ -20,6 +21,7 @@ pub use init::Init;
 pub use linear::{Linear, Lora};
 pub use norm::Norm;
 pub use position::Angles;
+pub use relative::Relative;
 pub use stack::Stack;
 
 /// Visits linear layers by path; see [`crate::head::Network::linears`].
@@ -37,8 +39,20 @@ pub(crate) mod site {
     pub(crate) const UP: u64 = 7;
     pub(crate) const DOWN: u64 = 8;
     pub(crate) const AFTER_FEED_FORWARD: u64 = 9;
+    /// Between the two projections of the feed-forward part.
+    pub(crate) const INNER: u64 = 10;
+    /// The projection of distances.
+    pub(crate) const DISTANCE: u64 = 12;
+    /// All of these once more, for a second stream.
+    pub(crate) const SECOND: u64 = 13;
     /// Everything before the first block; blocks are numbered from 0.
     pub(crate) const EMBEDDINGS: u64 = 1 << 32;
     /// Everything after the last block.
     pub(crate) const HEAD: u64 = (1 << 32) + 1;
+    /// What the blocks share about distances.
+    pub(crate) const OFFSETS: u64 = (1 << 32) + 4;
+    /// What a second stream begins with.
+    pub(crate) const OPENED: u64 = (1 << 32) + 5;
+    /// The hidden states after the last block.
+    pub(crate) const LAST: u64 = (1 << 32) + 2;
 }

@@ -3,12 +3,13 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
-use super::attention::Pass;
-use super::{Angles, Block, Init, LinearVisitor, Norm};
+use super::attention::{Keys, Pass};
+use super::relative::Offsets;
+use super::{Angles, Block, Init, LinearVisitor, Norm, site};
 use crate::blueprint::{Blueprint, Direction, Each, Position, Rotary};
 use crate::generate::cache::Cache;
 use crate::noise::Noise;
-use crate::op::Mask;
+use crate::op::{self, Hidden, Mask, Own};
 use crate::tokens::{Convention, Tokens};
 
 /// Blocks, one after the other, and the norm after the last where blocks begin with theirs.
@@ -24,6 +25,41 @@ pub struct Stack {
     position: Position,
     #[module(skip)]
     window: Each<Option<usize>>,
+    /// Of the sines and cosines of relative positions, and of the hidden states after the last block.
+    dropout: [f64; 2],
+}
+
+/// Who sees whom beyond what tokens and trunk say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
+    /// Whether nothing sees what comes after it, nor a second stream what stands at its own place.
+    pub(crate) forwards: bool,
+    /// Single places that others do not see.
+    pub(crate) hidden: Option<Hidden>,
+}
+
+/// Hidden states that look at those of the trunk, which do not know of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Second {
+    /// `[rows, width]`.
+    pub(crate) x: Tensor<2>,
+    /// The places that the rows stand at; see [`Pass::asked`].
+    pub(crate) asked: Option<Tensor<3>>,
+}
+
+/// What the first of two streams has left for later passes: keys and values of each block.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept {
+    blocks: Vec<Option<Keys>>,
+}
+
+impl Kept {
+    /// Changes those of every block.
+    pub(crate) fn change(&mut self, change: impl Fn(&Keys) -> Keys) {
+        for keys in self.blocks.iter_mut().flatten() {
+            *keys = change(keys);
+        }
+    }
 }
 
 impl Stack {
@@ -41,6 +77,7 @@ impl Stack {
             direction: plan.direction,
             position: plan.position.clone(),
             window: plan.attention.window.clone(),
+            dropout: [plan.dropout.embedding, plan.dropout.last],
         }
     }
 
@@ -51,43 +88,123 @@ impl Stack {
     /// When the cache holds another number of places than `tokens.past`.
     pub fn forward(
         &self,
+        x: Tensor<2>,
+        tokens: &Tokens,
+        noise: Noise,
+        cache: Option<&mut Cache>,
+    ) -> Tensor<2> {
+        self.viewed(x, tokens, &View::default(), noise, cache)
+    }
+
+    /// The same under a view.
+    pub(crate) fn viewed(
+        &self,
         mut x: Tensor<2>,
         tokens: &Tokens,
+        view: &View,
         noise: Noise,
         mut cache: Option<&mut Cache>,
     ) -> Tensor<2> {
-        let mut pass = self.pass(&x, tokens);
+        let mut pass = self.pass(&x, tokens, view, noise);
         let mut turned = Turned::default();
         if let Some(cache) = &mut cache {
             cache.begin(tokens, self.blocks.len());
         }
         for (number, block) in self.blocks.iter().enumerate() {
             let layer = cache.as_mut().map(|cache| cache.layer(number));
-            pass.mask.window = *self.window.of(number);
+            pass.mask.window = self.level(tokens).or(*self.window.of(number));
             pass.angles = turned.of(&self.position, number, &x, tokens);
             x = block.forward(x, &pass, noise.site(number as u64), layer);
         }
-        match &self.norm {
+        self.last(x, noise)
+    }
+
+    /// The hidden states of a second stream, which looks at the first.
+    ///
+    /// # Arguments
+    /// - `second`: what the stream begins with
+    /// - `kept`: what the first stream left of the `tokens.past` places before; what it leaves now is added
+    ///
+    /// # Shapes
+    /// `[batch * length, width]` to the rows of the second stream.
+    pub(crate) fn asked(
+        &self,
+        mut x: Tensor<2>,
+        second: Second,
+        (tokens, view): (&Tokens, &View),
+        noise: Noise,
+        kept: &mut Kept,
+    ) -> Tensor<2> {
+        let mut pass = self.pass(&x, tokens, view, noise);
+        let mut asking = asking(&pass, &second, tokens, view);
+        let mut own = second.x;
+        let mut turned = Turned::default();
+        kept.blocks.resize_with(self.blocks.len(), || None);
+        for (number, (block, kept)) in self.blocks.iter().zip(&mut kept.blocks).enumerate() {
+            pass.mask.window = self.level(tokens).or(*self.window.of(number));
+            asking.mask.window = pass.mask.window;
+            pass.angles = turned.of(&self.position, number, &x, tokens);
+            asking.angles.clone_from(&pass.angles);
+            let noise = noise.site(number as u64);
+            [x, own] = block.streams([x, own], [&pass, &asking], noise, kept);
+        }
+        self.last(own, noise)
+    }
+
+    /// What follows the last block.
+    fn last(&self, x: Tensor<2>, noise: Noise) -> Tensor<2> {
+        let x = match &self.norm {
             Some(norm) => norm.forward(x),
             None => x,
-        }
+        };
+        op::dropout(x, self.dropout[1], noise.site(site::LAST))
     }
 
     /// What all blocks share; window and angles are a block's own.
-    fn pass(&self, x: &Tensor<2>, tokens: &Tokens) -> Pass {
+    fn pass(&self, x: &Tensor<2>, tokens: &Tokens, view: &View, noise: Noise) -> Pass {
+        let (offsets, own) = match &self.position {
+            Position::Relative(plan) => {
+                let trunk = (x.dims()[1], self.direction == Direction::Causal);
+                let dropout = (self.dropout[0], noise.site(site::OFFSETS));
+                let kind = (&x.device(), x.dtype());
+                let offsets = Offsets::new(plan, tokens, trunk, dropout, kind);
+                (Some(offsets), Own::Seen)
+            }
+            _ => (None, Own::Alike),
+        };
         let mask = Mask {
-            causal: self.direction == Direction::Causal,
+            causal: self.direction == Direction::Causal || view.forwards,
             spans: tokens.spans.clone(),
             past: tokens.past,
-            ..Mask::default()
+            window: self.level(tokens),
+            hidden: view.hidden.clone(),
+            own,
         };
         Pass {
             batch: tokens.batch(),
             length: tokens.length(),
-            blind: blind(&mask, x, tokens),
+            blind: match tokens.convention {
+                Convention::Documents => None,
+                Convention::Reference => blind(&mask, x, tokens),
+            },
             mask,
             angles: None,
+            offsets,
+            asked: None,
         }
+    }
+
+    /// How far every token sees where all see equally far.
+    fn level(&self, tokens: &Tokens) -> Option<usize> {
+        match &self.position {
+            Position::Relative(plan) if plan.level => Some(tokens.past + 1),
+            _ => None,
+        }
+    }
+
+    /// Whether rows of a batch count their distances in different directions.
+    pub(crate) fn is_mirrored(&self) -> bool {
+        matches!(&self.position, Position::Relative(plan) if plan.mirrored)
     }
 
     pub(crate) fn linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) {
@@ -113,7 +230,7 @@ impl<'a> Turned<'a> {
         tokens: &Tokens,
     ) -> Option<Angles> {
         let plan = match position {
-            Position::Learned { .. } | Position::Alibi => None,
+            Position::Learned { .. } | Position::Alibi | Position::Relative(_) => None,
             Position::Rotary(plans) => plans.of(block).as_ref(),
         }?;
         if let Some((_, angles)) = self.known.iter().find(|(known, _)| *known == plan) {
@@ -126,11 +243,27 @@ impl<'a> Turned<'a> {
     }
 }
 
+/// What the second stream is told, besides what the first one is. A query of it that sees nothing is no padding: it
+/// looks at all keys evenly, as in the reference.
+fn asking(pass: &Pass, second: &Second, tokens: &Tokens, view: &View) -> Pass {
+    let mask = Mask {
+        own: if view.forwards {
+            Own::Unseen
+        } else {
+            Own::Alike
+        },
+        ..pass.mask.clone()
+    };
+    Pass {
+        blind: blind(&mask, &second.x, tokens),
+        mask,
+        asked: second.asked.clone(),
+        ..pass.clone()
+    }
+}
+
 /// Which queries see nothing, as [`Pass::blind`] wants it.
 fn blind(mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
-    if tokens.convention == Convention::Documents {
-        return None;
-    }
     let (batch, length) = (tokens.batch(), tokens.length());
     let keys = tokens.past + length;
     let sees = |row, place| !mask.ranges(row, place, keys).is_empty();

@@ -69,6 +69,7 @@ impl Case {
             window: self.window,
             spans,
             past: self.past,
+            ..Mask::default()
         }
     }
 
