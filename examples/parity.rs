@@ -3,7 +3,9 @@
 //!     cargo run --release --example parity -- --checkpoint FOLDER --inputs in.safetensors --output out.safetensors --gradients
 //!
 //! The inputs hold `input_ids`, `attention_mask`, `labels` (-100 where nothing is learned) and, where the model takes
-//! them, `token_type_ids`, or `perm_mask` and `target_mapping`. The output holds `logits`, `loss` (the mean that transformers reports), `grad.<name>` for
+//! them, `token_type_ids`, `decoder_input_ids` (without them, the labels behind the start token),
+//! `decoder_attention_mask`, `perm_mask` and `target_mapping`. The output holds `logits`, `loss` (the mean that
+//! transformers reports), `grad.<name>` for
 //! every tensor of the checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the
 //! first row). `--save` writes the model after these steps, so that others can open it.
 
@@ -14,10 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use clap::Parser;
+use finetune::burn::module::Module;
 use finetune::burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use finetune::data::Origin;
-use finetune::model::blueprint::Reading;
-use finetune::model::{Head, Network, Noise, Order, Targets, Tokens, lora, op, weights};
+use finetune::model::blueprint::Predicts;
+use finetune::model::generate::Autoregressive;
+use finetune::model::{Head, Network, Noise, Order, Seq2Seq, Targets, Tokens, lora, op, weights};
 use finetune::prelude::*;
 use finetune::train::{Batch, Decay, Event, Result as TrainResult, Schedule};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -40,7 +44,7 @@ pub(crate) struct Flags {
     /// A safetensors file to write.
     #[arg(long)]
     pub output: PathBuf,
-    /// The head: causal, classifier or masked; without it the one of `config.json`.
+    /// The head: causal, classifier, masked or seq2seq; without it the one of `config.json`.
     #[arg(long)]
     pub head: Option<String>,
     /// Write the gradient of every tensor.
@@ -90,8 +94,10 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
         Some("causal") => Head::Causal,
         Some("classifier") => Head::Classifier,
         Some("masked") => Head::Masked,
+        Some("seq2seq") => Head::Seq2Seq,
         Some(other) => {
-            return Err(format!("--head {other}: expected causal, classifier or masked").into());
+            let known = "causal, classifier, masked or seq2seq";
+            return Err(format!("--head {other}: expected {known}").into());
         }
     };
     let off = Noise::off();
@@ -103,27 +109,21 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
                 let Given {
                     tokens, targets, ..
                 } = batch;
-                let log_probs = match model.reading() {
-                    Reading::Before => model.log_probs(tokens, targets, noise),
-                    Reading::Within(_) => {
+                let log_probs = match model.predicts() {
+                    Predicts::Next => model.log_probs(tokens, targets, noise),
+                    Predicts::Own(_) => {
                         model.ordered_log_probs(tokens, &batch.order, targets, noise)
                     }
                 };
                 op::sum(log_probs).neg()
             };
-            let targets = match model.reading() {
-                Reading::Before => given.shifted(),
-                Reading::Within(_) => given.clone(),
+            let targets = match model.predicts() {
+                Predicts::Next => given.shifted(),
+                Predicts::Own(_) => given.clone(),
             };
             let mut out = measure(flags, &checkpoint, &model, &targets, logits, loss)?;
             if let Some(tokens) = flags.greedy {
-                use finetune::burn::module::Module;
-                let model = model.valid();
-                let made = Generator::new(&model)
-                    .new_tokens(tokens)
-                    .generate(&[given.first_row()])?;
-                let ids: Vec<f32> = made[0].ids.iter().map(|id| *id as f32).collect();
-                out.insert("greedy".to_owned(), (vec![ids.len()], ids));
+                greedy(&model.valid(), &given, tokens, &mut out)?;
             }
             Ok(out)
         }
@@ -154,8 +154,40 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
             };
             measure(flags, &checkpoint, &model, &given, logits, loss)
         }
+        Head::Seq2Seq => {
+            let model = adapted(checkpoint.seq2seq(&device)?, &checkpoint, flags)?;
+            let answer = given.answer(&model, &checkpoint)?;
+            let logits = |model: &Seq2Seq| {
+                let memory = model.memory(&given.tokens, off);
+                model.logits(model.decode(&answer, &memory, off, None))
+            };
+            let loss = |model: &Seq2Seq, batch: &Given, noise| {
+                let log_probs = model.log_probs(&batch.tokens, &answer, &batch.targets, noise);
+                op::sum(log_probs).neg()
+            };
+            let mut out = measure(flags, &checkpoint, &model, &given, logits, loss)?;
+            if let Some(tokens) = flags.greedy {
+                greedy(&model.valid(), &given, tokens, &mut out)?;
+            }
+            Ok(out)
+        }
         other => Err(format!("{other} heads are not compared here").into()),
     }
+}
+
+/// The likeliest tokens after the first row's text.
+fn greedy<M: Autoregressive>(
+    model: &M,
+    given: &Given,
+    tokens: usize,
+    out: &mut Output,
+) -> Result<(), Box<dyn Error>> {
+    let made = Generator::new(model)
+        .new_tokens(tokens)
+        .generate(&[given.first_row()])?;
+    let ids: Vec<f32> = made[0].ids.iter().map(|id| *id as f32).collect();
+    out.insert("greedy".to_owned(), (vec![ids.len()], ids));
+    Ok(())
 }
 
 fn adapted<M: Network>(
@@ -287,6 +319,9 @@ struct Given {
     order: Order,
     ids: Vec<u32>,
     mask: Vec<bool>,
+    labels: Option<(Vec<i64>, usize)>,
+    decoder_ids: Option<(Vec<i64>, usize)>,
+    decoder_mask: Option<Vec<bool>>,
     targets: Targets,
 }
 
@@ -314,6 +349,13 @@ impl Given {
                 .map(|view| integers(&view))
                 .transpose()
         };
+        let rows = |name: &str| -> Result<_, Box<dyn Error>> {
+            let Ok(view) = file.tensor(name) else {
+                return Ok(None);
+            };
+            let length = view.shape().last().copied().unwrap_or(1);
+            Ok(Some((integers(&view)?, length)))
+        };
         let ids = file.tensor("input_ids")?;
         let [_, length] = ids.shape() else {
             return Err(format!("input_ids is {:?}; expected [batch, length]", ids.shape()).into());
@@ -337,9 +379,10 @@ impl Given {
             order = order.asking(&asked, &tokens)?;
         }
         let mut targets = Targets::default();
-        for (place, label) in numbers("labels")?
-            .unwrap_or_default()
+        let labels = rows("labels")?;
+        for (place, label) in labels
             .iter()
+            .flat_map(|(labels, _)| labels)
             .enumerate()
             .filter(|(_, label)| **label >= 0)
         {
@@ -351,15 +394,52 @@ impl Given {
             order,
             ids,
             mask,
+            labels,
+            decoder_ids: rows("decoder_input_ids")?,
+            decoder_mask: numbers("decoder_attention_mask")?
+                .map(|mask| mask.iter().map(|one| *one != 0).collect()),
             targets,
         })
     }
 
     fn hidden(&self, model: &CausalLm, noise: Noise) -> Tensor<2> {
-        match model.reading() {
-            Reading::Before => model.hidden(&self.tokens, noise, None),
-            Reading::Within(_) => model.ordered(&self.tokens, &self.order, noise),
+        match model.predicts() {
+            Predicts::Next => model.hidden(&self.tokens, noise, None),
+            Predicts::Own(_) => model.ordered(&self.tokens, &self.order, noise),
         }
+    }
+
+    /// What the decoder reads: as given, or the labels behind the start token, padding where nothing is learned.
+    fn answer(&self, model: &Seq2Seq, checkpoint: &Checkpoint) -> Result<Tokens, Box<dyn Error>> {
+        let (ids, length) = match (&self.decoder_ids, &self.labels) {
+            (Some((ids, length)), _) => (ids.clone(), *length),
+            (None, Some((labels, length))) => {
+                let start = model
+                    .start()
+                    .ok_or("config.json names no decoder_start_token_id")?;
+                let pad = checkpoint.config()["pad_token_id"].as_i64().unwrap_or(0);
+                let shifted = labels.chunks(*length).flat_map(|row| {
+                    let before = &row[..length - 1];
+                    let known = before.iter().map(|id| if *id < 0 { pad } else { *id });
+                    std::iter::once(i64::from(start))
+                        .chain(known)
+                        .collect::<Vec<_>>()
+                });
+                (shifted.collect(), *length)
+            }
+            (None, None) => {
+                return Err("the inputs hold neither decoder_input_ids nor labels".into());
+            }
+        };
+        let ids: Vec<u32> = ids.iter().map(|id| *id as u32).collect();
+        let all = vec![true; ids.len()];
+        let mask = self.decoder_mask.as_ref().unwrap_or(&all);
+        Ok(Tokens::from_mask(
+            &ids,
+            mask,
+            length,
+            &self.tokens.ids.device(),
+        )?)
     }
 
     /// A causal model predicts each label from the place before it.

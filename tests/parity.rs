@@ -112,17 +112,35 @@ fn on_text(case: &Path, found: &(Vec<usize>, Vec<f32>), expected: &(Vec<usize>, 
     );
     let width = found.0[found.0.len() - 1];
     let inputs = golden(&case.join("inputs.safetensors"));
-    // Predictions of chosen places are none of padding.
-    let every = found.0.len() == 2 || inputs.contains_key("target_mapping");
-    let mask = inputs.get("attention_mask");
+    // A decoder without a mask of its own reads all of its places, and predictions of chosen places are none of padding.
+    let all = vec![1.0; found.1.len() / width];
+    let mask = match (
+        inputs.get("decoder_attention_mask"),
+        inputs.get("attention_mask"),
+    ) {
+        (Some((_, mask)), _) => mask,
+        (None, Some((_, mask))) if inputs["labels"].1.len() == mask.len() => mask,
+        _ => &all,
+    };
     let rows = found
         .1
         .chunks(width)
         .zip(expected.1.chunks(width))
         .enumerate();
-    rows.filter(|(row, _)| every || mask.is_none_or(|(_, mask)| mask[*row] == 1.0))
+    rows.filter(|(row, _)| found.0.len() == 2 || mask[*row] == 1.0)
         .map(|(_, (a, b))| worst(a, b))
         .fold(0.0, f32::max)
+}
+
+/// How far logits and losses of a curve may be apart. T5 has larger numbers than others: its attention and, from the
+/// second release on, its embeddings are not scaled.
+fn most(case: &Path) -> (f32, f32) {
+    let config = std::fs::read_to_string(case.join("config.json")).unwrap();
+    if config.contains("\"model_type\": \"t5\"") {
+        (5e-5, 1e-3)
+    } else {
+        (1e-5, 1e-4)
+    }
 }
 
 /// The greatest differences of a case.
@@ -188,7 +206,7 @@ fn compare(name: &str, case: &Path, device: &str) -> Differences {
     let expected = golden(&case.join("expected.safetensors"));
     let found = parity::run(&flags(case, device)).unwrap();
     let logits = on_text(case, &found["logits"], &expected["logits"]);
-    assert!(logits < 1e-5, "{name}: logits differ by {logits}");
+    assert!(logits < most(case).0, "{name}: logits differ by {logits}");
     let loss = worst(&found["loss"].1, &expected["loss"].1);
     assert!(loss < 1e-5, "{name}: loss differs by {loss}");
     let gradients = gradients(name, &found, &expected);
@@ -200,7 +218,7 @@ fn compare(name: &str, case: &Path, device: &str) -> Differences {
         .fold(0.0, f32::max);
     assert_eq!(found["curve"].1.len(), 20, "{name}");
     assert!(
-        curve < 1e-4,
+        curve < most(case).1,
         "{name}: the curve differs by {curve}: {:?}",
         found["curve"].1
     );
@@ -249,7 +267,7 @@ fn adapters_of_peft_give_the_same_logits_here_and_come_back() {
             let found = parity::run(&plain).unwrap();
             let logits = on_text(&case, &found["logits"], &expected["logits"]);
             assert!(
-                logits < 1e-5,
+                logits < most(&case).0,
                 "{name}: logits with the adapter differ by {logits}"
             );
             println!("{name}: logits with peft's adapter {logits:.1e}");

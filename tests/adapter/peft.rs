@@ -181,6 +181,7 @@ fn all_linear_layers_are_those_that_peft_adapts_and_trains() {
                 all_linear_names(&checkpoint, checkpoint.classifier(3, &device).unwrap())
             }
             Head::Masked => all_linear_names(&checkpoint, checkpoint.masked_lm(&device).unwrap()),
+            Head::Seq2Seq => all_linear_names(&checkpoint, checkpoint.seq2seq(&device).unwrap()),
             other => panic!("{other}"),
         };
         let list = |field: &str| -> Vec<String> {

@@ -70,6 +70,8 @@ from transformers import (
     RobertaForSequenceClassification,
     SmolLM3Config,
     SmolLM3ForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
     XLNetConfig,
     XLNetForSequenceClassification,
     XLNetLMHeadModel,
@@ -146,6 +148,14 @@ def bloom(**changes):
         vocab_size=61, hidden_size=24, n_layer=2, n_head=6, bos_token_id=1, eos_token_id=2, pad_token_id=0,
     )
     return BloomConfig(**{**settings, **changes})
+
+
+def t5(**changes):
+    settings = dict(
+        vocab_size=61, d_model=24, d_kv=6, d_ff=40, num_layers=2, num_heads=4, relative_attention_num_buckets=8,
+        relative_attention_max_distance=10, dropout_rate=0.0, pad_token_id=0, eos_token_id=1, decoder_start_token_id=0,
+    )
+    return T5Config(**{**settings, **changes})
 
 
 def xlnet(**changes):
@@ -302,6 +312,22 @@ CASES = {
         "right",
         None,
     ),
+    "t5": (T5ForConditionalGeneration, t5(), "right", ["q", "v"]),
+    "t5_gated": (
+        T5ForConditionalGeneration,
+        t5(
+            feed_forward_proj="gated-gelu", tie_word_embeddings=False, num_decoder_layers=3, d_kv=8,
+            relative_attention_num_buckets=12, relative_attention_max_distance=14, initializer_factor=0.3,
+        ),
+        "left",
+        None,
+    ),
+    "t5_apart": (
+        T5ForConditionalGeneration,
+        t5(feed_forward_proj="gated-silu", num_decoder_layers=1, num_heads=2),
+        "right",
+        "all-linear",
+    ),
     "bloom_classifier": (BloomForSequenceClassification, bloom(n_head=2, num_labels=3), "right", None),
     "xlnet_classifier": (XLNetForSequenceClassification, xlnet(), "left", "all-linear"),
     "xlnet_first": (
@@ -329,6 +355,21 @@ CASES = {
     "xlnet_level": (XLNetLMHeadModel, xlnet(attn_type="uni", same_length=True, mem_len=None), "left", None),
     "xlnet_mirrored": (XLNetForSequenceClassification, xlnet(bi_data=True, summary_type="cls_index"), "left", None),
 }
+
+
+# Cases whose files hold several tensors for what the others share.
+APART = {
+    "t5_gated": ["lm_head"],
+    "t5_apart": ["encoder.embed_tokens", "lm_head"],
+}
+
+
+def part(model, case):
+    """Gives the layers parameters of their own."""
+    for name in APART.get(case, []):
+        layer = model.get_submodule(name)
+        layer.weight = torch.nn.Parameter(layer.weight.detach().clone())
+        model.all_tied_weights_keys.pop(f"{name}.weight", None)
 
 
 def perturb(model, seed):
@@ -361,6 +402,12 @@ def inputs(model, side, seed):
         given["token_type_ids"] = ((torch.arange(width) > 7).long()[None] * mask).contiguous()
     if "SequenceClassification" in name:
         given["labels"] = torch.tensor([2, 0, 1])
+    elif "ConditionalGeneration" in name:
+        answers, longest = [7, 12, 3], 12
+        labels = torch.full((3, longest), -100, dtype=torch.long)
+        for row, length in enumerate(answers):
+            labels[row, :length] = torch.randint(3, config.vocab_size, (length,), generator=generator)
+        given["labels"] = labels
     else:
         labels = ids.clone()
         labels[mask == 0] = -100
@@ -432,6 +479,15 @@ def greedy(model, given):
     return torch.stack(made)
 
 
+def answer(model, given):
+    row = given["input_ids"][:1][:, given["attention_mask"][0].bool()]
+    made = [torch.tensor(model.config.decoder_start_token_id)]
+    for _ in range(GREEDY):
+        read = torch.stack(made)[None]
+        made.append(model(input_ids=row, decoder_input_ids=read).logits[0, -1].argmax())
+    return torch.stack(made[1:])
+
+
 def curve(model, given):
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
@@ -454,10 +510,10 @@ def adapter(kind, config, state, given, targets, folder):
     from peft import LoraConfig, get_peft_model
 
     model = kind(config)
+    part(model, folder.name)
     model.load_state_dict(state)
-    task = "SEQ_CLS" if "Classification" in kind.__name__ else "CAUSAL_LM"
     tuned = get_peft_model(
-        model.eval(), LoraConfig(r=3, lora_alpha=5, target_modules=targets, use_rslora=targets == "all-linear", task_type=task)
+        model.eval(), LoraConfig(r=3, lora_alpha=5, target_modules=targets, use_rslora=targets == "all-linear", task_type=task(kind))
     )
     torch.manual_seed(7)
     with torch.no_grad():
@@ -467,7 +523,7 @@ def adapter(kind, config, state, given, targets, folder):
     tuned.save_pretrained(folder / "adapter")
     for stray in (folder / "adapter").glob("README.md"):
         stray.unlink()
-    without = {k: v for k, v in given.items() if k != "labels"}
+    without = {k: v for k, v in given.items() if k != "labels" or "ConditionalGeneration" in kind.__name__}
     logits = tuned.eval()(**without).logits.detach()
     merged = tuned.merge_and_unload()(**without).logits.detach()
     save_file({"logits": logits.contiguous(), "merged": merged.contiguous()}, folder / "adapter.safetensors")
@@ -481,6 +537,7 @@ def make(case):
     seed = sum(map(ord, case))
     torch.manual_seed(seed)
     model = kind(config).eval()
+    part(model, case)
     perturb(model, seed)
     model.save_pretrained(folder)
     for stray in folder.glob("generation_config.json"):
@@ -504,6 +561,9 @@ def make(case):
         # A copy: dynamic rotations remember the longest text that they have seen.
         with torch.no_grad():
             expected["greedy"] = greedy(copy.deepcopy(model), given)
+    if "ConditionalGeneration" in kind.__name__:
+        with torch.no_grad():
+            expected["greedy"] = answer(model, given)
     expected["curve"] = curve(model, given)
     save_file(expected, folder / "expected.safetensors")
     if targets:
@@ -514,6 +574,8 @@ def make(case):
 def task(kind):
     if "SequenceClassification" in kind.__name__:
         return "SEQ_CLS"
+    if "ConditionalGeneration" in kind.__name__:
+        return "SEQ_2_SEQ_LM"
     return "CAUSAL_LM" if "CausalLM" in kind.__name__ or "LMHead" in kind.__name__ else None
 
 

@@ -74,8 +74,22 @@ pub enum Position {
     Rotary(Each<Option<Rotary>>),
     /// A key's score falls linearly with its distance, at another rate in every head (Press et al. 2022).
     Alibi,
+    /// A key's score gets a learned number by its distance, which all blocks share (Raffel et al. 2020).
+    Distance(Distance),
     /// A key's score has a term for its distance and one for its segment (Dai et al. 2019; Yang et al. 2019).
     Relative(Relative),
+}
+
+/// How distances are told apart where each kind of distance has a learned number.
+///
+/// Of the kinds, half are for keys behind the query where tokens see both ways. Of those of one direction, half are for
+/// one distance each, and the others for ranges that grow by a constant factor up to `longest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Distance {
+    /// How many kinds of distances there are.
+    pub kinds: usize,
+    /// From this distance on all are of one kind.
+    pub longest: usize,
 }
 
 /// Relative positions: sines and cosines of the distance from a query to a key, projected into the space of keys.
@@ -86,7 +100,7 @@ pub struct Relative {
     /// Whether the second half of a batch counts its distances the other way round, as in pretraining on texts that are
     /// read from both ends. Of an odd batch the first half is the larger one.
     pub mirrored: bool,
-    /// Whether every token of a causal trunk sees as many places: as many before itself as there are in the cache.
+    /// Whether every token of a causal trunk sees as many places: as many before itself as were read earlier.
     pub level: bool,
 }
 
@@ -323,11 +337,11 @@ pub struct Dropout {
     pub attention: f64,
     /// On what attention adds to the residual stream.
     pub attended: f64,
-    /// Between the two projections of the feed-forward part.
-    pub inner: f64,
     /// On what the feed-forward part adds to it.
     pub fed: f64,
-    /// On the hidden states after the last block.
+    /// Inside the feed-forward part, before its last projection.
+    pub inner: f64,
+    /// On what comes out of the last block and the norm after it.
     pub last: f64,
 }
 
@@ -340,6 +354,8 @@ pub struct Heads {
     pub classifier: Option<ClassifierHead>,
     /// Predicts hidden tokens.
     pub masked: Option<MaskedHead>,
+    /// Turns one text into another.
+    pub seq2seq: Option<Seq2SeqHead>,
 }
 
 /// The head that predicts the next token: one projection to the vocabulary.
@@ -351,19 +367,18 @@ pub struct CausalHead {
     pub bias: bool,
     /// A bound `c` on the logits, as `c · tanh(logit / c)`, where there is one.
     pub cap: Option<f64>,
-    /// Which place knows what comes.
-    pub reading: Reading,
+    /// Which token the hidden state of a place predicts.
+    pub predicts: Predicts,
 }
 
-/// How the next token is read from a trunk.
+/// Which token the hidden state of a place predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Reading {
-    /// From the hidden state of the token before it.
+pub enum Predicts {
+    /// The next one.
     #[default]
-    Before,
-    /// From its own place, where a second stream of hidden states asks what stands there without seeing it (Yang et al.
-    /// 2019).
-    Within(Recall),
+    Next,
+    /// Its own: a second stream of hidden states asks what stands there without seeing it (Yang et al. 2019).
+    Own(Recall),
 }
 
 /// What generation with a second stream remembers of the tokens it has read.
@@ -427,13 +442,44 @@ pub struct MaskedHead {
     pub activation: Activation,
 }
 
+/// The head that turns one text into another: a decoder whose blocks see the encoder's hidden states too, and a
+/// projection to the vocabulary. It is the embedding of the tokens unless the files hold another one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seq2SeqHead {
+    /// Number of the decoder's blocks.
+    pub depth: usize,
+    /// What hidden states are multiplied by before the last projection; 1 changes nothing.
+    pub scale: f64,
+    /// The token that stands before every answer, where the configuration names it.
+    pub start: Option<u32>,
+}
+
 /// The spread of new random weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    /// Standard deviation of weights.
-    pub weights: f64,
-    /// Standard deviation of the projections that write into the residual stream.
-    pub residual: f64,
+pub enum Spread {
+    /// The same for every layer of a kind.
+    Fixed {
+        /// Standard deviation of weights.
+        weights: f64,
+        /// Standard deviation of the projections that write into the residual stream.
+        residual: f64,
+    },
+    /// By the size of what comes in, for attention that does not scale its scores (Raffel et al. 2020).
+    ByInput {
+        /// Standard deviation of embeddings. A projection has this divided by the root of its input's features, that
+        /// of queries also by the root of a head's.
+        factor: f64,
+    },
+}
+
+impl Spread {
+    /// The same for all weights.
+    pub fn even(weights: f64) -> Self {
+        Self::Fixed {
+            weights,
+            residual: weights,
+        }
+    }
 }
 
 impl Blueprint {
@@ -441,7 +487,10 @@ impl Blueprint {
     pub fn longest(&self) -> Option<usize> {
         match self.position {
             Position::Learned { length, first } => Some(length.saturating_sub(first)),
-            Position::Rotary(_) | Position::Alibi | Position::Relative(_) => None,
+            Position::Rotary(_)
+            | Position::Alibi
+            | Position::Distance(_)
+            | Position::Relative(_) => None,
         }
     }
 

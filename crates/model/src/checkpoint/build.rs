@@ -7,7 +7,7 @@ use super::Checkpoint;
 use super::plan::Plan;
 use crate::blueprint::ClassifierHead;
 use crate::error::{ModelError, Result};
-use crate::head::{CausalLm, Classifier, Head, MaskedLm, Network};
+use crate::head::{Apart, CausalLm, Classifier, Head, MaskedLm, Network, Seq2Seq};
 use crate::part::Init;
 use crate::weights;
 
@@ -40,6 +40,17 @@ impl Checkpoint {
         self.fill(self.empty_masked(device)?)
     }
 
+    /// Builds the model that turns one text into another.
+    ///
+    /// What such a model shares, its files may hold several times: where they are equal it stays shared, where they
+    /// differ each is a parameter of its own.
+    ///
+    /// # Errors
+    /// When the family has no such head, or the weights do not fit.
+    pub fn seq2seq(&self, device: &Device) -> Result<Seq2Seq> {
+        self.fill(self.empty_seq2seq(device)?)
+    }
+
     /// The names of the tensors that a model with this head would have and the files have not. Nothing is allocated.
     ///
     /// # Errors
@@ -56,6 +67,7 @@ impl Checkpoint {
                 self.plan(&self.empty_classifier(labels, device)?)?
             }
             Head::Masked => self.plan(&self.empty_masked(device)?)?,
+            Head::Seq2Seq => self.plan(&self.empty_seq2seq(device)?)?,
         };
         Ok(plan.fresh().map(ToOwned::to_owned).collect())
     }
@@ -85,15 +97,54 @@ impl Checkpoint {
         Ok(MaskedLm::new(&self.init(device), self.blueprint(), head))
     }
 
+    fn empty_seq2seq(&self, device: &Device) -> Result<Seq2Seq> {
+        let head = self
+            .architecture
+            .heads
+            .seq2seq
+            .ok_or_else(|| self.no_head(Head::Seq2Seq))?;
+        let apart = Apart {
+            encoder: self.is_apart("encoder_embeddings.tokens.weight")?,
+            decoder: self.is_apart("decoder_embeddings.tokens.weight")?,
+            head: self.is_apart("head.weight")?,
+        };
+        Ok(Seq2Seq::new(
+            &self.init(device),
+            self.blueprint(),
+            head,
+            apart,
+        ))
+    }
+
+    /// Whether the files hold a tensor for a parameter that may be shared, and another one for what it is shared with.
+    fn is_apart(&self, path: &str) -> Result<bool> {
+        let stored = |path: &str| {
+            let entries = self.names().entries().iter();
+            let mut entries = entries.filter(|entry| entry.parts == [path]);
+            entries.find_map(|entry| {
+                let names = [true, false].map(|with| self.names().spellings(entry, with));
+                let mut names = names.into_iter().flatten();
+                names.find(|name| self.source.tensor(name).is_some())
+            })
+        };
+        let Some(own) = stored(path) else {
+            return Ok(false);
+        };
+        let copies = self.names().copies().iter();
+        let mut shared = copies.filter(|copy| copy.name == own);
+        let Some(shared) = shared.find_map(|copy| stored(&copy.of)) else {
+            return Ok(false);
+        };
+        Ok(shared != own && !self.source.same(&own, &shared)?)
+    }
+
     fn init(&self, device: &Device) -> Init {
-        let spread = self.architecture.spread;
         Init::new(
             self.options.seed,
-            spread.weights,
+            self.architecture.spread,
             device,
             self.options.dtype.into(),
         )
-        .residual(spread.residual)
     }
 
     fn no_head(&self, head: Head) -> ModelError {

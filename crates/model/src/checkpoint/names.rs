@@ -62,6 +62,7 @@ pub struct Names {
     entries: Vec<Entry>,
     copies: Vec<Copy>,
     kept: Vec<String>,
+    unprefixed: Option<Head>,
 }
 
 impl Entry {
@@ -88,9 +89,26 @@ impl Names {
         }
     }
 
+    /// Models with this head have no prefix in new files.
+    pub fn without_prefix(mut self, head: Head) -> Self {
+        self.unprefixed = Some(head);
+        self
+    }
+
+    /// Whether models with this head have the prefix in new files.
+    pub fn prefixes(&self, head: Head) -> bool {
+        self.unprefixed != Some(head)
+    }
+
     /// What follows belongs to models with this head.
     pub fn head(mut self, head: Head) -> Self {
         self.owner = Some(head);
+        self
+    }
+
+    /// What follows has another number of blocks.
+    pub fn blocks(mut self, depth: usize) -> Self {
+        self.depth = depth;
         self
     }
 
@@ -154,7 +172,12 @@ impl Names {
 
     /// A tensor that is stored as it is, of any rank.
     pub fn same(self, name: &str, path: &str) -> Self {
-        self.entry(&[name], &[path.to_owned()], Layout::Same)
+        self.any_of(&[name], path)
+    }
+
+    /// A tensor that is stored as it is, under one of several names; new files have the first.
+    pub fn any_of(self, names: &[&str], path: &str) -> Self {
+        self.entry(names, &[path.to_owned()], Layout::Same)
     }
 
     /// A tensor that some files carry although it is the same as a parameter of the model.

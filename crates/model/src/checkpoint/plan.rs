@@ -109,7 +109,8 @@ impl<'a> Matching<'a> {
         head: Head,
     ) -> Self {
         let prefix = format!("{}.", names.prefix());
-        let with_prefix = source.is_empty() || source.names().any(|name| name.starts_with(&prefix));
+        let with_prefix = (source.is_empty() && names.prefixes(head))
+            || source.names().any(|name| name.starts_with(&prefix));
         Self {
             source,
             names,

@@ -153,6 +153,15 @@ impl Source {
         self.shards.is_empty()
     }
 
+    /// Whether two tensors are equal in type, shape and every bit.
+    pub(super) fn same(&self, a: &str, b: &str) -> Result<bool> {
+        let like = |name: &str| {
+            self.tensor(name)
+                .map(|stored| (stored.dtype, &stored.shape))
+        };
+        Ok(like(a) == like(b) && self.read(a)? == self.read(b)?)
+    }
+
     /// Reads the bytes of a tensor.
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>> {
         let (number, stored) = &self.tensors[name];

@@ -17,12 +17,12 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let dropout = head_dropout(settings, &blueprint)?;
     Ok(Architecture {
         heads: Heads {
-            causal: None,
             classifier: Some(by_first(settings, Activation::Tanh, [0.0, dropout])?),
             masked: Some(MaskedHead {
                 tied,
                 activation: blueprint.feed_forward.activation,
             }),
+            ..Heads::default()
         },
         names: names(blueprint.depth, tied),
         classes: &[

@@ -6,8 +6,8 @@ use super::settings::{Settings, invalid, unsupported};
 use super::{Architecture, rotary};
 use crate::blueprint::{
     Attention, AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Each,
-    Embedding, FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Position, QueryKeyNorm,
-    Reading, Residual, Scale,
+    Embedding, FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Position, Predicts,
+    QueryKeyNorm, Residual, Scale,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -105,21 +105,13 @@ fn attention(settings: Settings<'_>, width: usize, defaults: &Defaults) -> Resul
         return Err(invalid("hidden_size", Some(&width.into()), why));
     }
     let head_width = head_width.unwrap_or(width / heads);
-    let bias = settings.flag(&["attention_bias"], false)?;
-    Ok(Attention {
-        heads,
-        groups,
-        head_width,
-        bias: if bias {
-            AttentionBias::All
-        } else {
-            AttentionBias::None
-        },
-        scale: Scale::Same((head_width as f64).powf(-0.5)),
-        norm: QueryKeyNorm::None,
-        cap: None,
-        window: Each::Same(None),
-    })
+    let bias = if settings.flag(&["attention_bias"], false)? {
+        AttentionBias::All
+    } else {
+        AttentionBias::None
+    };
+    let scale = Scale::Same((head_width as f64).powf(-0.5));
+    Ok(grouped(heads, groups, head_width, bias, scale))
 }
 
 /// Which blocks look at a window only, from `layer_types`, or from a rule where the file has none.
@@ -176,16 +168,28 @@ pub(super) fn undivided(
         return Err(invalid(field, Some(&width.into()), why));
     }
     let head_width = width / heads;
-    Ok(Attention {
+    let scale = Scale::Same((head_width as f64).powf(-0.5));
+    Ok(grouped(heads, heads, head_width, bias, scale))
+}
+
+/// An attention without norms, bounds and windows.
+pub(super) fn grouped(
+    heads: usize,
+    groups: usize,
+    head_width: usize,
+    bias: AttentionBias,
+    scale: Scale,
+) -> Attention {
+    Attention {
         heads,
-        groups: heads,
+        groups,
         head_width,
         bias,
-        scale: Scale::Same((head_width as f64).powf(-0.5)),
+        scale,
         norm: QueryKeyNorm::None,
         cap: None,
         window: Each::Same(None),
-    })
+    }
 }
 
 /// The heads of a decoder: the next token, or the class by the last token.
@@ -195,7 +199,7 @@ pub(super) fn heads(settings: Settings<'_>, tied: bool) -> Result<Heads> {
             tied,
             bias: false,
             cap: None,
-            reading: Reading::Before,
+            predicts: Predicts::Next,
         }),
         classifier: Some(ClassifierHead {
             place: Place::Last,
@@ -204,7 +208,7 @@ pub(super) fn heads(settings: Settings<'_>, tied: bool) -> Result<Heads> {
             dropout: 0.0,
             labels: settings.labels()?,
         }),
-        masked: None,
+        ..Heads::default()
     })
 }
 

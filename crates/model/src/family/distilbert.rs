@@ -17,12 +17,12 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
     Ok(Architecture {
         heads: Heads {
-            causal: None,
             classifier: Some(bert::by_first(settings, Activation::Relu, [0.0, dropout])?),
             masked: Some(MaskedHead {
                 tied,
                 activation: blueprint.feed_forward.activation,
             }),
+            ..Heads::default()
         },
         names: names(blueprint.depth, tied),
         classes: &[

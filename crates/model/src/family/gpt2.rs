@@ -15,7 +15,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     settings.only("add_cross_attention", false)?;
     let blueprint = blueprint(settings)?;
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
-    let spread = settings.spread()?;
+    let spread = settings.spread_of_weights()?;
     Ok(Architecture {
         heads: decoder::heads(settings, tied)?,
         names: names(blueprint.depth, tied),
@@ -24,9 +24,9 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
             (Head::Classifier, "GPT2ForSequenceClassification"),
         ],
         // "We scale the weights of residual layers at initialization by a factor of 1/√N" (section 2.3), N = 2·depth.
-        spread: Spread {
-            residual: spread.weights / ((2 * blueprint.depth) as f64).sqrt(),
-            ..spread
+        spread: Spread::Fixed {
+            weights: spread,
+            residual: spread / ((2 * blueprint.depth) as f64).sqrt(),
         },
         adapted: &["c_attn"],
         longest: blueprint.longest(),

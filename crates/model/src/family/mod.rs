@@ -17,6 +17,7 @@ mod roberta;
 mod rotary;
 pub mod settings;
 mod smollm3;
+mod t5;
 mod xlnet;
 
 use serde_json::Value;
@@ -69,6 +70,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("qwen3", qwen::third),
     ("roberta", roberta::architecture),
     ("smollm3", smollm3::architecture),
+    ("t5", t5::architecture),
     ("xlnet", xlnet::architecture),
 ];
 

@@ -18,12 +18,12 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let dropout = bert::head_dropout(settings, &blueprint)?;
     Ok(Architecture {
         heads: Heads {
-            causal: None,
             classifier: Some(bert::by_first(settings, Activation::Tanh, [dropout; 2])?),
             masked: Some(MaskedHead {
                 tied,
                 activation: Activation::Gelu,
             }),
+            ..Heads::default()
         },
         names: names(blueprint.depth, tied),
         classes: &[

@@ -113,10 +113,16 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// When the field is not such a number.
     pub fn whole(&self, name: &str, default: usize) -> Result<usize> {
-        match self.value(&[name]) {
-            None => Ok(default),
-            Some(value) => whole_of(name, value),
-        }
+        Ok(self.whole_if(name)?.unwrap_or(default))
+    }
+
+    /// A whole number from 0, where there is one.
+    ///
+    /// # Errors
+    /// When the field is not such a number.
+    pub fn whole_if(&self, name: &str) -> Result<Option<usize>> {
+        let value = self.value(&[name]);
+        value.map(|value| whole_of(name, value)).transpose()
     }
 
     /// A list of whole numbers from 0, where there is one.
@@ -286,11 +292,15 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// When `initializer_range` is there and not between 0 and 1.
     pub fn spread(&self) -> Result<Spread> {
-        let weights = self.number(&["initializer_range"], 0.02, 0.0..=1.0)?;
-        Ok(Spread {
-            weights,
-            residual: weights,
-        })
+        Ok(Spread::even(self.spread_of_weights()?))
+    }
+
+    /// The standard deviation of new weights.
+    ///
+    /// # Errors
+    /// When `initializer_range` is there and not between 0 and 1.
+    pub fn spread_of_weights(&self) -> Result<f64> {
+        self.number(&["initializer_range"], 0.02, 0.0..=1.0)
     }
 
     /// The number of classes: the length of `id2label`, `num_labels`, or 2 as the reference has it.

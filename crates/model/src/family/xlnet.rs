@@ -4,7 +4,7 @@ use super::settings::{Settings, invalid, unsupported};
 use super::{Architecture, decoder};
 use crate::blueprint::{
     AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Embedding,
-    FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Pooler, Position, Reading, Recall,
+    FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Pooler, Position, Predicts, Recall,
     Relative, Residual,
 };
 use crate::checkpoint::names::{Layout, Names};
@@ -21,10 +21,10 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
                 tied,
                 bias: true,
                 cap: None,
-                reading: Reading::Within(recall(settings)?),
+                predicts: Predicts::Own(recall(settings)?),
             }),
             classifier: Some(summary(settings)?),
-            masked: None,
+            ..Heads::default()
         },
         names: names(blueprint.depth, blueprint.attention.heads, tied),
         classes: &[

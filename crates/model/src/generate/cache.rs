@@ -4,10 +4,13 @@ use burn::tensor::{Int, Tensor};
 
 use crate::tokens::{Tokens, int_tensor};
 
-/// Keys and values of every place that was read, one pair per block.
+/// Keys and values of every place that was read and can still be seen, one pair per block.
 ///
 /// It lies outside the layers and is passed in. Room grows by doubling, so that adding one token copies nothing but
 /// the token on most steps; where the end is known, [`Cache::with_room`] takes all of it at once.
+///
+/// A block that looks at a window keeps no more than twice the window: when its room is full, the places that can still
+/// be seen move to the front, once for every window of new places.
 #[derive(Debug, Clone, Default)]
 pub struct Cache {
     layers: Vec<Option<Kept>>,
@@ -15,11 +18,14 @@ pub struct Cache {
     room: usize,
 }
 
-/// One block's keys and values, `[batch, room, groups, head_width]` each; only the first places are filled.
+/// One block's keys and values, `[batch, room, groups, head_width]` each, from the place `first` on; the places after
+/// the last that was read are empty.
 #[derive(Debug, Clone)]
 struct Kept {
     key: Tensor<4>,
     value: Tensor<4>,
+    first: usize,
+    window: Option<usize>,
 }
 
 impl Cache {
@@ -46,6 +52,12 @@ impl Cache {
         self.length == 0
     }
 
+    /// The number of places that there is room for, block by block.
+    pub fn rooms(&self) -> Vec<usize> {
+        let room = |kept: &Option<Kept>| kept.as_ref().map_or(0, |kept| kept.key.dims()[1]);
+        self.layers.iter().map(room).collect()
+    }
+
     /// Keeps the given rows of the batch, in the given order; a row may be kept more than once (beams) or not at all
     /// (finished rows).
     pub fn select(&mut self, rows: &[u32]) {
@@ -58,9 +70,38 @@ impl Cache {
         }
     }
 
-    /// Forgets everything after the first `length` places.
-    pub fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(length);
+    /// Adds the rows of another cache below its own. Both end at the same place, the `places`-th; what lies further back
+    /// is forgotten, and what a row does not have is left empty.
+    ///
+    /// # Panics
+    /// When the other cache is of another model.
+    pub fn join(&mut self, more: Self, places: usize) {
+        assert_eq!(
+            self.layers.len(),
+            more.layers.len(),
+            "the caches are of models with different numbers of blocks"
+        );
+        let spare = |cache: &Self| cache.room.saturating_sub(cache.length);
+        self.room = places + spare(self).max(spare(&more));
+        for (own, new) in self.layers.iter_mut().zip(more.layers) {
+            if let (Some(own), Some(new)) = (own, new) {
+                let limit = own.window.map_or(usize::MAX, |window| 2 * window);
+                let first = own.window.map_or(0, |w| (places + 1).saturating_sub(w));
+                let end = End {
+                    first,
+                    places,
+                    room: self.room.min(limit),
+                };
+                let together = |own: &Tensor<4>, new: Tensor<4>, old: usize, more_old: usize| {
+                    let own = end.aligned(own.clone(), old, self.length);
+                    Tensor::cat(vec![own, end.aligned(new, more_old, more.length)], 0)
+                };
+                own.key = together(&own.key, new.key, own.first, new.first);
+                own.value = together(&own.value, new.value, own.first, new.first);
+                own.first = first;
+            }
+        }
+        self.length = places;
     }
 
     /// Prepares a pass that reads `tokens`.
@@ -80,69 +121,139 @@ impl Cache {
         }
     }
 
-    /// The place of one block in this pass.
-    pub(crate) fn layer(&mut self, number: usize) -> LayerCache<'_> {
+    /// The place of one block in this pass, which reads `length` places.
+    ///
+    /// # Arguments
+    /// - `window`: how far the block sees, where nothing further back has to be kept
+    pub(crate) fn layer(
+        &mut self,
+        number: usize,
+        length: usize,
+        window: Option<usize>,
+    ) -> LayerCache<'_> {
         LayerCache {
             kept: &mut self.layers[number],
+            begin: self.length - length,
             length: self.length,
             room: self.room,
+            window,
         }
+    }
+}
+
+/// Where the buffers of caches that are joined begin and end.
+struct End {
+    first: usize,
+    places: usize,
+    room: usize,
+}
+
+impl End {
+    /// A buffer whose last of `length` places is the last of all; it holds its places from `old` on.
+    fn aligned(&self, buffer: Tensor<4>, old: usize, length: usize) -> Tensor<4> {
+        let begin = old.max((self.first + length).saturating_sub(self.places));
+        let to = begin + self.places - length - self.first;
+        let part = buffer.narrow(1, begin - old, length - begin);
+        written(room_like(&part, self.room), to, part)
     }
 }
 
 /// One block's part of the cache during a pass.
 pub(crate) struct LayerCache<'a> {
     kept: &'a mut Option<Kept>,
+    /// Places that were filled before this pass.
+    begin: usize,
     /// Places that are filled when this pass is over.
     length: usize,
     room: usize,
+    window: Option<usize>,
 }
 
 impl LayerCache<'_> {
-    /// Adds the keys and values of this pass, `[batch, length, groups, head_width]`, and returns those of all places.
+    /// The first place that a query of this pass can see; [`Self::extend`] returns nothing before it.
+    pub(crate) fn first(&self) -> usize {
+        let seen = |window| (self.begin + 1).saturating_sub(window);
+        self.window.map_or(0, seen)
+    }
+
+    /// Adds the keys and values of this pass, `[batch, length, groups, head_width]`, and returns those of all places
+    /// from the [first](Self::first) on.
     pub(crate) fn extend(self, key: Tensor<4>, value: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let begin = self.length - key.dims()[1];
-        let (old_key, old_value) = match self.kept.take() {
-            Some(Kept { key, value }) => (Some(key), Some(value)),
-            None => (None, None),
+        let (old_key, old_value, old) = match self.kept.take() {
+            Some(kept) => (Some(kept.key), Some(kept.value), kept.first),
+            None => (None, None, 0),
         };
-        // A first pass that fills all the room keeps what it got, without a copy.
-        let key = put(old_key, key, begin, self.room);
-        let value = put(old_value, value, begin, self.room);
-        let all = (filled(&key, self.length), filled(&value, self.length));
-        *self.kept = Some(Kept { key, value });
-        all
+        let (key, all_keys, first) = self.grow(old_key, old, key);
+        let (value, all_values, _) = self.grow(old_value, old, value);
+        *self.kept = Some(Kept {
+            key,
+            value,
+            first,
+            window: self.window,
+        });
+        (all_keys, all_values)
     }
-}
 
-/// Writes `new` at `begin` into a buffer of `room` places that keeps what `old` holds before.
-fn put(old: Option<Tensor<4>>, new: Tensor<4>, begin: usize, room: usize) -> Tensor<4> {
-    let [batch, length, groups, width] = new.dims();
-    if begin == 0 && length == room {
-        return new;
-    }
-    let buffer = match old {
-        Some(old) if old.dims()[1] >= begin + length => old,
-        old => {
-            let empty = Tensor::zeros([batch, room, groups, width], (&new.device(), new.dtype()));
-            match old {
-                Some(old) if begin > 0 => {
-                    let old = old.narrow(1, 0, begin);
-                    empty.slice_assign([0..batch, 0..begin, 0..groups, 0..width], old)
-                }
-                _ => empty,
+    /// The buffer with what is new, all that can be seen of it, and the place that it begins at.
+    fn grow(
+        &self,
+        old: Option<Tensor<4>>,
+        old_first: usize,
+        new: Tensor<4>,
+    ) -> (Tensor<4>, Tensor<4>, usize) {
+        let (first, begin, length) = (self.first(), self.begin, self.length);
+        let limit = self.window.map_or(usize::MAX, |window| 2 * window);
+        let seen = |buffer: &Tensor<4>, from: usize| {
+            let whole = from == first && buffer.dims()[1] == length - first;
+            let buffer = buffer.clone();
+            if whole {
+                buffer
+            } else {
+                buffer.narrow(1, first - from, length - first)
             }
+        };
+        // The buffer is moved, not shared, so that a backend can write into it where it lies.
+        let old = match old {
+            Some(buffer) if buffer.dims()[1] >= length - old_first => {
+                let buffer = written(buffer, begin - old_first, new);
+                let seen = seen(&buffer, old_first);
+                return (buffer, seen, old_first);
+            }
+            old => old.filter(|_| begin > first),
+        };
+        let old = old.map(|old| old.narrow(1, first - old_first, begin - first));
+        if length - first > limit {
+            // More at once than the block will ever look at again.
+            let all = Tensor::cat(old.into_iter().chain([new]).collect(), 1);
+            let kept = length - limit / 2;
+            let tail = all.clone().narrow(1, kept - first, length - kept);
+            return (written(room_like(&tail, limit), 0, tail), all, kept);
         }
-    };
-    buffer.slice_assign([0..batch, begin..begin + length, 0..groups, 0..width], new)
+        let room = self.room.min(limit);
+        // A first pass that fills all the room keeps what it got, without a copy.
+        let buffer = match old {
+            None if length - begin == room => new,
+            None => written(room_like(&new, room), begin - first, new),
+            Some(old) => {
+                let buffer = written(room_like(&new, room), 0, old);
+                written(buffer, begin - first, new)
+            }
+        };
+        let seen = seen(&buffer, first);
+        (buffer, seen, first)
+    }
 }
 
-fn filled(buffer: &Tensor<4>, length: usize) -> Tensor<4> {
-    if buffer.dims()[1] == length {
-        buffer.clone()
-    } else {
-        buffer.clone().narrow(1, 0, length)
-    }
+/// An empty buffer of `room` places for what is like `part`.
+fn room_like(part: &Tensor<4>, room: usize) -> Tensor<4> {
+    let [batch, _, groups, width] = part.dims();
+    Tensor::zeros([batch, room, groups, width], (&part.device(), part.dtype()))
+}
+
+/// The buffer with `part` from the place `at` on.
+fn written(buffer: Tensor<4>, at: usize, part: Tensor<4>) -> Tensor<4> {
+    let [batch, length, groups, width] = part.dims();
+    buffer.slice_assign([0..batch, at..at + length, 0..groups, 0..width], part)
 }
 
 #[cfg(test)]
@@ -163,9 +274,10 @@ mod tests {
         }
     }
 
+    /// Two rows of places that hold their own number, the second row from 1000.
     fn numbers(from: usize, length: usize) -> Tensor<4> {
         let row = |start: usize| (start..start + length).map(|i| i as f32);
-        let values: Vec<f32> = row(from).chain(row(100 + from)).collect();
+        let values: Vec<f32> = row(from).chain(row(1000 + from)).collect();
         Tensor::from_data(
             TensorData::new(values, [2, length, 1, 1]),
             &Device::default(),
@@ -176,36 +288,66 @@ mod tests {
         tensor.to_data().try_to_vec::<f32>().unwrap()
     }
 
+    /// Reads `step` more places; checks that all that can be seen comes back.
+    fn grow(cache: &mut Cache, step: usize, window: Option<usize>) {
+        let begin = cache.len();
+        cache.begin(&tokens(begin, step), 1);
+        let layer = cache.layer(0, step, window);
+        let first = layer.first();
+        let new = numbers(begin, step);
+        let (key, value) = layer.extend(new.clone(), new * 2.0);
+        let expected = numbers(first, begin + step - first);
+        assert_eq!(
+            read(&key),
+            read(&expected),
+            "{begin} and {step}, {window:?}"
+        );
+        assert_eq!(read(&value), read(&(expected * 2.0)));
+    }
+
     #[test]
-    fn growing_step_by_step_keeps_every_place() {
-        for room in [0, 3, 64] {
-            let mut cache = Cache::with_room(room);
-            let mut length = 0;
-            for step in [3, 1, 1, 2, 1, 1, 1] {
-                cache.begin(&tokens(length, step), 1);
-                let (key, value) = cache
-                    .layer(0)
-                    .extend(numbers(length, step), numbers(length, step) * 2.0);
-                length += step;
-                assert_eq!(read(&key), read(&numbers(0, length)), "room {room}");
-                assert_eq!(read(&value), read(&(numbers(0, length) * 2.0)));
+    fn growing_step_by_step_keeps_every_place_that_can_be_seen() {
+        for window in [None, Some(1), Some(2), Some(3), Some(5), Some(100)] {
+            for room in [0, 3, 64] {
+                let mut cache = Cache::with_room(room);
+                for step in [3, 1, 1, 2, 1, 1, 1, 9, 1, 12, 1, 1, 1, 1, 1, 1, 1] {
+                    grow(&mut cache, step, window);
+                }
+                assert_eq!(cache.len(), 39);
             }
-            assert_eq!(cache.len(), length);
         }
     }
 
     #[test]
-    fn rows_can_leave_and_places_be_forgotten() {
-        let mut cache = Cache::new();
-        cache.begin(&tokens(0, 4), 1);
-        let _ = cache.layer(0).extend(numbers(0, 4), numbers(0, 4));
-        cache.truncate(2);
-        cache.select(&[1]);
-        let mut next = tokens(2, 1);
-        next.ids = Tensor::zeros([1, 1], &Device::default());
-        cache.begin(&next, 1);
-        let new = numbers(7, 1).narrow(0, 0, 1);
-        let (key, _) = cache.layer(0).extend(new.clone(), new);
-        assert_eq!(read(&key), [100.0, 101.0, 7.0]);
+    fn a_window_bounds_the_room() {
+        let mut cache = Cache::with_room(4000);
+        grow(&mut cache, 100, Some(16));
+        for _ in 0..500 {
+            grow(&mut cache, 1, Some(16));
+            assert_eq!(cache.rooms(), [32]);
+        }
+    }
+
+    #[test]
+    fn rows_leave_and_others_enter() {
+        for window in [None, Some(2), Some(4), Some(50)] {
+            let (mut cache, mut more) = (Cache::new(), Cache::new());
+            for step in [5, 1, 1] {
+                grow(&mut cache, step, window);
+            }
+            grow(&mut more, 3, window);
+            cache.select(&[1]);
+            more.select(&[0]);
+            // The first row keeps its last five places.
+            cache.join(more, 5);
+            cache.begin(&tokens(5, 1), 1);
+            let layer = cache.layer(0, 1, window);
+            let first = layer.first();
+            let (key, _) = layer.extend(numbers(7, 1), numbers(7, 1));
+            let own = [1002.0, 1003.0, 1004.0, 1005.0, 1006.0, 7.0];
+            let new = [0.0, 0.0, 0.0, 1.0, 2.0, 1007.0];
+            let seen = [&own[first..], &new[first..]].concat();
+            assert_eq!(read(&key), seen, "{window:?}");
+        }
     }
 }

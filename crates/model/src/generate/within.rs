@@ -4,10 +4,11 @@
 //! tokens of the text see each other in both directions, so every new one changes all of them. The reference computes
 //! the last two anew and keeps the others as they were when they were read; what it keeps, and how much, is its setting.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 
-use crate::blueprint::{Reading, Recall};
-use crate::error::Result;
+use super::autoregressive::last_of;
+use crate::blueprint::{Predicts, Recall};
+use crate::error::{ModelError, Result};
 use crate::head::CausalLm;
 use crate::noise::Noise;
 use crate::part::stack::{Kept, View};
@@ -36,34 +37,29 @@ impl Within {
         }
     }
 
-    /// What the settings of a model have that no text can be continued with.
-    pub(super) fn problems(model: &CausalLm) -> Vec<String> {
-        let mut problems = Vec::new();
-        if let Reading::Within(Recall::First(count)) = model.reading() {
-            problems.push(format!(
+    /// Refuses what no text can be continued with.
+    pub(super) fn check(model: &CausalLm) -> Result<()> {
+        let why = match model.predicts() {
+            Predicts::Own(Recall::First(count)) => format!(
                 "the model keeps the first {count} places of what it reads (reuse_len); generation with it is not built. \
                  Set reuse_len to null, or use_mems_eval to false"
-            ));
-        }
-        if model.stack.is_mirrored() {
-            problems.push(
+            ),
+            _ if model.stack.is_mirrored() => {
                 "the second half of a batch reads backwards (bi_data); generation with it is not built. Set bi_data to \
                  false"
-                    .to_owned(),
-            );
-        }
-        problems
+                    .to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(ModelError::Tokens { why })
     }
 
     /// The logits of what comes after each text, `[rows, vocabulary]`.
     pub(super) fn logits(&mut self, model: &CausalLm) -> Result<Tensor<2>> {
         let read = self.unread(model)?.with_open_place();
         let x = model.asked(&read, &View::default(), Noise::off(), &mut self.kept);
-        self.keep(model.reading(), read.past + read.length());
-        let (batch, length, width) = (read.batch(), read.length(), x.dims()[1]);
-        let x = x.reshape([batch, length, width]);
-        let last = x.narrow(1, length - 1, 1).reshape([batch, width]);
-        Ok(model.logits(last))
+        self.keep(model.predicts(), read.past + read.length());
+        Ok(model.logits(last_of(x, &read)))
     }
 
     /// Adds a token to each text.
@@ -77,11 +73,21 @@ impl Within {
     pub(super) fn select(&mut self, rows: &[u32]) {
         let texts = rows.iter().map(|row| self.texts[*row as usize].clone());
         self.texts = texts.collect();
-        self.kept.change(|keys| {
-            let of: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-            let of: Tensor<1, Int> = int_tensor(of, [rows.len()], &keys.device());
-            keys.select(&of)
+        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+        self.kept.change(|x| {
+            let of = int_tensor(rows.clone(), [rows.len()], &x.device());
+            x.select(0, of)
         });
+    }
+
+    /// Adds the rows of others below. Where less is kept of one of them, its places lie before its text and are not seen.
+    pub(super) fn join(&mut self, more: Self) {
+        self.texts.extend(more.texts);
+        match (self.past.unwrap_or(0), more.past.unwrap_or(0)) {
+            (0, _) | (_, 0) => {}
+            _ => self.kept.join(more.kept),
+        }
+        self.past = self.past.max(more.past);
     }
 
     /// The tokens that are read now: whole texts, or the last two of each where the others are kept.
@@ -107,10 +113,10 @@ impl Within {
     }
 
     /// Forgets what the settings do not keep, the open place and the tokens that are read again.
-    fn keep(&mut self, reading: Reading, places: usize) {
-        let most = match reading {
-            Reading::Within(Recall::Everything) => places,
-            Reading::Within(Recall::Latest(most)) => places.min(most),
+    fn keep(&mut self, predicts: Predicts, places: usize) {
+        let most = match predicts {
+            Predicts::Own(Recall::Everything) => places,
+            Predicts::Own(Recall::Latest(most)) => places.min(most),
             _ => {
                 self.kept = Kept::default();
                 return;
@@ -120,7 +126,7 @@ impl Within {
         self.past = Some(count);
         match count {
             0 => self.kept = Kept::default(),
-            _ => self.kept.change(|keys| keys.narrow(first, count)),
+            _ => self.kept.change(|x| x.narrow(1, first, count)),
         }
     }
 }

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{Head, Network};
-use crate::blueprint::{Blueprint, CausalHead, Reading};
+use crate::blueprint::{Blueprint, CausalHead, Predicts};
 use crate::generate::cache::Cache;
 use crate::noise::Noise;
 use crate::op;
@@ -28,7 +28,7 @@ pub struct CausalLm {
     cap: Option<f64>,
     dropout: f64,
     #[module(skip)]
-    reading: Reading,
+    predicts: Predicts,
 }
 
 impl CausalLm {
@@ -37,16 +37,16 @@ impl CausalLm {
         let vocabulary = plan.embedding.vocabulary;
         let linear = || Linear::new(&init.at("head"), plan.width, vocabulary, head.bias);
         let own_bias = head.tied && head.bias;
-        let open = head.reading != Reading::Before;
+        let open = head.predicts != Predicts::Next;
         Self {
             embeddings: Embeddings::new(&init.at("embeddings"), plan),
             stack: Stack::new(&init.at("stack"), plan),
             head: (!head.tied).then(linear),
             bias: own_bias.then(|| init.constant("bias", [vocabulary], 0.0)),
-            open: open.then(|| init.normal("open", [1, 1, plan.width])),
+            open: open.then(|| init.vectors("open", [1, 1, plan.width])),
             cap: head.cap,
             dropout: plan.dropout.embedding,
-            reading: head.reading,
+            predicts: head.predicts,
         }
     }
 
@@ -60,9 +60,9 @@ impl CausalLm {
         self.embeddings.longest()
     }
 
-    /// Which place knows what comes.
-    pub fn reading(&self) -> Reading {
-        self.reading
+    /// Which token the hidden state of a place predicts.
+    pub fn predicts(&self) -> Predicts {
+        self.predicts
     }
 
     /// Hidden states after the last norm; that of a place knows what comes after it.
@@ -119,7 +119,7 @@ impl CausalLm {
         };
         let x = self.embeddings.forward(tokens, noise);
         let Some(asked) = asked else {
-            let x = self.stack.viewed(x, tokens, &view, noise, None);
+            let x = self.stack.viewed(x, (tokens, &view), noise);
             // What nothing is asked with has a gradient of zero.
             let [_, width] = x.dims();
             return x + self.beginning().reshape([1, width]) * 0.0;

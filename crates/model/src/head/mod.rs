@@ -3,6 +3,7 @@
 mod causal;
 mod classifier;
 mod masked;
+mod seq2seq;
 
 use std::fmt;
 
@@ -13,6 +14,7 @@ use crate::part::LinearVisitor;
 pub use causal::CausalLm;
 pub use classifier::Classifier;
 pub use masked::MaskedLm;
+pub use seq2seq::{Apart, Seq2Seq};
 
 /// What a model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +26,8 @@ pub enum Head {
     Classifier,
     /// Hidden tokens.
     Masked,
+    /// One text from another.
+    Seq2Seq,
 }
 
 impl fmt::Display for Head {
@@ -32,6 +36,7 @@ impl fmt::Display for Head {
             Self::Causal => "causal",
             Self::Classifier => "classifier",
             Self::Masked => "masked",
+            Self::Seq2Seq => "seq2seq",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! How tokens look at each other.
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Tensor;
 
 use super::relative::Offsets;
 use super::{Angles, Init, Linear, LinearVisitor, Norm, Relative, site};
@@ -37,9 +37,11 @@ pub struct Attention {
 #[derive(Debug, Clone)]
 pub(crate) struct Pass {
     pub(crate) batch: usize,
-    pub(crate) length: usize,
     pub(crate) mask: Mask,
     pub(crate) angles: Option<Angles>,
+    /// What is added to the scores for the distances of keys, `[1, heads, length, keys]`, where the family does so.
+    pub(crate) distances: Option<Tensor<4>>,
+    /// What the relative part of an attention needs.
     pub(crate) offsets: Option<Offsets>,
     /// 1 where a query sees nothing and 0 elsewhere, `[batch, length, 1, 1]`; `None` when zeros will do.
     pub(crate) blind: Option<Tensor<4>>,
@@ -47,15 +49,15 @@ pub(crate) struct Pass {
     pub(crate) asked: Option<Tensor<3>>,
 }
 
-/// Keys and values, `[batch, keys, groups, head_width]` each.
+/// Keys and values, `[batch, places, groups, head_width]` each.
 #[derive(Debug, Clone)]
-pub(crate) struct Keys {
-    key: Tensor<4>,
-    value: Tensor<4>,
+pub(crate) struct Sights {
+    pub(crate) key: Tensor<4>,
+    pub(crate) value: Tensor<4>,
 }
 
-impl Keys {
-    /// These behind others that were kept.
+impl Sights {
+    /// These behind others that were seen before.
     pub(crate) fn behind(self, before: &Self) -> Self {
         let behind = |before: &Tensor<4>, new| Tensor::cat(vec![before.clone(), new], 1);
         Self {
@@ -64,23 +66,11 @@ impl Keys {
         }
     }
 
-    pub(crate) fn device(&self) -> Device {
-        self.key.device()
-    }
-
-    /// Those of some places.
-    pub(crate) fn narrow(&self, first: usize, count: usize) -> Self {
+    /// The same for keys and for values.
+    pub(crate) fn map(&self, change: impl Fn(Tensor<4>) -> Tensor<4>) -> Self {
         Self {
-            key: self.key.clone().narrow(1, first, count),
-            value: self.value.clone().narrow(1, first, count),
-        }
-    }
-
-    /// Those of some rows.
-    pub(crate) fn select(&self, rows: &Tensor<1, Int>) -> Self {
-        Self {
-            key: self.key.clone().select(0, rows.clone()),
-            value: self.value.clone().select(0, rows.clone()),
+            key: change(self.key.clone()),
+            value: change(self.value.clone()),
         }
     }
 }
@@ -128,7 +118,12 @@ impl Attention {
             QueryKeyNorm::Whole(norm) => Some(Norm::new(&init.at(name), whole, norm)),
         };
         Self {
-            query: Linear::new(&init.at("query"), width, queries, inputs),
+            query: Linear::new(
+                &init.at_query("query", attention.head_width),
+                width,
+                queries,
+                inputs,
+            ),
             key: Linear::new(&init.at("key"), width, keys, inputs),
             value: Linear::new(&init.at("value"), width, keys, inputs),
             output: Linear::new(&init.at_residual("output"), queries, width, output),
@@ -151,72 +146,127 @@ impl Attention {
         noise: Noise,
         cache: Option<LayerCache<'_>>,
     ) -> Tensor<2> {
-        let keys = self.keys(x.clone(), pass, noise, cache);
-        self.look(x, keys, pass, noise)
+        let seen = self.seen(x.clone(), pass, noise, cache);
+        self.attend(x, seen, pass, noise)
     }
 
-    /// What queries look at: keys and values, those of the cache included.
+    /// What queries look at: rotated keys and values, those of the cache included.
     ///
     /// # Shapes
-    /// `[batch * length, width]` to `[batch, keys, groups, head_width]`, twice.
-    pub(crate) fn keys(
+    /// `[batch * length, width]` to [`Sights`].
+    pub(crate) fn seen(
         &self,
         x: Tensor<2>,
         pass: &Pass,
         noise: Noise,
         cache: Option<LayerCache<'_>>,
-    ) -> Keys {
-        let key = self.key.forward(x.clone(), noise.site(site::KEY));
-        let value = self.value.forward(x, noise.site(site::VALUE));
-        let mut key = self.heads(Norm::maybe(self.key_norm.as_ref(), key), pass);
-        let value = self.heads(value, pass);
+    ) -> Sights {
+        let Sights { mut key, mut value } = self.sights(x, pass.batch, noise);
         if let Some(Angles { cos, sin }) = &pass.angles {
             key = op::rotate(key, cos.clone(), sin.clone());
         }
-        let (key, value) = match cache {
-            Some(cache) => cache.extend(key, value),
-            None => (key, value),
-        };
-        Keys { key, value }
+        if let Some(cache) = cache {
+            (key, value) = cache.extend(key, value);
+        }
+        Sights { key, value }
     }
 
-    /// What queries see of the keys.
+    /// Looks at what was seen.
     ///
     /// # Shapes
     /// `[rows, width]` to the same: a row for every place, or for every prediction where the pass has [`Pass::asked`].
-    pub(crate) fn look(&self, x: Tensor<2>, keys: Keys, pass: &Pass, noise: Noise) -> Tensor<2> {
+    pub(crate) fn attend(
+        &self,
+        x: Tensor<2>,
+        seen: Sights,
+        pass: &Pass,
+        noise: Noise,
+    ) -> Tensor<2> {
         let query = self.query.forward(x, noise.site(site::QUERY));
         let query = pass.at_places(Norm::maybe(self.query_norm.as_ref(), query));
-        let mut query = self.heads(query, pass);
+        let mut query = self.heads(query, pass.batch);
         if let Some(Angles { cos, sin }) = &pass.angles {
             query = op::rotate(query, cos.clone(), sin.clone());
         }
-        let mut score = self.score.clone();
-        if let (Some(relative), Some(offsets)) = (&self.relative, &pass.offsets) {
-            let noise = noise.site(site::DISTANCE);
-            score.form = Form::Added(relative.added(&query, offsets, score.scale, noise));
-            query = relative.of_content(&query, offsets);
-        }
-        let Keys { key, value } = keys;
-        let places = noise.site(site::PROBABILITIES);
-        let guess = pass
-            .blind
-            .as_ref()
-            .map(|blind| evenly(query.clone(), key.clone(), value.clone(), &score) * blind.clone());
-        let seen = op::attention(query, key, value, &pass.mask, &score, self.dropout, places);
+        let (query, score) = self.scored(query, pass, noise);
+        let guess = pass.blind.as_ref().map(|blind| {
+            let Sights { key, value } = seen.clone();
+            evenly(query.clone(), key, value, &score) * blind.clone()
+        });
+        let seen = self.look(query, seen, &pass.mask, &score, noise);
         let seen = match guess {
             Some(guess) => seen + guess,
             None => seen,
         };
-        let [batch, length, heads, width] = seen.dims();
-        let seen = pass.at_predictions(seen.reshape([batch * length, heads * width]));
-        self.output.forward(seen, noise.site(site::OUTPUT))
+        self.output
+            .forward(pass.at_predictions(rows(seen)), noise.site(site::OUTPUT))
+    }
+
+    /// The query that meets the keys, and what becomes of their products.
+    fn scored(&self, query: Tensor<4>, pass: &Pass, noise: Noise) -> (Tensor<4>, Score) {
+        let scale = self.score.scale;
+        let with = |added| Score {
+            scale,
+            form: Form::Added(added),
+        };
+        if let Some(distances) = &pass.distances {
+            return (query, with(distances.clone()));
+        }
+        let (Some(relative), Some(offsets)) = (&self.relative, &pass.offsets) else {
+            return (query, self.score.clone());
+        };
+        let added = relative.added(&query, offsets, scale, noise.site(site::DISTANCE));
+        (relative.of_content(&query, offsets), with(added))
+    }
+
+    /// Looks at another text: its keys and values come from [`Self::sights`].
+    ///
+    /// # Shapes
+    /// `[batch * length, width]` to the same.
+    pub(crate) fn across(
+        &self,
+        x: Tensor<2>,
+        sights: Sights,
+        mask: &Mask,
+        noise: Noise,
+    ) -> Tensor<2> {
+        let query = self.query.forward(x, noise.site(site::QUERY));
+        let query = Norm::maybe(self.query_norm.as_ref(), query);
+        let query = self.heads(query, sights.key.dims()[0]);
+        let seen = self.look(query, sights, mask, &self.score, noise);
+        self.output.forward(rows(seen), noise.site(site::OUTPUT))
+    }
+
+    /// Keys and values before any rotation.
+    ///
+    /// # Shapes
+    /// `[batch * length, width]` to [`Sights`].
+    pub(crate) fn sights(&self, x: Tensor<2>, batch: usize, noise: Noise) -> Sights {
+        let key = self.key.forward(x.clone(), noise.site(site::KEY));
+        let value = self.value.forward(x, noise.site(site::VALUE));
+        Sights {
+            key: self.heads(Norm::maybe(self.key_norm.as_ref(), key), batch),
+            value: self.heads(value, batch),
+        }
+    }
+
+    fn look(
+        &self,
+        query: Tensor<4>,
+        Sights { key, value }: Sights,
+        mask: &Mask,
+        score: &Score,
+        noise: Noise,
+    ) -> Tensor<4> {
+        let places = noise.site(site::PROBABILITIES);
+        op::attention(query, key, value, mask, score, self.dropout, places)
     }
 
     /// `[batch * length, heads * head_width]` as `[batch, length, heads, head_width]`.
-    fn heads(&self, x: Tensor<2>, pass: &Pass) -> Tensor<4> {
-        let heads = x.dims()[1] / self.head_width;
-        x.reshape([pass.batch, pass.length, heads, self.head_width])
+    fn heads(&self, x: Tensor<2>, batch: usize) -> Tensor<4> {
+        let [rows, features] = x.dims();
+        let heads = features / self.head_width;
+        x.reshape([batch, rows / batch, heads, self.head_width])
     }
 
     pub(crate) fn linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) {
@@ -230,16 +280,21 @@ impl Attention {
     }
 }
 
+/// `[batch, length, heads, head_width]` as `[batch * length, heads * head_width]`.
+fn rows(x: Tensor<4>) -> Tensor<2> {
+    let [batch, length, heads, width] = x.dims();
+    x.reshape([batch * length, heads * width])
+}
+
 /// What becomes of the products of queries and keys in one block.
 fn score(plan: &Blueprint, block: usize) -> Score {
     let attention = &plan.attention;
     let form = match (attention.cap, &plan.position) {
         (Some(cap), _) => Form::Capped(cap),
         (None, Position::Alibi) => Form::Falling(slopes(attention.heads).into()),
-        // What relative positions add is known only when they are.
-        (None, Position::Learned { .. } | Position::Rotary(_) | Position::Relative(_)) => {
-            Form::Plain
-        }
+        // What distances add is known only when there are any.
+        (None, Position::Distance(_) | Position::Relative(_)) => Form::Plain,
+        (None, Position::Learned { .. } | Position::Rotary(_)) => Form::Plain,
     };
     Score {
         scale: attention.scale.of(block),

@@ -3,12 +3,12 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::attention::{Keys, Pass};
+use super::attention::{Pass, Sights};
 use super::{Attention, FeedForward, Init, LinearVisitor, Norm, site};
 use crate::blueprint::{Blueprint, Residual};
 use crate::generate::cache::LayerCache;
 use crate::noise::Noise;
-use crate::op;
+use crate::op::{self, Mask};
 
 /// Attention and feed-forward, each with a norm, each added to what came in.
 #[derive(Module, Debug)]
@@ -17,6 +17,8 @@ pub struct Block {
     pub attention_norm: Norm,
     /// How tokens look at each other.
     pub attention: Attention,
+    /// How a decoder's tokens look at the encoder's, where there is an encoder.
+    pub across: Option<Across>,
     /// The norm that belongs to the feed-forward part.
     pub feed_forward_norm: Norm,
     /// What happens to each token alone.
@@ -31,16 +33,50 @@ pub struct Block {
     dropout: [f64; 2],
 }
 
+/// The part of a decoder's block that looks at the encoder's hidden states.
+#[derive(Module, Debug)]
+pub struct Across {
+    /// The norm before it.
+    pub norm: Norm,
+    /// Queries from the decoder, keys and values from the encoder.
+    pub attention: Attention,
+}
+
+impl Across {
+    fn new(init: &Init, plan: &Blueprint, number: usize) -> Self {
+        Self {
+            norm: Norm::new(&init.at("norm"), plan.width, plan.norm),
+            attention: Attention::new(&init.at("attention"), plan, number),
+        }
+    }
+}
+
+/// What a block sees of another text.
+pub(crate) struct Other<'a> {
+    pub(crate) sights: &'a Sights,
+    pub(crate) mask: &'a Mask,
+}
+
 impl Block {
+    /// The same with a part that looks at an encoder's hidden states.
+    pub fn with_across(self, init: &Init, plan: &Blueprint, number: usize) -> Self {
+        Self {
+            across: Some(Across::new(&init.at("across"), plan, number)),
+            ..self
+        }
+    }
+
     /// A block with random weights; `number` counts from 0.
     pub fn new(init: &Init, plan: &Blueprint, number: usize) -> Self {
         let norm = |name: &str| Norm::new(&init.at(name), plan.width, plan.norm);
         let more = |name: &str| (plan.residual == Residual::Sandwich).then(|| norm(name));
+        let feed_forward = init.at("feed_forward");
         Self {
             attention_norm: norm("attention_norm"),
             attention: Attention::new(&init.at("attention"), plan, number),
+            across: None,
             feed_forward_norm: norm("feed_forward_norm"),
-            feed_forward: FeedForward::new(&init.at("feed_forward"), plan),
+            feed_forward: FeedForward::new(&feed_forward, plan),
             attention_output_norm: more("attention_output_norm"),
             feed_forward_output_norm: more("feed_forward_output_norm"),
             residual: plan.residual,
@@ -56,15 +92,16 @@ impl Block {
         pass: &Pass,
         noise: Noise,
         cache: Option<LayerCache<'_>>,
+        other: Option<&Other<'_>>,
     ) -> Tensor<2> {
-        let attend = |x| self.attention.forward(x, pass, noise, cache);
-        self.around(x, noise, attend)
+        let attention = |x| self.attention.forward(x, pass, noise, cache);
+        self.around(x, noise, attention, other)
     }
 
     /// The same for two streams: the second one looks at the first, which does not know of it.
     ///
     /// # Arguments
-    /// - `kept`: keys and values of the first stream before these tokens, where there are; those of the tokens are added
+    /// - `kept`: what there was to see of the first stream before these tokens; the tokens are added
     ///
     /// # Shapes
     /// As [`Self::forward`] for the first stream; for the second, `[rows, width]` to the same, with the rows that its
@@ -74,31 +111,31 @@ impl Block {
         [first, second]: [Tensor<2>; 2],
         [pass, second_pass]: [&Pass; 2],
         noise: Noise,
-        kept: &mut Option<Keys>,
+        kept: &mut Option<Sights>,
     ) -> [Tensor<2>; 2] {
-        let first = self.around(first, noise, |x| {
-            let new = self.attention.keys(x.clone(), pass, noise, None);
-            let keys = match kept.take() {
+        let look = |x: Tensor<2>| {
+            let new = self.attention.seen(x.clone(), pass, noise, None);
+            let seen = match kept.take() {
                 Some(before) => new.behind(&before),
                 None => new,
             };
-            *kept = Some(keys.clone());
-            self.attention.look(x, keys, pass, noise)
-        });
+            *kept = Some(seen.clone());
+            self.attention.attend(x, seen, pass, noise)
+        };
+        let first = self.around(first, noise, look, None);
+        let seen = kept.clone().expect("the first stream has left it");
         let noise = noise.site(site::SECOND);
-        let second = self.around(second, noise, |x| {
-            let keys = kept.clone().expect("the first stream has left them");
-            self.attention.look(x, keys, second_pass, noise)
-        });
-        [first, second]
+        let look = |x| self.attention.attend(x, seen, second_pass, noise);
+        [first, self.around(second, noise, look, None)]
     }
 
-    /// Norms, sums and the feed-forward part around an attention.
+    /// Norms, sums and the other parts around an attention.
     fn around(
         &self,
         x: Tensor<2>,
         noise: Noise,
         attention: impl FnOnce(Tensor<2>) -> Tensor<2>,
+        other: Option<&Other<'_>>,
     ) -> Tensor<2> {
         let attend = |x| {
             let site = noise.site(site::AFTER_ATTENTION);
@@ -111,6 +148,7 @@ impl Block {
         match self.residual {
             Residual::PreNorm => {
                 let x = x.clone() + attend(self.attention_norm.forward(x));
+                let x = self.looked_across(x, noise, other);
                 x.clone() + feed(self.feed_forward_norm.forward(x))
             }
             Residual::PostNorm => {
@@ -140,8 +178,24 @@ impl Block {
         }
     }
 
+    /// `x` and what it gets from the other text, where there is one.
+    fn looked_across(&self, x: Tensor<2>, noise: Noise, other: Option<&Other<'_>>) -> Tensor<2> {
+        let (Some(across), Some(other)) = (&self.across, other) else {
+            return x;
+        };
+        let noise = noise.site(site::ACROSS);
+        let normed = across.norm.forward(x.clone());
+        let sights = other.sights.clone();
+        let seen = across.attention.across(normed, sights, other.mask, noise);
+        x + op::dropout(seen, self.dropout[0], noise.site(site::AFTER_ATTENTION))
+    }
+
     pub(crate) fn linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) {
         self.attention.linears(&format!("{path}.attention"), visit);
+        if let Some(across) = &mut self.across {
+            let path = format!("{path}.across.attention");
+            across.attention.linears(&path, visit);
+        }
         self.feed_forward
             .linears(&format!("{path}.feed_forward"), visit);
     }

@@ -22,7 +22,7 @@ impl Embedding {
     /// Random vectors.
     pub fn new(init: &Init, ids: usize, width: usize) -> Self {
         Self {
-            weight: init.normal("weight", [ids, width]),
+            weight: init.vectors("weight", [ids, width]),
             padding: None,
         }
     }
@@ -79,7 +79,10 @@ impl Embeddings {
         let width = plan.embedding.width.unwrap_or(plan.width);
         let (positions, first) = match plan.position {
             Position::Learned { length, first } => (Some(length), first),
-            Position::Rotary(_) | Position::Alibi | Position::Relative(_) => (None, 0),
+            Position::Rotary(_)
+            | Position::Alibi
+            | Position::Distance(_)
+            | Position::Relative(_) => (None, 0),
         };
         let project = || Linear::new(&init.at("project"), width, plan.width, true);
         let table = |name: &str, ids| Embedding::new(&init.at(name), ids, width);

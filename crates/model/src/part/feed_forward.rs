@@ -19,14 +19,13 @@ pub struct FeedForward {
     pub down: Linear,
     #[module(skip)]
     activation: op::Activation,
-    /// Of what lies between the projections.
     dropout: f64,
 }
 
 impl FeedForward {
     /// A part with random weights.
-    pub fn new(init: &Init, whole: &Blueprint) -> Self {
-        let (width, plan) = (whole.width, &whole.feed_forward);
+    pub fn new(init: &Init, plan: &Blueprint) -> Self {
+        let (width, dropout, plan) = (plan.width, plan.dropout.inner, &plan.feed_forward);
         let gated = plan.kind == FeedForwardKind::Gated;
         let linear = |init: &Init, input, output| Linear::new(init, input, output, plan.bias);
         Self {
@@ -34,7 +33,7 @@ impl FeedForward {
             up: linear(&init.at("up"), width, plan.inner),
             down: linear(&init.at_residual("down"), plan.inner, width),
             activation: plan.activation,
-            dropout: whole.dropout.inner,
+            dropout,
         }
     }
 

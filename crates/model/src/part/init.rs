@@ -7,6 +7,7 @@ use burn::module::{Param, ParamId};
 use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 use rayon::prelude::*;
 
+use crate::blueprint::Spread;
 use crate::noise::Noise;
 
 /// Makes the parameters of a module under construction.
@@ -17,8 +18,11 @@ use crate::noise::Noise;
 pub struct Init {
     path: String,
     noise: Noise,
-    spread: f64,
-    residual: f64,
+    spread: Spread,
+    /// Whether the projection writes into the residual stream.
+    residual: bool,
+    /// What the spread of a projection that is spread by its input is multiplied by.
+    factor: f64,
     device: Device,
     dtype: DType,
 }
@@ -26,26 +30,19 @@ pub struct Init {
 impl Init {
     /// # Arguments
     /// - `seed`: the same seed gives the same values, on every device
-    /// - `spread`: standard deviation of weights
+    /// - `spread`: how far weights are spread
     /// - `device`: where the parameters will live
     /// - `dtype`: the type they will have
-    pub fn new(seed: u64, spread: f64, device: &Device, dtype: DType) -> Self {
+    pub fn new(seed: u64, spread: Spread, device: &Device, dtype: DType) -> Self {
         let noise = Noise::new(seed, 0, 0);
         Self {
             path: String::new(),
             noise,
             spread,
-            residual: spread,
+            residual: false,
+            factor: 1.0,
             device: device.clone(),
             dtype,
-        }
-    }
-
-    /// The same with another standard deviation for the projections that write into the residual stream.
-    pub fn residual(self, spread: f64) -> Self {
-        Self {
-            residual: spread,
-            ..self
         }
     }
 
@@ -60,15 +57,52 @@ impl Init {
     /// The place of a projection that writes into the residual stream.
     pub fn at_residual(&self, name: impl Display) -> Self {
         Self {
-            spread: self.residual,
+            residual: true,
             ..self.at(name)
         }
     }
 
-    /// A parameter of normally distributed values with mean 0.
-    pub fn normal<const D: usize>(&self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
+    /// The place of the projection to queries for heads of so many features.
+    pub fn at_query(&self, name: impl Display, head_width: usize) -> Self {
+        self.at(name).spread_for(head_width)
+    }
+
+    /// The same, spread less by the root of so many features where weights are spread by their input.
+    pub fn spread_for(&self, features: usize) -> Self {
+        let factor = self.factor * (features as f64).powf(-0.5);
+        Self {
+            factor,
+            ..self.clone()
+        }
+    }
+
+    /// The weight of a projection, `[in, out]`: normally distributed values with mean 0.
+    pub fn projection(&self, name: &str, shape: [usize; 2]) -> Param<Tensor<2>> {
+        let spread = match self.spread {
+            Spread::Fixed { residual, .. } if self.residual => residual,
+            Spread::Fixed { weights, .. } => weights,
+            Spread::ByInput { factor } => factor * self.factor * (shape[0] as f64).powf(-0.5),
+        };
+        self.normal(name, shape, spread)
+    }
+
+    /// Vectors, such as one per id, `[ids, width]`: normally distributed values with mean 0.
+    pub fn vectors<const D: usize>(&self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
+        let spread = match self.spread {
+            Spread::Fixed { weights, .. } => weights,
+            Spread::ByInput { factor } => factor * self.factor,
+        };
+        self.normal(name, shape, spread)
+    }
+
+    fn normal<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        spread: f64,
+    ) -> Param<Tensor<D>> {
         let path = self.child(name);
-        let (noise, spread) = (self.noise.site(hash(&path)), self.spread as f32);
+        let (noise, spread) = (self.noise.site(hash(&path)), spread as f32);
         self.param(&path, shape, move |count| normals(noise, spread, count))
     }
 
@@ -145,12 +179,16 @@ mod tests {
     #[test]
     fn values_follow_seed_and_path_and_have_the_spread() {
         let device = Device::default();
-        let init = |seed| Init::new(seed, 0.02, &device, DType::F32).at("a").at(3);
+        let init = |seed| {
+            Init::new(seed, Spread::even(0.02), &device, DType::F32)
+                .at("a")
+                .at(3)
+        };
         let values = |param: Param<Tensor<2>>| param.val().to_data().try_to_vec::<f32>().unwrap();
-        let first = values(init(1).normal("weight", [301, 101]));
-        assert_eq!(first, values(init(1).normal("weight", [301, 101])));
-        assert_ne!(first, values(init(2).normal("weight", [301, 101])));
-        assert_ne!(first, values(init(1).normal("other", [301, 101])));
+        let first = values(init(1).projection("weight", [301, 101]));
+        assert_eq!(first, values(init(1).projection("weight", [301, 101])));
+        assert_ne!(first, values(init(2).projection("weight", [301, 101])));
+        assert_ne!(first, values(init(1).projection("other", [301, 101])));
         let count = first.len() as f64;
         let mean = first.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
         let square = first.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / count;
@@ -161,8 +199,8 @@ mod tests {
     #[test]
     fn parameters_are_lazy_and_named_by_path() {
         let device = Device::default();
-        let init = Init::new(0, 0.02, &device, DType::F32);
-        let param = init.at("x").normal("weight", [1 << 20, 1 << 20]);
+        let init = Init::new(0, Spread::even(0.02), &device, DType::F32);
+        let param = init.at("x").projection("weight", [1 << 20, 1 << 20]);
         assert!(!param.is_initialized());
         let again = init.at("x").constant("weight", [2], 1.0);
         assert_eq!(param.id, again.id);

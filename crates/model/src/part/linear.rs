@@ -37,7 +37,7 @@ impl Linear {
     /// A layer with normally distributed weights and a bias of zeros.
     pub fn new(init: &Init, input: usize, output: usize, bias: bool) -> Self {
         Self {
-            weight: init.normal("weight", [input, output]),
+            weight: init.projection("weight", [input, output]),
             bias: bias.then(|| init.constant("bias", [output], 0.0)),
             lora: None,
         }
@@ -116,13 +116,14 @@ mod tests {
     use burn::tensor::{DType, Device, TensorData, activation};
 
     use super::*;
+    use crate::blueprint::Spread;
     use crate::weights;
 
     fn adapted(device: &Device) -> Linear {
-        let init = Init::new(2, 0.5, device, DType::F32);
+        let init = Init::new(2, Spread::even(0.5), device, DType::F32);
         let lora = Lora {
-            a: init.normal("a", [5, 2]),
-            b: init.normal("b", [2, 7]),
+            a: init.projection("a", [5, 2]),
+            b: init.projection("b", [2, 7]),
             scale: 1.5,
             dropout: 0.0,
         };

@@ -4,6 +4,7 @@
 
 pub mod attention;
 pub mod block;
+pub mod distance;
 pub mod embeddings;
 pub mod feed_forward;
 pub mod init;
@@ -14,7 +15,8 @@ pub mod relative;
 pub mod stack;
 
 pub use attention::Attention;
-pub use block::Block;
+pub use block::{Across, Block};
+pub use distance::Distances;
 pub use embeddings::{Embedding, Embeddings};
 pub use feed_forward::FeedForward;
 pub use init::Init;
@@ -22,7 +24,7 @@ pub use linear::{Linear, Lora};
 pub use norm::Norm;
 pub use position::Angles;
 pub use relative::Relative;
-pub use stack::Stack;
+pub use stack::{Memory, Stack};
 
 /// Visits linear layers by path; see [`crate::head::Network::linears`].
 pub type LinearVisitor<'a> = dyn FnMut(&str, &mut Linear) + 'a;
@@ -39,8 +41,10 @@ pub(crate) mod site {
     pub(crate) const UP: u64 = 7;
     pub(crate) const DOWN: u64 = 8;
     pub(crate) const AFTER_FEED_FORWARD: u64 = 9;
-    /// Between the two projections of the feed-forward part.
+    /// Before the feed-forward part's last projection.
     pub(crate) const INNER: u64 = 10;
+    /// All of what looks at another text.
+    pub(crate) const ACROSS: u64 = 11;
     /// The projection of distances.
     pub(crate) const DISTANCE: u64 = 12;
     /// All of these once more, for a second stream.
@@ -49,10 +53,12 @@ pub(crate) mod site {
     pub(crate) const EMBEDDINGS: u64 = 1 << 32;
     /// Everything after the last block.
     pub(crate) const HEAD: u64 = (1 << 32) + 1;
+    /// After the last block and its norm.
+    pub(crate) const LAST: u64 = (1 << 32) + 2;
+    /// All of a decoder that stands beside an encoder.
+    pub(crate) const DECODER: u64 = (1 << 32) + 3;
     /// What the blocks share about distances.
     pub(crate) const OFFSETS: u64 = (1 << 32) + 4;
     /// What a second stream begins with.
     pub(crate) const OPENED: u64 = (1 << 32) + 5;
-    /// The hidden states after the last block.
-    pub(crate) const LAST: u64 = (1 << 32) + 2;
 }

@@ -25,11 +25,15 @@ impl Angles {
             _ => 1.0,
         };
         // The sine of a position is needed once per row and document: computed once, then copied.
-        let table: Vec<(f32, f32)> = (0..seen)
+        let mut met = positions.clone();
+        met.sort_unstable();
+        met.dedup();
+        let table: Vec<(f32, f32)> = met
+            .iter()
             .flat_map(|position| {
                 // In f32 like the reference: the rounding of the product is part of what checkpoints were trained with.
                 let turn = move |frequency: &f32| {
-                    let (sin, cos) = (position as f32 * frequency).sin_cos();
+                    let (sin, cos) = (*position as f32 * frequency).sin_cos();
                     (sin * magnitude, cos * magnitude)
                 };
                 frequencies.iter().map(turn).collect::<Vec<_>>()
@@ -37,7 +41,10 @@ impl Angles {
             .collect();
         let half = frequencies.len();
         let rows = |pick: fn(&(f32, f32)) -> f32| {
-            let row = |position: &u32| &table[*position as usize * half..][..half];
+            let row = |position: &u32| {
+                let place = met.partition_point(|met| met < position);
+                &table[place * half..][..half]
+            };
             let values: Vec<f32> = positions.iter().flat_map(row).map(pick).collect();
             let data = TensorData::new(values, [positions.len(), half]);
             Tensor::from_data(data, (device, dtype))

@@ -31,13 +31,13 @@ impl Relative {
     /// Random values.
     pub fn new(init: &Init, plan: &Blueprint) -> Self {
         let (heads, width) = (plan.attention.heads, plan.attention.head_width);
-        let bias = |name| init.normal(name, [heads, width]);
+        let bias = |name| init.vectors(name, [heads, width]);
         Self {
             distance: Linear::new(&init.at("distance"), plan.width, heads * width, false),
             content_bias: bias("content_bias"),
             distance_bias: bias("distance_bias"),
             kind_bias: bias("kind_bias"),
-            kinds: init.normal("kinds", [2, heads, width]),
+            kinds: init.vectors("kinds", [2, heads, width]),
         }
     }
 

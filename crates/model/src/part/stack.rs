@@ -3,14 +3,15 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
-use super::attention::{Keys, Pass};
+use super::attention::{Pass, Sights};
+use super::block::Other;
 use super::relative::Offsets;
-use super::{Angles, Block, Init, LinearVisitor, Norm, site};
+use super::{Angles, Block, Distances, Init, LinearVisitor, Norm, site};
 use crate::blueprint::{Blueprint, Direction, Each, Position, Rotary};
-use crate::generate::cache::Cache;
+use crate::generate::cache::{Cache, LayerCache};
 use crate::noise::Noise;
 use crate::op::{self, Hidden, Mask, Own};
-use crate::tokens::{Convention, Tokens};
+use crate::tokens::{Convention, Tokens, int_tensor};
 
 /// Blocks, one after the other, and the norm after the last where blocks begin with theirs.
 #[derive(Module, Debug)]
@@ -19,6 +20,8 @@ pub struct Stack {
     pub blocks: Vec<Block>,
     /// The norm after the last block.
     pub norm: Option<Norm>,
+    /// What is added to the scores of all blocks for the distances of keys, where the family does so.
+    pub distances: Option<Distances>,
     #[module(skip)]
     direction: Direction,
     #[module(skip)]
@@ -47,22 +50,145 @@ pub(crate) struct Second {
     pub(crate) asked: Option<Tensor<3>>,
 }
 
-/// What the first of two streams has left for later passes: keys and values of each block.
+/// What the first of two streams has left for later passes, block by block.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kept {
-    blocks: Vec<Option<Keys>>,
+    blocks: Vec<Option<Sights>>,
 }
 
 impl Kept {
-    /// Changes those of every block.
-    pub(crate) fn change(&mut self, change: impl Fn(&Keys) -> Keys) {
-        for keys in self.blocks.iter_mut().flatten() {
-            *keys = change(keys);
+    /// Changes the keys and the values of every block.
+    pub(crate) fn change(&mut self, change: impl Fn(Tensor<4>) -> Tensor<4>) {
+        for sights in self.blocks.iter_mut().flatten() {
+            *sights = sights.map(&change);
+        }
+    }
+
+    /// These rows, and those of `more` below; the shorter ones get empty places before their own.
+    pub(crate) fn join(&mut self, more: Self) {
+        for (own, more) in self
+            .blocks
+            .iter_mut()
+            .flatten()
+            .zip(more.blocks.iter().flatten())
+        {
+            let longest = own.key.dims()[1].max(more.key.dims()[1]);
+            let both = |own: &Tensor<4>, more: &Tensor<4>| {
+                Tensor::cat(vec![preceded(own, longest), preceded(more, longest)], 0)
+            };
+            *own = Sights {
+                key: both(&own.key, &more.key),
+                value: both(&own.value, &more.value),
+            };
         }
     }
 }
 
+/// The same with zeros before each row, up to so many places.
+fn preceded(x: &Tensor<4>, places: usize) -> Tensor<4> {
+    let [batch, length, groups, width] = x.dims();
+    if length == places {
+        return x.clone();
+    }
+    let shape = [batch, places - length, groups, width];
+    let zeros = Tensor::zeros(shape, (&x.device(), x.dtype()));
+    Tensor::cat(vec![zeros, x.clone()], 1)
+}
+
+/// What a decoder sees of another text: keys and values for each of its blocks, made once for all of the answer.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    blocks: Vec<Sights>,
+    mask: Mask,
+}
+
+impl Memory {
+    /// The given rows, in the given order; a row may be taken more than once or not at all.
+    ///
+    /// # Panics
+    /// When a row does not exist.
+    pub fn select(&self, rows: &[u32]) -> Self {
+        let taken = |x: &Tensor<4>| {
+            let of: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+            x.clone()
+                .select(0, int_tensor(of, [rows.len()], &x.device()))
+        };
+        let spans = &self.mask.spans;
+        Self {
+            blocks: self
+                .blocks
+                .iter()
+                .map(|Sights { key, value }| Sights {
+                    key: taken(key),
+                    value: taken(value),
+                })
+                .collect(),
+            mask: Mask {
+                spans: rows
+                    .iter()
+                    .map(|row| spans[*row as usize].clone())
+                    .collect(),
+                ..self.mask.clone()
+            },
+        }
+    }
+}
+
+impl Memory {
+    /// These rows, and those of `more` below.
+    pub fn join(&self, more: &Self) -> Self {
+        let longest = [self, more]
+            .map(Self::places)
+            .into_iter()
+            .max()
+            .unwrap_or(0);
+        let pairs = self.blocks.iter().zip(&more.blocks);
+        Self {
+            blocks: pairs
+                .map(|(a, b)| Sights {
+                    key: Tensor::cat(vec![padded(&a.key, longest), padded(&b.key, longest)], 0),
+                    value: Tensor::cat(
+                        vec![padded(&a.value, longest), padded(&b.value, longest)],
+                        0,
+                    ),
+                })
+                .collect(),
+            mask: Mask {
+                spans: [&self.mask.spans[..], &more.mask.spans[..]].concat().into(),
+                ..self.mask.clone()
+            },
+        }
+    }
+
+    fn places(&self) -> usize {
+        self.blocks.first().map_or(0, |first| first.key.dims()[1])
+    }
+}
+
+/// The same with zeros behind each row, up to so many places.
+fn padded(x: &Tensor<4>, places: usize) -> Tensor<4> {
+    let [batch, length, groups, width] = x.dims();
+    if length == places {
+        return x.clone();
+    }
+    let zeros = Tensor::zeros(
+        [batch, places - length, groups, width],
+        (&x.device(), x.dtype()),
+    );
+    Tensor::cat(vec![x.clone(), zeros], 1)
+}
+
 impl Stack {
+    /// Blocks with random weights that look at an encoder's hidden states too.
+    pub fn decoder(init: &Init, plan: &Blueprint) -> Self {
+        let mut stack = Self::new(init, plan);
+        let blocks = init.at("blocks");
+        let with =
+            |(number, block): (usize, Block)| block.with_across(&blocks.at(number), plan, number);
+        stack.blocks = stack.blocks.into_iter().enumerate().map(with).collect();
+        stack
+    }
+
     /// Blocks with random weights.
     pub fn new(init: &Init, plan: &Blueprint) -> Self {
         let blocks = init.at("blocks");
@@ -76,8 +202,42 @@ impl Stack {
             norm,
             direction: plan.direction,
             position: plan.position.clone(),
+            distances: match plan.position {
+                Position::Distance(distance) => Some(Distances::new(
+                    &init.at("distances"),
+                    distance,
+                    plan.direction,
+                    plan.width,
+                    plan.attention.heads,
+                )),
+                Position::Learned { .. }
+                | Position::Rotary(_)
+                | Position::Alibi
+                | Position::Relative(_) => None,
+            },
             window: plan.attention.window.clone(),
             dropout: [plan.dropout.embedding, plan.dropout.last],
+        }
+    }
+
+    /// What the blocks see of an encoder's hidden states.
+    ///
+    /// # Arguments
+    /// - `hidden`: `[batch * length, width]`
+    /// - `tokens`: what the encoder read, one document in each row
+    pub fn memory(&self, hidden: &Tensor<2>, tokens: &Tokens, noise: Noise) -> Memory {
+        let sights = |(number, block): (usize, &Block)| {
+            let across = block.across.as_ref()?;
+            let noise = noise.site(number as u64).site(site::ACROSS);
+            let attention = &across.attention;
+            Some(attention.sights(hidden.clone(), tokens.batch(), noise))
+        };
+        Memory {
+            blocks: self.blocks.iter().enumerate().filter_map(sights).collect(),
+            mask: Mask {
+                spans: tokens.spans.clone(),
+                ..Mask::default()
+            },
         }
     }
 
@@ -93,30 +253,69 @@ impl Stack {
         noise: Noise,
         cache: Option<&mut Cache>,
     ) -> Tensor<2> {
-        self.viewed(x, tokens, &View::default(), noise, cache)
+        self.forward_with(x, tokens, noise, cache, None)
     }
 
-    /// The same under a view.
-    pub(crate) fn viewed(
+    /// The same with another text in sight.
+    ///
+    /// # Panics
+    /// When the cache holds another number of places than `tokens.past`, or the memory was made by other blocks.
+    pub fn forward_with(
+        &self,
+        x: Tensor<2>,
+        tokens: &Tokens,
+        noise: Noise,
+        cache: Option<&mut Cache>,
+        memory: Option<&Memory>,
+    ) -> Tensor<2> {
+        self.run(x, (tokens, &View::default()), noise, cache, memory)
+    }
+
+    fn run(
         &self,
         mut x: Tensor<2>,
-        tokens: &Tokens,
-        view: &View,
+        (tokens, view): (&Tokens, &View),
         noise: Noise,
         mut cache: Option<&mut Cache>,
+        memory: Option<&Memory>,
     ) -> Tensor<2> {
         let mut pass = self.pass(&x, tokens, view, noise);
         let mut turned = Turned::default();
         if let Some(cache) = &mut cache {
             cache.begin(tokens, self.blocks.len());
         }
+        let whole = pass.mask.clone();
+        let mut left_out = 0;
         for (number, block) in self.blocks.iter().enumerate() {
-            let layer = cache.as_mut().map(|cache| cache.layer(number));
-            pass.mask.window = self.level(tokens).or(*self.window.of(number));
+            let window = self.level(tokens).or(*self.window.of(number));
+            // Padding of the reference looks at every place.
+            let bound = window.filter(|_| tokens.convention == Convention::Documents);
+            let layer = cache
+                .as_mut()
+                .map(|cache| cache.layer(number, tokens.length(), bound));
+            let first = layer.as_ref().map_or(0, LayerCache::first);
+            if first != left_out {
+                pass.mask = whole.after(first);
+                left_out = first;
+            }
+            pass.mask.window = window;
             pass.angles = turned.of(&self.position, number, &x, tokens);
-            x = block.forward(x, &pass, noise.site(number as u64), layer);
+            let other = memory.map(|memory| Other {
+                sights: &memory.blocks[number],
+                mask: &memory.mask,
+            });
+            let noise = noise.site(number as u64);
+            x = block.forward(x, &pass, noise, layer, other.as_ref());
         }
         self.last(x, noise)
+    }
+
+    /// The hidden states under a view, without a cache.
+    ///
+    /// # Shapes
+    /// `[batch * length, width]` to the same.
+    pub(crate) fn viewed(&self, x: Tensor<2>, seen: (&Tokens, &View), noise: Noise) -> Tensor<2> {
+        self.run(x, seen, noise, None, None)
     }
 
     /// The hidden states of a second stream, which looks at the first.
@@ -153,10 +352,7 @@ impl Stack {
 
     /// What follows the last block.
     fn last(&self, x: Tensor<2>, noise: Noise) -> Tensor<2> {
-        let x = match &self.norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
+        let x = Norm::maybe(self.norm.as_ref(), x);
         op::dropout(x, self.dropout[1], noise.site(site::LAST))
     }
 
@@ -182,13 +378,13 @@ impl Stack {
         };
         Pass {
             batch: tokens.batch(),
-            length: tokens.length(),
             blind: match tokens.convention {
                 Convention::Documents => None,
                 Convention::Reference => blind(&mask, x, tokens),
             },
             mask,
             angles: None,
+            distances: self.distances.as_ref().map(|table| table.forward(tokens)),
             offsets,
             asked: None,
         }
@@ -230,7 +426,10 @@ impl<'a> Turned<'a> {
         tokens: &Tokens,
     ) -> Option<Angles> {
         let plan = match position {
-            Position::Learned { .. } | Position::Alibi | Position::Relative(_) => None,
+            Position::Learned { .. }
+            | Position::Alibi
+            | Position::Distance(_)
+            | Position::Relative(_) => None,
             Position::Rotary(plans) => plans.of(block).as_ref(),
         }?;
         if let Some((_, angles)) = self.known.iter().find(|(known, _)| *known == plan) {

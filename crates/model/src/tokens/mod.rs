@@ -203,6 +203,37 @@ impl Tokens {
         }
     }
 
+    /// The last tokens of both batches in one, to be continued by [`Self::next`]: these rows, and those of `more` below.
+    ///
+    /// All rows end at the same place. Places that no row needs are left out, so a document's positions stay and its
+    /// places move; a cache that holds what came before has to [move](crate::Cache::join) with them, to as many places
+    /// as these tokens say (`past + length`).
+    pub fn join(&self, more: &Self) -> Self {
+        let end = |tokens: &Self| (tokens.past + tokens.length()) as u32;
+        let needed = |tokens: &Self| {
+            let starts = tokens.spans.iter().flat_map(|row| row.first());
+            starts.map(|span| end(tokens) - span.start).max()
+        };
+        let places = needed(self).max(needed(more)).unwrap_or(1);
+        let moved = |tokens: &Self| -> Vec<Vec<Span>> {
+            let place = |place: u32| place + places - end(tokens);
+            let span = |span: &Span| Span {
+                start: place(span.start),
+                end: place(span.end),
+            };
+            let row = |row: &Vec<Span>| row.iter().map(span).collect();
+            tokens.spans.iter().map(row).collect()
+        };
+        let last = |tokens: &Self| tokens.ids.clone().narrow(1, tokens.length() - 1, 1);
+        Self {
+            ids: Tensor::cat(vec![last(self), last(more)], 0),
+            kinds: None,
+            spans: [moved(self), moved(more)].concat().into(),
+            past: places as usize - 1,
+            convention: self.convention,
+        }
+    }
+
     /// The number of rows.
     pub fn batch(&self) -> usize {
         self.ids.dims()[0]
@@ -409,6 +440,25 @@ mod tests {
         assert_eq!(next.spans[..], [vec![span(0, 4)], vec![span(2, 4)]]);
         let padded = Tokens::new(&rows, None, Side::Right, 0, &device()).unwrap();
         assert!(padded.next(&[7, 8]).is_err());
+    }
+
+    #[test]
+    fn batches_are_joined_at_their_ends() {
+        let read = |rows: &[Vec<Vec<u32>>]| Tokens::new(rows, None, Side::Left, 0, &device());
+        let long = read(&[vec![vec![1, 2, 3, 4, 5]], vec![vec![6, 7]]]).unwrap();
+        let short = read(&[vec![vec![8, 9, 10]]]).unwrap();
+        // The longest row has gone, so its places go too.
+        let joined = long.select(&[1]).join(&short);
+        assert_eq!((joined.past, joined.length()), (2, 1));
+        assert_eq!(joined.spans[..], [vec![span(1, 3)], vec![span(0, 3)]]);
+        assert_eq!(joined.positions(), [1, 2]);
+        let next = joined.next(&[11, 12]).unwrap();
+        assert_eq!(next.positions(), [2, 3]);
+        let other = short.join(&long);
+        assert_eq!(
+            other.spans[..],
+            [vec![span(2, 5)], vec![span(0, 5)], vec![span(3, 5)]]
+        );
     }
 
     #[test]

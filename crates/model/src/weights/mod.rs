@@ -174,6 +174,7 @@ fn parameter(path: &str, why: impl Into<String>) -> ModelError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blueprint::Spread;
     use crate::part::{Init, Linear, Lora};
     use burn::tensor::Device;
 
@@ -183,7 +184,7 @@ mod tests {
     }
 
     fn two(device: &Device) -> Two {
-        let init = Init::new(3, 0.02, device, DType::F32);
+        let init = Init::new(3, Spread::even(0.02), device, DType::F32);
         let layer = |number: usize| Linear::new(&init.at("layers").at(number), 3, 3, number == 0);
         Two {
             layers: vec![layer(0), layer(1)],
@@ -248,7 +249,7 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        let other = Init::new(4, 0.5, &autodiff(), DType::F32);
+        let other = Init::new(4, Spread::even(0.5), &autodiff(), DType::F32);
         let fresh = Two {
             layers: vec![
                 Linear::new(&other, 3, 3, true),
@@ -270,11 +271,11 @@ mod tests {
     #[test]
     fn an_adapter_alone_is_trained_and_its_base_keeps_no_gradient() {
         let mut module = two(&autodiff());
-        let init = Init::new(9, 0.3, &autodiff(), DType::F32).at("lora");
+        let init = Init::new(9, Spread::even(0.3), &autodiff(), DType::F32).at("lora");
         for layer in &mut module.layers {
             layer.lora = Some(Lora {
-                a: init.normal("a", [3, 2]),
-                b: init.normal("b", [2, 3]),
+                a: init.projection("a", [3, 2]),
+                b: init.projection("b", [2, 3]),
                 scale: 0.5,
                 dropout: 0.0,
             });

@@ -38,6 +38,7 @@ fn the_tensors_of_transformers_come_back_as_they_were() {
                 checkpoint.save(&checkpoint.classifier(labels, &device()).unwrap(), &copy)
             }
             Head::Masked => checkpoint.save(&checkpoint.masked_lm(&device()).unwrap(), &copy),
+            Head::Seq2Seq => checkpoint.save(&checkpoint.seq2seq(&device()).unwrap(), &copy),
             other => panic!("{other}"),
         }
         .unwrap();

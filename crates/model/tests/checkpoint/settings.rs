@@ -55,6 +55,38 @@ fn settings_that_cannot_be_or_are_not_implemented() {
     let error =
         Checkpoint::create(json!({"model_type": "bert", "is_decoder": true}), 0).unwrap_err();
     says(&error, &["is_decoder = true is not implemented"]);
+    for (field, value, part) in [
+        (
+            "feed_forward_proj",
+            json!("gated-mish"),
+            "\"gated-mish\" is not implemented",
+        ),
+        (
+            "feed_forward_proj",
+            json!("double-gelu"),
+            "\"double-gelu\" is not implemented",
+        ),
+        (
+            "relative_attention_num_buckets",
+            json!(3),
+            "found 3; expected at least 4",
+        ),
+        (
+            "relative_attention_max_distance",
+            json!(16),
+            "found 16; expected more than half",
+        ),
+        (
+            "is_encoder_decoder",
+            json!(false),
+            "false is not implemented",
+        ),
+    ] {
+        let mut config = json!({"model_type": "t5"});
+        config[field] = value;
+        let error = Checkpoint::create(config, 0).unwrap_err();
+        says(&error, &[field, part]);
+    }
     let mut config = config();
     config["auto_map"] = json!({"AutoModel": "evil.Model"});
     assert_eq!(Checkpoint::create(config, 0).unwrap().notes().len(), 1);

@@ -34,17 +34,32 @@ enum Bend {
     None,
     Cap,
     Slopes,
+    /// A number for each score, the same for all rows of the batch or not.
+    Added {
+        shared: bool,
+    },
 }
 
 impl Case {
-    fn score(&self) -> Score {
+    /// `added` is what [`Bend::Added`] adds.
+    fn score(&self, added: &Tensor<1>) -> Score {
         let slope = |head| 0.4 / (head as f32 + 1.5);
         let form = match self.form {
             Bend::None => Form::Plain,
             Bend::Cap => Form::Capped(1.3),
             Bend::Slopes => Form::Falling((0..self.groups * self.kv_heads).map(slope).collect()),
+            Bend::Added { .. } => Form::Added(added.clone().reshape(self.added())),
         };
         Score { scale: 0.7, form }
+    }
+
+    fn added(&self) -> [usize; 4] {
+        let batch = match self.form {
+            Bend::Added { shared: false } => self.batch,
+            _ => 1,
+        };
+        let keys = self.past + self.queries;
+        [batch, self.groups * self.kv_heads, self.queries, keys]
     }
 
     fn mask(&self) -> Mask {
@@ -97,7 +112,7 @@ impl Case {
             k,
             v,
             &self.mask(),
-            &self.score(),
+            &self.score(x.last().unwrap()),
             self.dropout,
             noise,
         );
@@ -105,17 +120,21 @@ impl Case {
         y.reshape([count])
     }
 
-    fn inputs(&self) -> [Vec<f32>; 3] {
+    fn inputs(&self) -> Vec<Vec<f32>> {
         let keys = self.past + self.queries;
         let heads = self.groups * self.kv_heads;
-        [
+        let mut inputs = vec![
             wave(self.batch * self.queries * heads * self.width, self.seed),
             wave(
                 self.batch * keys * self.kv_heads * self.width,
                 self.seed + 1,
             ),
             wave(self.batch * keys * self.kv_heads * self.out, self.seed + 2),
-        ]
+        ];
+        if let Bend::Added { .. } = self.form {
+            inputs.push(wave(self.added().iter().product(), self.seed + 3));
+        }
+        inputs
     }
 
     fn check(&self) {
@@ -131,7 +150,13 @@ impl Case {
 fn cases() -> impl Strategy<Value = Case> {
     let shape = (1usize..3, 1usize..90, 0usize..80, 1usize..4, 1usize..3);
     let widths = (1usize..20, 1usize..20);
-    let form = prop::sample::select(vec![Bend::None, Bend::Cap, Bend::Slopes]);
+    let form = prop::sample::select(vec![
+        Bend::None,
+        Bend::Cap,
+        Bend::Slopes,
+        Bend::Added { shared: true },
+        Bend::Added { shared: false },
+    ]);
     (shape, widths, any::<[bool; 4]>(), form, 0u64..1000).prop_flat_map(
         |((batch, queries, past, groups, kv_heads), (width, out), flags, form, seed)| {
             let [causal, windowed, dropped, strided] = flags;

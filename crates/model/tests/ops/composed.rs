@@ -110,6 +110,7 @@ pub fn attention(
             let fall = TensorData::new(fall.collect::<Vec<_>>(), shape);
             scores + Tensor::from_data(fall, &device)
         }
+        Form::Added(added) => scores + added.clone(),
     };
     let scores = scores.mask_fill(hidden.clone(), -1e30);
     let highest = scores.clone().detach().max_dim(3);

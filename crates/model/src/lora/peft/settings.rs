@@ -127,6 +127,7 @@ pub(super) fn written<M: Network>(
     let task = match M::HEAD {
         Head::Classifier => json!("SEQ_CLS"),
         Head::Causal => json!("CAUSAL_LM"),
+        Head::Seq2Seq => json!("SEQ_2_SEQ_LM"),
         Head::Masked => Value::Null,
     };
     json!({

@@ -8,20 +8,22 @@ use rayon::prelude::*;
 
 use super::kernel::{Matrix, MatrixMut, Threads, kernel, multiply};
 use super::{Scratch, all_f32, floats, lanes, tensor, whole};
-use crate::op::attention::{AttentionOps, Composed, Form, Kept, Plan};
+use crate::op::attention::{AttentionOps, Bend, Composed, Kept, Plan};
 
 impl AttentionOps for Flex {
     fn attend_forward(
         q: FlexTensor,
         k: FlexTensor,
         v: FlexTensor,
+        added: FlexTensor,
         plan: Plan,
     ) -> (FlexTensor, FlexTensor) {
-        if !all_f32(&[&q, &k, &v]) {
-            return Composed::<Self>::new(&q, &k, &v, &plan).forward(q, k, v);
+        if !all_f32(&[&q, &k, &v, &added]) {
+            return Composed::<Self>::new(&q, &k, &added, &plan).forward(q, k, v);
         }
         let (q, k, v) = (Heads::new(q), Heads::new(k), Heads::new(v));
-        Attention::new(&q, &k, &v, &plan).forward()
+        let added = Added::new(added, &plan);
+        Attention::new(&q, &k, &v, added.as_ref(), &plan).forward()
     }
 
     fn attend_backward(
@@ -29,26 +31,32 @@ impl AttentionOps for Flex {
         q: FlexTensor,
         k: FlexTensor,
         v: FlexTensor,
+        added: FlexTensor,
         result: FlexTensor,
         sums: FlexTensor,
         plan: Plan,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        if !all_f32(&[&gradient, &q, &k, &v]) {
+    ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
+        if !all_f32(&[&gradient, &q, &k, &v, &added]) {
             let kept = Kept {
                 q,
                 k,
                 v,
+                added,
                 result,
                 sums,
                 plan,
             };
-            return Composed::<Self>::new(&kept.q, &kept.k, &kept.v, &kept.plan)
+            return Composed::<Self>::new(&kept.q, &kept.k, &kept.added, &kept.plan)
                 .backward(gradient, &kept);
         }
         let (q, k, v) = (Heads::new(q), Heads::new(k), Heads::new(v));
         let (gradient, result) = (Heads::new(gradient), Heads::new(result));
-        let sums = whole(sums);
-        Attention::new(&q, &k, &v, &plan).backward(&gradient, &result, floats(&sums))
+        let (sums, placeholder) = (whole(sums), added.clone());
+        let added = Added::new(added, &plan);
+        let attention = Attention::new(&q, &k, &v, added.as_ref(), &plan);
+        let (for_q, for_k, for_v, for_added) =
+            attention.backward(&gradient, &result, floats(&sums));
+        (for_q, for_k, for_v, for_added.unwrap_or(placeholder))
     }
 }
 
@@ -92,6 +100,51 @@ impl Heads {
     }
 }
 
+/// What is added to the scores, `[batch or 1, heads, queries, keys]`.
+struct Added {
+    tensor: FlexTensor,
+    shape: [usize; 4],
+}
+
+impl Added {
+    /// `None` where the tensor is a placeholder.
+    fn new(tensor: FlexTensor, plan: &Plan) -> Option<Self> {
+        let Bend::Added = plan.bend else {
+            return None;
+        };
+        let shape = tensor.layout().shape().dims();
+        let tensor = whole(tensor);
+        Some(Self { tensor, shape })
+    }
+
+    /// Of one query of one head, for all keys.
+    fn row(&self, batch: usize, head: usize, query: usize) -> &[f32] {
+        let [batches, heads, queries, keys] = self.shape;
+        let batch = if batches == 1 { 0 } else { batch };
+        let start = ((batch * heads + head) * queries + query) * keys;
+        &floats(&self.tensor)[start..start + keys]
+    }
+
+    /// The gradient of it from that of the scores, `[batch, heads, queries, keys]`.
+    fn gradient(&self, for_scores: Scratch) -> FlexTensor {
+        let size = self.shape.iter().product();
+        let mut gradient = vec![0.0; size];
+        if size > 0 {
+            gradient
+                .par_chunks_mut(BLOCK * self.shape[3])
+                .enumerate()
+                .for_each(|(block, gradient)| {
+                    // In the order of the rows, so that the sum has the same bits for any number of threads.
+                    for row in for_scores.chunks_exact(size) {
+                        let row = &row[block * BLOCK * self.shape[3]..][..gradient.len()];
+                        accumulate(gradient, row);
+                    }
+                });
+        }
+        tensor(gradient, self.shape)
+    }
+}
+
 /// The keys that a block of queries sees.
 struct Sight {
     /// From the first to the last visible key of any query of the block.
@@ -120,6 +173,7 @@ struct Attention<'a> {
     q: &'a Heads,
     k: &'a Heads,
     v: &'a Heads,
+    added: Option<&'a Added>,
     plan: &'a Plan,
     batch: usize,
     queries: usize,
@@ -133,13 +187,20 @@ struct Attention<'a> {
 }
 
 impl<'a> Attention<'a> {
-    fn new(q: &'a Heads, k: &'a Heads, v: &'a Heads, plan: &'a Plan) -> Self {
+    fn new(
+        q: &'a Heads,
+        k: &'a Heads,
+        v: &'a Heads,
+        added: Option<&'a Added>,
+        plan: &'a Plan,
+    ) -> Self {
         let [batch, queries, heads, width] = q.shape;
         let [_, keys, kv_heads, out] = v.shape;
         Self {
             q,
             k,
             v,
+            added,
             plan,
             batch,
             queries,
@@ -149,7 +210,7 @@ impl<'a> Attention<'a> {
             groups: heads / kv_heads,
             width,
             out,
-            scale: plan.score.scale as f32,
+            scale: plan.scale as f32,
         }
     }
 
@@ -170,24 +231,29 @@ impl<'a> Attention<'a> {
             self.scale,
             Threads::One,
         );
-        match &self.plan.score.form {
-            Form::Plain => {}
-            Form::Capped(cap) => bound(scores, *cap as f32),
-            Form::Falling(slopes) => {
-                let rows = scores.chunks_exact_mut(sight.keys.len());
+        let rows = scores.chunks_exact_mut(sight.keys.len());
+        match (&self.plan.bend, self.added) {
+            (Bend::Capped(cap), _) => bound(scores, *cap as f32),
+            (Bend::Falling(slopes), _) => {
                 for (row, query) in rows.zip(queries.clone()) {
                     let place = (self.plan.mask.past + query) as f32;
                     incline(row, slopes[head], sight.keys.start as f32 - place);
                 }
             }
+            (_, Some(added)) => {
+                for (row, query) in rows.zip(queries.clone()) {
+                    accumulate(row, &added.row(batch, head, query)[sight.keys.clone()]);
+                }
+            }
+            (_, None) => {}
         }
     }
 
     /// One over the bound of the scores; 0 where there is none.
     fn inverse_cap(&self) -> f32 {
-        match self.plan.score.form {
-            Form::Capped(cap) => (1.0 / cap) as f32,
-            Form::Plain | Form::Falling(_) => 0.0,
+        match self.plan.bend {
+            Bend::Capped(cap) => (1.0 / cap) as f32,
+            Bend::Plain | Bend::Falling(_) | Bend::Added => 0.0,
         }
     }
 
@@ -306,10 +372,14 @@ impl<'a> Attention<'a> {
         gradient: &Heads,
         result: &Heads,
         sums: &[f32],
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+    ) -> (FlexTensor, FlexTensor, FlexTensor, Option<FlexTensor>) {
         let by_q = self.groups * self.queries * self.width;
         let (by_k, by_v) = (self.keys * self.width, self.keys * self.out);
+        let by_added = self
+            .added
+            .map_or(0, |_| self.groups * self.queries * self.keys);
         let tasks = self.batch * self.kv_heads;
+        let mut for_added = Scratch::zeros(tasks * by_added);
         let mut for_q = Scratch::new(tasks * by_q);
         let mut for_k = Scratch::zeros(tasks * by_k);
         let mut for_v = Scratch::zeros(tasks * by_v);
@@ -318,15 +388,22 @@ impl<'a> Attention<'a> {
                 .par_chunks_mut(by_q)
                 .zip(for_k.par_chunks_mut(by_k))
                 .zip(for_v.par_chunks_mut(by_v))
+                .zip(pieces(&mut for_added, by_added, tasks))
                 .enumerate()
-                .for_each(|(task, ((for_q, for_k), for_v))| {
+                .for_each(|(task, (((for_q, for_k), for_v), for_added))| {
                     let place = (task / self.kv_heads, task % self.kv_heads);
                     let known = Known {
                         gradient,
                         result,
                         sums,
                     };
-                    self.backward_head(place, &known, for_q, for_k, for_v);
+                    let mut out = Out {
+                        for_q,
+                        for_k,
+                        for_v,
+                        for_added,
+                    };
+                    self.backward_head(place, &known, &mut out);
                 });
         }
         let (batch, queries, keys) = (self.batch, self.queries, self.keys);
@@ -334,51 +411,47 @@ impl<'a> Attention<'a> {
             interleave(&for_q, [batch, queries, self.heads, self.width]),
             interleave(&for_k, [batch, keys, self.kv_heads, self.width]),
             interleave(&for_v, [batch, keys, self.kv_heads, self.out]),
+            self.added.map(|added| added.gradient(for_added)),
         )
     }
 
-    /// The gradients of one key head: `for_q` is `[groups, queries, width]`, `for_k` and `for_v` are
-    /// `[keys, width]` and `[keys, out]`.
+    /// The gradients of one key head.
     fn backward_head(
         &self,
         (batch, kv_head): (usize, usize),
         known: &Known<'_>,
-        for_q: &mut [f32],
-        for_k: &mut [f32],
-        for_v: &mut [f32],
+        out: &mut Out<'_>,
     ) {
         for start in (0..self.queries).step_by(BLOCK) {
             let queries = start..self.queries.min(start + BLOCK);
             let sight = Sight::new(self.plan, batch, &queries, self.keys);
             for group in 0..self.groups {
                 let head = kv_head * self.groups + group;
-                let first = (group * self.queries + queries.start) * self.width;
-                let for_q = &mut for_q[first..first + queries.len() * self.width];
+                let first = group * self.queries + queries.start;
+                let for_q = &mut out.for_q[first * self.width..][..queries.len() * self.width];
                 if sight.keys.is_empty() {
                     for_q.fill(0.0);
                     continue;
                 }
-                let for_k = &mut for_k[sight.keys.start * self.width..];
-                let for_v = &mut for_v[sight.keys.start * self.out..];
                 let block = Block {
                     batch,
                     queries: &queries,
                     head,
                     sight: &sight,
                 };
-                self.backward_block(&block, known, for_q, for_k, for_v);
+                let first_added = first * self.keys;
+                let out = Out {
+                    for_q,
+                    for_k: &mut out.for_k[sight.keys.start * self.width..],
+                    for_v: &mut out.for_v[sight.keys.start * self.out..],
+                    for_added: out.for_added.get_mut(first_added..).unwrap_or_default(),
+                };
+                self.backward_block(&block, known, out);
             }
         }
     }
 
-    fn backward_block(
-        &self,
-        block: &Block<'_>,
-        known: &Known<'_>,
-        for_q: &mut [f32],
-        for_k: &mut [f32],
-        for_v: &mut [f32],
-    ) {
+    fn backward_block(&self, block: &Block<'_>, known: &Known<'_>, out: Out<'_>) {
         let Block {
             batch,
             queries,
@@ -400,6 +473,11 @@ impl<'a> Attention<'a> {
             Threads::One,
         );
         let sums = &known.sums[(batch * self.heads + head) * self.queries..];
+        // What is added meets the product after it was scaled.
+        let (within, after) = match self.added {
+            Some(_) => (1.0, self.scale),
+            None => (self.scale, 1.0),
+        };
         let lines = weights
             .chunks_exact_mut(keys)
             .zip(spread.chunks_exact_mut(keys))
@@ -411,21 +489,41 @@ impl<'a> Attention<'a> {
                 known.result.row(batch, query, head),
             );
             self.drop(spread, batch, head, query, sight.keys.start);
-            let factors = [self.scale, self.inverse_cap()];
+            let factors = [within, self.inverse_cap()];
             through_softmax(weights, spread, visible, sums[query], product, factors);
+            if self.added.is_some() {
+                out.for_added[row * self.keys..][sight.keys.clone()].copy_from_slice(spread);
+            }
             self.drop(weights, batch, head, query, sight.keys.start);
         }
         let weights = Matrix::new(&weights, [rows, keys]);
         let spread = Matrix::new(&spread, [rows, keys]);
-        let out = MatrixMut::new(&mut for_v[..keys * self.out], [keys, self.out]);
-        multiply(out, weights.t(), gradient, 1.0, 1.0, Threads::One);
+        let for_v = MatrixMut::new(&mut out.for_v[..keys * self.out], [keys, self.out]);
+        multiply(for_v, weights.t(), gradient, 1.0, 1.0, Threads::One);
         let k = self.k.matrix(batch, &sight.keys, kv_head);
-        let out = MatrixMut::new(for_q, [rows, self.width]);
-        multiply(out, spread, k, 0.0, 1.0, Threads::One);
+        let for_q = MatrixMut::new(out.for_q, [rows, self.width]);
+        multiply(for_q, spread, k, 0.0, after, Threads::One);
         let q = self.q.matrix(batch, queries, head);
-        let out = MatrixMut::new(&mut for_k[..keys * self.width], [keys, self.width]);
-        multiply(out, spread.t(), q, 1.0, 1.0, Threads::One);
+        let for_k = MatrixMut::new(&mut out.for_k[..keys * self.width], [keys, self.width]);
+        multiply(for_k, spread.t(), q, 1.0, after, Threads::One);
     }
+}
+
+/// Where the gradients of one key head go: `[groups, queries, width]`, `[keys, width]`, `[keys, out]`, and
+/// `[groups, queries, keys]` where something was added to the scores. Of a block, the same from its first query and key on.
+struct Out<'a> {
+    for_q: &'a mut [f32],
+    for_k: &'a mut [f32],
+    for_v: &'a mut [f32],
+    for_added: &'a mut [f32],
+}
+
+/// `count` pieces of `size` elements each; empty ones where there are none.
+fn pieces(x: &mut [f32], size: usize, count: usize) -> Vec<&mut [f32]> {
+    if size == 0 {
+        return (0..count).map(|_| <&mut [f32]>::default()).collect();
+    }
+    x.chunks_mut(size).collect()
 }
 
 /// What the forward pass left.
@@ -529,6 +627,15 @@ kernel! {
     fn bound(scores: &mut [f32], cap: f32) {
         for score in scores {
             *score = lanes::bound(*score, cap);
+        }
+    }
+}
+
+kernel! {
+    /// Adds `more` to `x`.
+    fn accumulate(x: &mut [f32], more: &[f32]) {
+        for (x, more) in x.iter_mut().zip(more) {
+            *x += more;
         }
     }
 }

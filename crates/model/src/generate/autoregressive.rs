@@ -1,0 +1,158 @@
+//! What the loop of generation needs of a model.
+
+use burn::tensor::Tensor;
+
+use super::cache::Cache;
+use super::within::Within;
+use crate::blueprint::Predicts;
+use crate::error::Result;
+use crate::head::CausalLm;
+use crate::noise::Noise;
+use crate::tokens::{Side, Tokens};
+
+/// A model that writes texts token by token.
+///
+/// The [`Generator`](super::Generator) chooses tokens, and the model reads them. A state holds what was read by the rows
+/// of one batch. Rows leave it ([`select`](Self::select)) and others enter it ([`join`](Self::join)) at any time, and
+/// what comes after a row must not depend, but for rounding, on the rows beside it.
+pub trait Autoregressive {
+    /// What was read: a cache, and whatever else a row needs to go on, such as what an encoder made of its prompt.
+    type State;
+
+    /// The number of tokens to choose from.
+    fn vocabulary(&self) -> usize;
+
+    /// The most tokens that a row may hold, those of [`opening`](Self::opening) included; `None` when there is no limit.
+    fn longest(&self) -> Option<usize>;
+
+    /// The tokens that stand before the first one that is written: the prompt, for a model that continues it; the
+    /// decoder's start, for a model whose encoder reads the prompt.
+    fn opening(&self, prompt: &[u32]) -> Vec<u32> {
+        prompt.to_vec()
+    }
+
+    /// Reads prompts of any lengths, each with its opening.
+    ///
+    /// # Arguments
+    /// - `room`: how many tokens each of them will be continued by, at most
+    ///
+    /// # Returns
+    /// The state, and the logits of the first token after each row, `[rows, vocabulary]`.
+    ///
+    /// # Errors
+    /// When a prompt cannot be read.
+    fn read(&self, prompts: &[&[u32]], room: usize) -> Result<(Self::State, Tensor<2>)>;
+
+    /// Reads one more token in every row.
+    ///
+    /// # Returns
+    /// The logits of the next, `[rows, vocabulary]`.
+    ///
+    /// # Errors
+    /// When there is not one id per row.
+    fn extend(&self, state: &mut Self::State, ids: &[u32]) -> Result<Tensor<2>>;
+
+    /// Keeps the given rows, in the given order; a row may be kept more than once (beams) or not at all.
+    fn select(&self, state: &mut Self::State, rows: &[u32]);
+
+    /// Adds the rows of another state below those of this one.
+    fn join(&self, state: &mut Self::State, more: Self::State);
+}
+
+/// What a causal model has read.
+#[derive(Clone, Debug)]
+pub struct Reading(State);
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Each token once.
+    Once { tokens: Tokens, cache: Cache },
+    /// The same tokens again as the text grows.
+    Again(Within),
+}
+
+impl Autoregressive for CausalLm {
+    type State = Reading;
+
+    fn vocabulary(&self) -> usize {
+        self.embeddings.tokens.weight.lazy_shape()[0]
+    }
+
+    fn longest(&self) -> Option<usize> {
+        self.longest()
+    }
+
+    fn read(&self, prompts: &[&[u32]], room: usize) -> Result<(Reading, Tensor<2>)> {
+        let mut state = if self.predicts() == Predicts::Next {
+            let rows: Vec<Vec<Vec<u32>>> = prompts.iter().map(|ids| vec![ids.to_vec()]).collect();
+            let tokens = Tokens::new(&rows, None, Side::Left, 0, &self.device())?;
+            let cache = Cache::with_room(tokens.length() + room);
+            Reading(State::Once { tokens, cache })
+        } else {
+            Within::check(self)?;
+            let texts = prompts.iter().map(|ids| ids.to_vec()).collect();
+            Reading(State::Again(Within::new(texts)))
+        };
+        let logits = state.last_logits(self)?;
+        Ok((state, logits))
+    }
+
+    fn extend(&self, state: &mut Reading, ids: &[u32]) -> Result<Tensor<2>> {
+        match &mut state.0 {
+            State::Once { tokens, .. } => *tokens = tokens.next(ids)?,
+            State::Again(within) => within.extend(ids),
+        }
+        state.last_logits(self)
+    }
+
+    fn select(&self, state: &mut Reading, rows: &[u32]) {
+        match &mut state.0 {
+            State::Once { tokens, cache } => {
+                cache.select(rows);
+                *tokens = tokens.select(rows);
+            }
+            State::Again(within) => within.select(rows),
+        }
+    }
+
+    fn join(&self, state: &mut Reading, more: Reading) {
+        match (&mut state.0, more.0) {
+            (
+                State::Once { tokens, cache },
+                State::Once {
+                    tokens: more,
+                    cache: more_cache,
+                },
+            ) => {
+                let joined = tokens.join(&more);
+                cache.join(more_cache, joined.past + joined.length());
+                *tokens = joined;
+            }
+            (State::Again(within), State::Again(more)) => within.join(more),
+            _ => panic!("the states are of different models"),
+        }
+    }
+}
+
+impl Reading {
+    /// The logits after the last token of each row.
+    fn last_logits(&mut self, model: &CausalLm) -> Result<Tensor<2>> {
+        match &mut self.0 {
+            State::Once { tokens, cache } => {
+                let hidden = model.hidden(tokens, Noise::off(), Some(cache));
+                Ok(model.logits(last_of(hidden, tokens)))
+            }
+            State::Again(within) => within.logits(model),
+        }
+    }
+}
+
+/// The hidden state of the last place of each row.
+pub(super) fn last_of(hidden: Tensor<2>, tokens: &Tokens) -> Tensor<2> {
+    let [_, width] = hidden.dims();
+    let (batch, length) = (tokens.batch(), tokens.length());
+    hidden
+        .reshape([batch, length, width])
+        .narrow(1, length - 1, 1)
+        .reshape([batch, width])
+}
