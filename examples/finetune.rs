@@ -1,4 +1,5 @@
-//! Fine-tunes a causal language model on conversations or prompt–completion pairs, fully or with LoRA.
+//! Fine-tunes a language model, causal or with an encoder (T5), on conversations or prompt–completion pairs, fully or with
+//! LoRA.
 //!
 //!     cargo run --release --example finetune -- --model examples/assets/base --data runs/quickstart/train.jsonl --lora-rank 8 --output adapter
 
@@ -6,12 +7,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use finetune::data::Split;
+use finetune::data::split::Parts;
+use finetune::data::template::Plain;
+use finetune::model::{Network, Seq2Seq};
 use finetune::prelude::*;
-use finetune::train::batch::CausalBatches;
+use finetune::train::Batch;
+use finetune::train::batch::{AnswerBatches, CausalBatches};
 use finetune::train::objective::NextToken;
 use serde::Deserialize;
 
-/// Fine-tune a causal language model, fully or with LoRA. A flag wins over the same line of `--config`.
+/// Fine-tune a language model, causal or with an encoder, fully or with LoRA. A flag wins over the same line of `--config`.
 #[derive(Parser)]
 struct Flags {
     /// A TOML file with any of: model, data, map, template, output, truncation, validation, lora, train.
@@ -26,7 +31,8 @@ struct Flags {
     /// The names of the fields: `prompt=question,completion=answer`; detected without it.
     #[arg(long)]
     map: Option<String>,
-    /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN.
+    /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN. An encoder reads the bare prompt
+    /// without it.
     #[arg(long)]
     template: Option<String>,
     /// The folder of the result: a whole checkpoint, or an adapter with LoRA. It must not hold anything yet.
@@ -86,25 +92,70 @@ fn main() -> Result<(), Failure> {
     let device = device(flags.device.as_deref())?.autodiff();
 
     let checkpoint = Checkpoint::open(folder)?;
-    let encoder = Encoder::open(folder, settings.template.as_deref().unwrap_or("chat"))?
+    let answers = checkpoint.architecture().heads.causal.is_none();
+    let encoder = match settings.template.as_deref() {
+        None if answers => Encoder::new(Tokenizer::open(folder)?, Box::new(Plain::new(""))),
+        name => Encoder::open(folder, name.unwrap_or("chat"))?,
+    };
+    let encoder = encoder
         .length(settings.train.batch.length)
         .truncation(settings.truncation);
     encoder
         .tokenizer()
         .fits_model(checkpoint.blueprint().embedding.vocabulary)?;
-    let (train, held_out) = batches(&settings, &encoder, &device)?;
-    let mut model = checkpoint.causal_lm(&device)?;
-    if let Some(config) = &settings.lora {
-        model = lora::attach(model, checkpoint.architecture(), config)?;
+    let parts = conversations(&settings)?;
+    if answers {
+        let model = checkpoint.seq2seq(&device)?;
+        let (batches, held_out) = answer_batches(&settings, &encoder, &parts, &model)?;
+        train(
+            &flags,
+            &settings,
+            &checkpoint,
+            model,
+            &batches,
+            held_out.as_ref(),
+        )
+    } else {
+        let model = checkpoint.causal_lm(&device)?;
+        let (batches, held_out) = causal_batches(&settings, &encoder, &parts, &device)?;
+        train(
+            &flags,
+            &settings,
+            &checkpoint,
+            model,
+            &batches,
+            held_out.as_ref(),
+        )
     }
-    let trained = Trainer::in_terminal(settings.train, &flags.run)?
-        .resume_if(flags.resume)
-        .fit(model, &NextToken, &train, held_out.as_ref())?
-        .finished()?;
+}
 
+/// Trains the model, or an adapter beside it, and writes what was trained.
+fn train<M: Network + 'static, B: Batch, D: Batches<B>>(
+    flags: &Flags,
+    settings: &Settings,
+    checkpoint: &Checkpoint,
+    mut model: M,
+    batches: &D,
+    held_out: Option<&D>,
+) -> Result<(), Failure>
+where
+    NextToken: Objective<M, B>,
+{
+    let (folder, output) = (
+        given(settings.model.as_deref(), "model")?,
+        given(settings.output.as_deref(), "output")?,
+    );
+    let architecture = checkpoint.architecture();
+    if let Some(config) = &settings.lora {
+        model = lora::attach(model, architecture, config)?;
+    }
+    let trained = Trainer::in_terminal(settings.train.clone(), &flags.run)?
+        .resume_if(flags.resume)
+        .fit(model, &NextToken, batches, held_out)?
+        .finished()?;
     if settings.lora.is_some() {
         let base = folder.display().to_string();
-        lora::save(&trained.model, checkpoint.architecture(), &base, output)?;
+        lora::save(&trained.model, architecture, &base, output)?;
     } else {
         checkpoint.save(&trained.model, output)?;
     }
@@ -117,27 +168,54 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Batches to train and, if a row falls to it, to validate on; split by a hash of what is asked.
-fn batches(
-    settings: &Settings,
-    encoder: &Encoder,
-    device: &Device,
-) -> Result<(CausalBatches, Option<CausalBatches>), Failure> {
+/// The data's conversations, split by a hash of what is asked.
+fn conversations(settings: &Settings) -> Result<Parts<Conversation>, Failure> {
     let mapping: AnyChat = settings.map.as_deref().unwrap_or_default().parse()?;
     let (chats, counts) = Loaders::default().examples(&settings.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
     let split = Split::without_test(settings.validation.unwrap_or(0.05));
     split.check()?;
-    let parts = split.apply(chats, Conversation::question);
+    Ok(split.apply(chats, Conversation::question))
+}
+
+/// Batches to train and, if a conversation fell to it, to validate on.
+fn causal_batches(
+    settings: &Settings,
+    encoder: &Encoder,
+    parts: &Parts<Conversation>,
+    device: &Device,
+) -> Result<(CausalBatches, Option<CausalBatches>), Failure> {
+    let config = &settings.train;
     let (rows, report) = encoder.encode_all(&parts.train)?;
     println!("{report}");
-    let (held_out, _) = encoder.encode_all(&parts.validation)?;
-    let config = &settings.train;
     let train = CausalBatches::new(rows, &config.batch, config.seed, encoder, device)?;
-    if held_out.is_empty() {
+    if parts.validation.is_empty() {
         return Ok((train, None));
     }
-    let held_out = CausalBatches::validation(held_out, &config.batch, encoder, device)?;
+    let (rows, _) = encoder.encode_all(&parts.validation)?;
+    let held_out = CausalBatches::validation(rows, &config.batch, encoder, device)?;
+    Ok((train, Some(held_out)))
+}
+
+/// The same for a model with an encoder.
+fn answer_batches(
+    settings: &Settings,
+    encoder: &Encoder,
+    parts: &Parts<Conversation>,
+    model: &Seq2Seq,
+) -> Result<(AnswerBatches, Option<AnswerBatches>), Failure> {
+    let (config, device) = (&settings.train, model.device());
+    let start = model
+        .start()
+        .ok_or("config.json names no decoder_start_token_id")?;
+    let (rows, report) = encoder.answered_all(&parts.train)?;
+    println!("{report}");
+    let train = AnswerBatches::new(rows, start, &config.batch, config.seed, encoder, &device)?;
+    if parts.validation.is_empty() {
+        return Ok((train, None));
+    }
+    let (rows, _) = encoder.answered_all(&parts.validation)?;
+    let held_out = AnswerBatches::validation(rows, start, &config.batch, encoder, &device)?;
     Ok((train, Some(held_out)))
 }
 

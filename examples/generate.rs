@@ -7,8 +7,10 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::Parser;
+use finetune::data::Value;
 use finetune::eval::local::Local;
 use finetune::eval::{EvalError, Prompt};
+use finetune::model::generate::Length;
 use finetune::prelude::*;
 
 /// Continue a prompt, or chat when none is given.
@@ -26,21 +28,15 @@ struct Flags {
     /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN.
     #[arg(long, default_value = "chat")]
     template: String,
-    /// The most new tokens.
-    #[arg(long, default_value_t = 128)]
-    tokens: usize,
-    /// 0 takes the likeliest token.
-    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
-    temperature: f64,
-    /// Draw among this many likeliest tokens.
+    /// The most new tokens; by default what the model's generation_config.json says, else 128.
     #[arg(long)]
-    top_k: Option<usize>,
-    /// Draw among the likeliest tokens that hold this share of the probability.
-    #[arg(long, default_value_t = 1.0)]
-    top_p: f64,
-    /// Above 1: tokens that were said become less likely.
-    #[arg(long, default_value_t = 1.0)]
-    repetition_penalty: f64,
+    tokens: Option<usize>,
+    /// 0 takes the likeliest token; by default what the model's generation_config.json says.
+    #[arg(long, allow_negative_numbers = true)]
+    temperature: Option<f64>,
+    /// Another value for a field of generation_config.json, such as num_beams=4; may be given several times.
+    #[arg(long, value_parser = program::field)]
+    set: Vec<(String, Value)>,
     /// End the answer before this text; may be given several times.
     #[arg(long)]
     stop: Vec<String>,
@@ -54,17 +50,19 @@ struct Flags {
 
 fn main() -> Result<(), Failure> {
     program::end_with_reader()?;
-    let flags = Flags::parse();
+    let mut flags = Flags::parse();
     let device = device(flags.device.as_deref())?;
-    let adapter = flags.adapter.as_deref();
-    let local =
-        Local::open_with(&flags.model, adapter, &flags.template, &device)?.sampling(Sampling {
-            temperature: flags.temperature,
-            top_k: flags.top_k,
-            top_p: flags.top_p,
-            repetition_penalty: flags.repetition_penalty,
-            seed: flags.seed,
-        });
+    let (folder, adapter) = (&flags.model, flags.adapter.as_deref());
+    let mut settings = Checkpoint::open(folder)?.generation_with(flags.set.clone())?;
+    if let Some(temperature) = flags.temperature {
+        settings.draw = temperature != 0.0;
+        settings.drawn.temperature = temperature;
+    }
+    settings.drawn.seed = flags.seed;
+    settings.notes.iter().for_each(|note| eprintln!("{note}"));
+    let local = Local::open_with(folder, adapter, &flags.template, &device)?;
+    flags.tokens = flags.tokens.or(settings.length.map(Length::tokens));
+    let local = local.settings(settings);
     if let Some(prompt) = &flags.prompt {
         answer(&flags, &local, &mut vec![Turn::new(Role::User, prompt)])?;
         return Ok(());
@@ -92,10 +90,11 @@ fn answer(flags: &Flags, local: &Local, turns: &mut Vec<Turn>) -> Result<String,
             Err(_) => ControlFlow::Break(()),
         }
     };
+    let tokens = flags.tokens.unwrap_or(128);
     loop {
         let prompt = Prompt {
             stop: flags.stop.clone(),
-            ..Prompt::new(Conversation::new(turns.clone()), flags.tokens)
+            ..Prompt::new(Conversation::new(turns.clone()), tokens)
         };
         match local.stream(&prompt, &mut show) {
             Err(EvalError::TooLong { .. }) if turns.len() > 2 => turns.drain(..2),

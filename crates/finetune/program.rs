@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::data::Value;
+
 /// Any error, as people read it: `main` shows an error by its `Debug` form, and this one's is the message.
 ///
 /// ```
@@ -66,6 +68,21 @@ pub fn end_with_reader() -> io::Result<()> {
         register_conditional_default(SIGPIPE, Arc::new(AtomicBool::new(true)))?;
     }
     Ok(())
+}
+
+/// Reads `NAME=VALUE`, where the value is JSON: a field of a configuration, and what it becomes.
+///
+/// # Errors
+///
+/// When there is no `=`, or the value is not JSON.
+pub fn field(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("expected NAME=VALUE, such as num_beams=4")?;
+    let value = value
+        .parse()
+        .map_err(|error| format!("{value:?} is not JSON ({error}); a text stands in quotes"))?;
+    Ok((name.to_owned(), value))
 }
 
 /// Refuses a folder for results that holds something, before hours are spent on them.

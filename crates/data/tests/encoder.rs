@@ -460,3 +460,66 @@ fn control_tokens_in_records_are_counted() {
     );
     assert!(conversations().len() > 8);
 }
+
+#[test]
+fn texts_and_their_answers_are_rows_of_their_own() {
+    let open = |length, truncation| {
+        let encoder = encoder(Plain::new(""));
+        encoder.length(length).truncation(truncation)
+    };
+    let conversation = Conversation::pair("one two three four five six", "seven eight");
+    let tokenizer = trained();
+    let with_frame = |text: &str| tokenizer.encode_pair(text, None, None).unwrap().ids;
+    let whole = open(100, Truncation::Refuse)
+        .answered(&conversation)
+        .unwrap();
+    assert_eq!(whole.source.ids, with_frame("one two three four five six"));
+    assert_eq!(whole.answer.ids, with_frame("seven eight"));
+    assert!(whole.source.learn.iter().all(|learn| !learn));
+    assert!(whole.answer.learn.iter().all(|learn| *learn));
+    let short = whole.source.ids.len() - 2;
+    assert!(short >= whole.answer.ids.len());
+    let error = open(short, Truncation::Refuse).answered(&conversation);
+    assert!(error.unwrap_err().to_string().contains("tokens"));
+    let rows = |truncation| {
+        let encoder = open(short, truncation);
+        encoder
+            .answered_all(std::slice::from_ref(&conversation))
+            .unwrap()
+    };
+    let (dropped, report) = rows(Truncation::Drop);
+    assert_eq!((dropped.len(), report.too_long, report.kept), (0, 1, 0));
+    for truncation in [
+        Truncation::CutLeft,
+        Truncation::CutRight,
+        Truncation::CutPrompt,
+    ] {
+        let (cut, report) = rows(truncation);
+        let ids = &cut[0].source.ids;
+        assert_eq!(
+            (ids.len(), report.cut, report.cut_tokens),
+            (short, 1, 2),
+            "{truncation:?}"
+        );
+        let (prefix, suffix) = (tokenizer.prefix(), tokenizer.suffix());
+        assert!(
+            ids.starts_with(&prefix) && ids.ends_with(&suffix),
+            "{truncation:?}"
+        );
+        assert_eq!(cut[0].answer, whole.answer);
+        assert_eq!(report.learned, whole.answer.ids.len() as u64);
+    }
+    let unanswered = Conversation::prompt("one two");
+    let error = open(100, Truncation::Refuse)
+        .answered(&unanswered)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("no answer at its end"),
+        "{error}"
+    );
+    let (rows, report) = open(100, Truncation::Refuse)
+        .untrainable(Untrainable::Drop)
+        .answered_all(&[unanswered, conversation])
+        .unwrap();
+    assert_eq!((rows.len(), report.untrainable, report.kept), (1, 1, 1));
+}

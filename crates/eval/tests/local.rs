@@ -9,10 +9,10 @@ use finetune_data::{
 };
 use finetune_eval::{
     Context, Continuation, EvalError, Finish, LanguageModel, Prompt, Score, evaluate,
-    local::{Local, LocalClassifier, Long},
+    local::{Local, LocalClassifier, Long, Writer},
     task::{LanguageModeling, Prompting, QuestionAnswering},
 };
-use finetune_model::{Checkpoint, device};
+use finetune_model::{Checkpoint, Noise, Targets, Tokens, device};
 use serde_json::{Value, json};
 
 const TEXT: &str = "The rank sets the width of the update, and the alpha sets its scale. \
@@ -377,5 +377,92 @@ fn classifiers_are_measured() {
     assert!(
         error.contains("labels.csv:1") && error.contains("\"odd\""),
         "{error}"
+    );
+}
+
+fn answering() -> Local {
+    let device = device(None).expect("the default device");
+    let config = json!({
+        "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "vocab_size": 300, "d_model": 32, "d_kv": 8,
+        "d_ff": 48, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0, "eos_token_id": 1,
+    });
+    let checkpoint = Checkpoint::create(config, 7).expect("a configuration of T5");
+    let model = checkpoint.seq2seq(&device).expect("random weights");
+    let encoder = Encoder::new(tokenizer(false), Box::new(QuestionAnswer::default()));
+    Local::new(model, encoder)
+}
+
+#[test]
+fn a_model_with_an_encoder_scores_and_answers() {
+    let requests: Vec<_> = ["The rank", "A small rank is often enough"]
+        .into_iter()
+        .flat_map(|context| {
+            ["update", "the scale of the update"].map(|text| Continuation::new(context, text))
+        })
+        .collect();
+    let all = answering().score(&requests).unwrap();
+    for (request, score) in requests.iter().zip(&all) {
+        let alone = answering()
+            .batch_tokens(1)
+            .score(std::slice::from_ref(request));
+        assert!(near(alone.unwrap()[0], *score), "{request:?}");
+        // What the score says, token by token.
+        let local = answering();
+        let tokenizer = local.encoder().tokenizer();
+        let Context::Text(text) = &request.context else {
+            panic!("a text");
+        };
+        let source = tokenizer.encode_pair(text, None, None).unwrap().ids;
+        let targets = tokenizer.encode(&request.text).unwrap();
+        let Writer::Answering(model) = local.model() else {
+            panic!("a model with an encoder");
+        };
+        let device = device(None).unwrap();
+        let source = Tokens::single(&source, &device).unwrap();
+        let read = [&[0], &targets[..targets.len() - 1]].concat();
+        let answer = Tokens::single(&read, &device).unwrap();
+        let places = Targets {
+            places: (0..targets.len() as u32).collect(),
+            ids: targets.clone(),
+        };
+        let sum = model
+            .log_probs(&source, &answer, &places, Noise::off())
+            .sum();
+        let sum = f64::from(sum.into_data().iter::<f32>().next().unwrap());
+        assert!((sum - score.log_likelihood).abs() < 1e-4, "{sum} {score:?}");
+        assert_eq!(score.tokens, targets.len());
+    }
+    let prompts: Vec<_> = requests
+        .iter()
+        .map(|request| Prompt::new(request.context.clone(), 12))
+        .collect();
+    let answers = answering().generate(&prompts).unwrap();
+    assert_eq!(answers.len(), prompts.len());
+    assert_eq!(answers[0], answers[1]);
+    for (prompt, answer) in prompts.iter().zip(&answers) {
+        let alone = answering()
+            .batch_rows(1)
+            .generate(std::slice::from_ref(prompt));
+        assert_eq!(alone.unwrap()[0], *answer);
+        let mut shown = String::new();
+        let streamed = answering()
+            .stream(prompt, &mut |piece| {
+                shown.push_str(piece);
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!((&streamed.text, &shown), (&answer.text, &answer.text));
+    }
+    let refused = answering()
+        .rolling(&["A document.".to_owned()])
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("only a causal model"),
+        "{refused}"
+    );
+    let long = answering().length(3).generate(&prompts[2..3]).unwrap_err();
+    assert!(
+        matches!(long, EvalError::TooLong { limit: 3, .. }),
+        "{long}"
     );
 }

@@ -86,6 +86,18 @@ pub enum ModelError {
         /// What was expected.
         why: String,
     },
+    /// A field of `generation_config.json` holds something that cannot be, or asks for something that is not implemented.
+    #[error("{}: {field}: found {value}; {why}", path.display())]
+    GenerationInvalid {
+        /// The file.
+        path: PathBuf,
+        /// The field's name.
+        field: String,
+        /// Its value as JSON (escaped, cut).
+        value: String,
+        /// What was expected, or what to do.
+        why: String,
+    },
     /// `config.json` asks for something real that is not implemented here.
     #[error("config.json: {field} = {value} is not implemented; {known}")]
     Unsupported {

@@ -27,7 +27,7 @@ pub use device::device;
 pub use error::{ModelError, Result};
 pub use family::{Architecture, Families};
 pub use generate::cache::Cache;
-pub use generate::{Finish, Generated, Generator, Sampling, Stops};
+pub use generate::{Beams, Finish, Generated, Generator, Sampling, Stops};
 pub use head::{CausalLm, Classifier, Head, MaskedLm, Network, Seq2Seq};
 pub use noise::Noise;
 pub use tokens::{Convention, Order, Side, Span, Targets, Tokens};

@@ -7,11 +7,14 @@ use std::rc::Rc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use finetune_data::encode::{Encoded, Row};
+use finetune_data::encode::{AnsweredRow, Encoded, Row};
 use finetune_data::{Label, Origin};
-use finetune_model::{CausalLm, Checkpoint, Classifier, Noise, Side, weights};
+use finetune_model::{
+    CausalLm, Checkpoint, Classifier, Generator, Noise, Seq2Seq, Side, Stops, weights,
+};
 use finetune_train::batch::{
-    CausalBatch, CausalBatches, LabelBatch, LabelBatches, Labels, Specials,
+    AnswerBatch, AnswerBatches, CausalBatch, CausalBatches, LabelBatch, LabelBatches, Labels,
+    Specials,
 };
 use finetune_train::objective::{Classification, NextToken, Regression};
 use finetune_train::optimizer::{self, Gradients};
@@ -587,4 +590,124 @@ fn every_field_of_the_configuration_does_something() {
         best,
         "validation.keep_best changes nothing"
     );
+}
+
+fn t5() -> Seq2Seq {
+    let config = json!({
+        "model_type": "t5", "vocab_size": VOCABULARY, "d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 2,
+        "num_heads": 4, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 12,
+        "decoder_start_token_id": 0,
+    });
+    let checkpoint = Checkpoint::create(config, 5).unwrap();
+    checkpoint.seq2seq(&device()).unwrap()
+}
+
+/// A text and an answer whose tokens follow from their number.
+fn answered(source: usize, answer: usize, number: u64) -> AnsweredRow {
+    let all = |mut encoded: Encoded, learn: bool| {
+        encoded.learn.fill(learn);
+        encoded
+    };
+    AnsweredRow {
+        source: all(row(source, number).encoded, false),
+        answer: all(row(answer, number + 100).encoded, true),
+        origin: Origin::new("rows.jsonl", number),
+    }
+}
+
+fn answers(rows: &[AnsweredRow], size: usize) -> AnswerBatches {
+    let config = BatchConfig {
+        rows: size,
+        length: 16,
+        order: Order::Sequential,
+        ..BatchConfig::default()
+    };
+    let specials = Specials {
+        pad: 7,
+        bos: None,
+        stop: vec![2],
+    };
+    AnswerBatches::new(rows.to_vec(), 0, &config, 1, specials, &device()).unwrap()
+}
+
+#[test]
+fn texts_and_answers_side_by_side_are_those_alone() {
+    let model = t5();
+    let rows = [answered(9, 4, 1), answered(3, 8, 2), answered(6, 1, 3)];
+    let losses = |size| -> Vec<f64> {
+        let batches = answers(&rows, size);
+        let of = |batch: Result<AnswerBatch>| {
+            let loss = NextToken.loss(&model, &batch.unwrap(), Noise::off());
+            f64::from(loss.into_data().iter::<f32>().next().unwrap())
+        };
+        batches.epoch(0, 0).map(of).collect()
+    };
+    let (alone, together) = (losses(1), losses(3));
+    assert_eq!((alone.len(), together.len()), (3, 1));
+    let sum: f64 = alone.iter().sum();
+    assert!(
+        (sum - together[0]).abs() < 1e-5 * sum,
+        "{alone:?} {together:?}"
+    );
+    let batch = answers(&rows, 3).epoch(0, 0).next().unwrap().unwrap();
+    assert_eq!((batch.targets(), batch.tokens()), (13, 9 + 3 + 6 + 13 + 3));
+    // The first target of each row is predicted from the start token.
+    assert_eq!(batch.targets.places[..5], [0, 1, 2, 3, 9]);
+}
+
+#[test]
+fn answers_that_teach_nothing_are_refused() {
+    let config = BatchConfig {
+        length: 6,
+        ..BatchConfig::default()
+    };
+    let refused = |rows: Vec<AnsweredRow>| {
+        let specials = Specials {
+            stop: vec![2],
+            ..Specials::padding(0)
+        };
+        AnswerBatches::new(rows, 0, &config, 1, specials, &device())
+            .unwrap_err()
+            .to_string()
+    };
+    let long = refused(vec![answered(7, 2, 1)]);
+    assert!(long.contains("rows.jsonl:1: 7 tokens"), "{long}");
+    let long = refused(vec![answered(3, 7, 2)]);
+    assert!(long.contains("rows.jsonl:2: 8 tokens"), "{long}");
+    let mut empty = answered(3, 2, 4);
+    empty.answer = Encoded::default();
+    let empty = refused(vec![empty]);
+    assert!(empty.contains("no learned token"), "{empty}");
+    let mut endless = answered(3, 3, 5);
+    endless.answer.ids[2] = 9;
+    let endless = refused(vec![endless]);
+    assert!(endless.contains("learns a stop token"), "{endless}");
+}
+
+#[test]
+fn a_model_with_an_encoder_learns_to_answer() {
+    let rows = [answered(5, 4, 1), answered(7, 3, 2), answered(4, 5, 3)];
+    let mut config = TrainConfig {
+        steps: Some(60),
+        ..TrainConfig::default()
+    };
+    config.schedule = Schedule {
+        peak: 2e-2,
+        decay: Decay::Constant,
+        ..Schedule::default()
+    };
+    let trained = Trainer::new(config)
+        .fit(t5(), &NextToken, &answers(&rows, 3), None)
+        .unwrap();
+    let model = trained.model.valid();
+    let prompts: Vec<Vec<u32>> = rows.iter().map(|row| row.source.ids.clone()).collect();
+    let made = Generator::new(&model)
+        .stops(Stops::at([2]))
+        .new_tokens(10)
+        .generate(&prompts)
+        .unwrap();
+    for (made, row) in made.iter().zip(&rows) {
+        let (last, answer) = row.answer.ids.split_last().unwrap();
+        assert_eq!((made.ids.as_slice(), *last), (answer, 2));
+    }
 }

@@ -11,10 +11,12 @@ use crate::example::{Conversation, Labeled};
 use crate::template::{Piece, Template, Templates};
 use crate::tokenizer::Tokenizer;
 
+mod answered;
 mod report;
 mod text;
 mod truncation;
 
+pub use answered::AnsweredRow;
 pub use report::EncodeReport;
 pub use truncation::Truncation;
 

@@ -64,6 +64,11 @@ impl Tokenizer {
     pub fn prefix(&self) -> Vec<u32> {
         self.inner.single.before.iter().map(|&(id, _)| id).collect()
     }
+
+    /// The ids that the tokenizer puts behind a text of its own accord, such as its EOS token.
+    pub fn suffix(&self) -> Vec<u32> {
+        self.inner.single.after.iter().map(|&(id, _)| id).collect()
+    }
 }
 
 impl Frame {

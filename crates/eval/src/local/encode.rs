@@ -8,13 +8,25 @@ use crate::{Context, Continuation, EvalError, Prompt, Result};
 /// A forward pass: the last `targets.len()` tokens of `input` predict `targets`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Job {
+    /// What an encoder reads; empty for a causal model.
+    pub(super) source: Vec<u32>,
     pub(super) input: Vec<u32>,
     pub(super) targets: Vec<u32>,
+}
+
+impl Job {
+    /// The tokens that are read.
+    pub(super) fn length(&self) -> usize {
+        self.source.len() + self.input.len()
+    }
 }
 
 impl Local {
     /// The pass that scores a continuation.
     pub(super) fn continuation(&self, request: &Continuation) -> Result<Job> {
+        if let Some(start) = self.model.start()? {
+            return self.answer_to(request, start);
+        }
         let (context, targets) = match &request.context {
             Context::Text(text) if text.is_empty() => self.after_nothing(&request.text)?,
             Context::Text(text) => self.after_text(text, &request.text)?,
@@ -30,30 +42,79 @@ impl Local {
                 (encoded.ids[..start].to_vec(), encoded.ids[start..].to_vec())
             }
         };
-        let too_long = |tokens| EvalError::TooLong {
-            what: "continuation",
-            text: request.text.clone(),
-            tokens,
-            limit: self.length,
+        let context = match context.is_empty() {
+            true => vec![self.beginning()?],
+            false => context,
         };
-        if targets.is_empty() || context.is_empty() {
+        self.check_targets(request, &targets)?;
+        let mut input = context;
+        input.extend_from_slice(&targets[..targets.len() - 1]);
+        if input.len() > self.length {
+            if self.long == Long::Refuse {
+                return Err(self.too_long(request, input.len() + 1));
+            }
+            input.drain(..input.len() - self.length);
+        }
+        Ok(Job {
+            source: Vec::new(),
+            input,
+            targets,
+        })
+    }
+
+    /// The pass that scores what a decoder writes behind its start token, of a context that an encoder reads.
+    fn answer_to(&self, request: &Continuation, start: u32) -> Result<Job> {
+        let mut source = self.source(&request.context)?;
+        let targets = self.encoder.tokenizer().encode(&request.text)?;
+        self.check_targets(request, &targets)?;
+        if source.len() > self.length {
+            if self.long == Long::Refuse {
+                return Err(self.too_long(request, source.len()));
+            }
+            source.drain(..source.len() - self.length);
+        }
+        let mut input = vec![start];
+        input.extend_from_slice(&targets[..targets.len() - 1]);
+        Ok(Job {
+            source,
+            input,
+            targets,
+        })
+    }
+
+    /// What an encoder reads of a context.
+    fn source(&self, context: &Context) -> Result<Vec<u32>> {
+        let tokenizer = self.encoder.tokenizer();
+        let ids = match context {
+            Context::Text(text) => tokenizer.encode_pair(text, None, None)?.ids,
+            Context::Conversation(conversation) => self.encoder.source(conversation)?,
+        };
+        if ids.is_empty() {
+            return Ok(vec![self.beginning()?]);
+        }
+        Ok(ids)
+    }
+
+    fn check_targets(&self, request: &Continuation, targets: &[u32]) -> Result<()> {
+        if targets.is_empty() {
             return Err(EvalError::Setting {
                 what: format!("continuation {:?}", crate::text::excerpt(&request.text)),
                 reason: "no token of its own after the context; expected at least one".to_owned(),
             });
         }
         if targets.len() > self.length {
-            return Err(too_long(targets.len()));
+            return Err(self.too_long(request, targets.len()));
         }
-        let mut input = context;
-        input.extend_from_slice(&targets[..targets.len() - 1]);
-        if input.len() > self.length {
-            if self.long == Long::Refuse {
-                return Err(too_long(input.len() + 1));
-            }
-            input.drain(..input.len() - self.length);
+        Ok(())
+    }
+
+    fn too_long(&self, request: &Continuation, tokens: usize) -> EvalError {
+        EvalError::TooLong {
+            what: "continuation",
+            text: request.text.clone(),
+            tokens,
+            limit: self.length,
         }
-        Ok(Job { input, targets })
     }
 
     /// A continuation at the beginning of a document.
@@ -81,6 +142,12 @@ impl Local {
 
     /// The windows of a document: disjoint in what they predict, each with as much left context as fits.
     pub(super) fn windows(&self, document: &str) -> Result<Vec<Job>> {
+        if self.model.start()?.is_some() {
+            return Err(EvalError::Setting {
+                what: "whole documents".to_owned(),
+                reason: "a model with an encoder answers texts; only a causal model predicts one from its beginning".to_owned(),
+            });
+        }
         Ok(windows(
             &self.text(document)?,
             self.beginning()?,
@@ -90,23 +157,26 @@ impl Local {
 
     /// The ids of a prompt.
     pub(super) fn prompt(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        let answers = self.model.start()?.is_some();
         let mut ids = match &prompt.context {
+            context if answers => self.source(context)?,
             Context::Text(text) => self.text(text)?,
             Context::Conversation(conversation) => self.encoder.prompt(conversation)?,
         };
         if ids.is_empty() {
             ids.push(self.beginning()?);
         }
-        let room = self.length.saturating_sub(prompt.max_tokens).max(1);
+        let answer = if answers { 0 } else { prompt.max_tokens };
+        let room = self.length.saturating_sub(answer).max(1);
         if ids.len() > room {
-            if self.long == Long::Refuse || self.length <= prompt.max_tokens {
+            if self.long == Long::Refuse || self.length <= answer {
                 return Err(EvalError::TooLong {
                     what: "prompt",
                     text: match &prompt.context {
                         Context::Text(text) => text.clone(),
                         Context::Conversation(conversation) => conversation.question(),
                     },
-                    tokens: ids.len() + prompt.max_tokens,
+                    tokens: ids.len() + answer,
                     limit: self.length,
                 });
             }
@@ -160,7 +230,11 @@ fn windows(tokens: &[u32], beginning: u32, length: usize) -> Vec<Job> {
             // Everything before `done` is at least `length` long, so the input never begins before the text.
             tokens[end - length - 1..end - 1].to_vec()
         };
-        found.push(Job { input, targets });
+        found.push(Job {
+            source: Vec::new(),
+            input,
+            targets,
+        });
         done = end;
     }
     found
@@ -177,6 +251,7 @@ mod tests {
         let tokens: Vec<u32> = (0..13).collect();
         let found = windows(&tokens, 99, 4);
         let job = |input: &[u32], targets: &[u32]| Job {
+            source: Vec::new(),
             input: input.to_vec(),
             targets: targets.to_vec(),
         };

@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use finetune_model::generate::Pieces;
+use finetune_model::generate::{Autoregressive, Decoder, Length, Pieces};
 use finetune_model::{Generated, Generator, Stops};
 
-use super::Local;
+use super::{Local, Writer};
 use crate::{Finish, Generation, Prompt, Result};
 
 impl Local {
@@ -38,8 +38,11 @@ impl Local {
                 told
             }
         };
-        let made = self.generator(prompt, stops.tokens.clone()).stream(
+        let made = self.write(
             &[self.prompt(prompt)?],
+            prompt,
+            Stops::at(stops.tokens.iter().copied()),
+            None,
             &mut |_, id| match stream.push(id) {
                 Ok(piece) => piece.map_or(ControlFlow::Continue(()), |piece| take(&piece, false)),
                 Err(error) => {
@@ -94,11 +97,8 @@ impl Local {
             let mut stream = tokenizer.stream();
             Box::new(move |id| stream.push(id).ok().flatten().unwrap_or_default())
         };
-        let made = self
-            .generator(like, stops.tokens.clone())
-            .stops(stops.clone())
-            .decoder(&decoder)
-            .generate(ids)?;
+        let on_token = &mut |_, _| ControlFlow::Continue(());
+        let made = self.write(ids, like, stops.clone(), Some(&decoder), on_token)?;
         made.into_iter()
             .map(|made| {
                 let text = tokenizer.decode(&made.ids)?;
@@ -112,20 +112,51 @@ impl Local {
             .collect()
     }
 
-    /// A generator that ends at these tokens.
-    fn generator(&self, like: &Prompt, stops: Vec<u32>) -> Generator<'_> {
-        let mut generator = Generator::new(&self.model)
-            .sampling(self.sampling.clone())
-            .stops(Stops::at(stops))
+    /// Writes answers to prompts like this one.
+    fn write<'m>(
+        &'m self,
+        ids: &[Vec<u32>],
+        like: &Prompt,
+        stops: Stops,
+        decoder: Option<&'m Decoder<'m>>,
+        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
+    ) -> Result<Vec<Generated>> {
+        let made = match &self.model {
+            Writer::Causal(model) => {
+                let generator = self.generator(model, like, stops);
+                let longest = match self.settings.length {
+                    Some(Length::Whole(tokens)) => tokens.min(self.length),
+                    _ => self.length,
+                };
+                with(generator, decoder, longest).stream(ids, on_token)
+            }
+            Writer::Answering(model) => {
+                let generator = self.generator(model, like, stops);
+                // The start token is read too.
+                with(generator, decoder, self.length + 1).stream(ids, on_token)
+            }
+        };
+        Ok(made?)
+    }
+
+    fn generator<'m, M: Autoregressive>(
+        &self,
+        model: &'m M,
+        like: &Prompt,
+        stops: Stops,
+    ) -> Generator<'m, M> {
+        Generator::new(model)
+            .settings(&self.settings)
+            .answers(1)
+            .stops(stops)
             .new_tokens(like.max_tokens)
-            .batch(self.rows);
-        generator.longest = Some(self.length);
-        generator
+            .batch(self.rows)
     }
 
     /// What ends an answer to a prompt.
     fn stops(&self, prompt: &Prompt) -> Stops {
         let mut strings = prompt.stop.clone();
+        strings.extend(self.settings.stop_strings.iter().cloned());
         // A template's end that is no control token is found as text.
         strings.extend(
             self.encoder
@@ -135,10 +166,23 @@ impl Local {
                 .filter(|end| !end.is_empty())
                 .map(str::to_owned),
         );
-        Stops {
-            tokens: self.encoder.stops(),
-            strings,
-        }
+        let mut tokens = self.encoder.stops();
+        tokens.extend(&self.settings.ends);
+        tokens.sort_unstable();
+        tokens.dedup();
+        Stops { tokens, strings }
+    }
+}
+
+fn with<'m, M: Autoregressive>(
+    mut generator: Generator<'m, M>,
+    decoder: Option<&'m Decoder<'m>>,
+    longest: usize,
+) -> Generator<'m, M> {
+    generator.longest = Some(longest);
+    match decoder {
+        Some(decoder) => generator.decoder(decoder),
+        None => generator,
     }
 }
 

@@ -4,22 +4,25 @@ mod classify;
 mod encode;
 mod generate;
 mod score;
+mod writer;
 
 use std::path::Path;
 
 use burn::tensor::Device;
 use finetune_data::encode::Encoder;
-use finetune_model::{CausalLm, Checkpoint, Sampling, lora};
+use finetune_model::generate::Settings;
+use finetune_model::{Checkpoint, Sampling};
 use serde_json::Value;
 
 pub use classify::LocalClassifier;
+pub use writer::Writer;
 
 use crate::{Continuation, Generation, LanguageModel, Prompt, Result, Score};
 
 /// The length that is taken where a model names none, in tokens; lm-evaluation-harness takes the same.
 const LENGTH: usize = 2048;
 
-/// A causal model of this project with its tokenizer and template, to be evaluated.
+/// A model of this project that writes, with its tokenizer and template, to be evaluated.
 ///
 /// Texts are encoded as lm-evaluation-harness 0.4.13 encodes them: whitespace at the end of a context is scored with the
 /// continuation; context and continuation are tokenized together and parted by the context's number of tokens; an empty
@@ -27,15 +30,18 @@ const LENGTH: usize = 2048;
 /// new token with as much left context as fits, and what the tokenizer puts before a text (BOS) is scored as part of it.
 /// Other than there, control tokens in the text of a document are never recognised.
 ///
+/// Of a model with an encoder, the encoder reads the context and the decoder's answer is scored, each tokenized alone;
+/// whole documents are refused.
+///
 /// Log-probabilities are computed in `f32` logits and `f64` sums. Results do not depend on the batches but for rounding.
 pub struct Local {
-    model: CausalLm,
+    model: Writer,
     encoder: Encoder,
     length: usize,
     long: Long,
     batch_tokens: usize,
     rows: usize,
-    sampling: Sampling,
+    settings: Settings,
 }
 
 /// What becomes of a prompt or context that is longer than the model takes.
@@ -52,7 +58,8 @@ impl Local {
     /// A model on a device without autodiff, with the encoder (tokenizer and template) that it was trained with.
     ///
     /// The length is that of the model's learned positions, else 2,048 tokens; see [`length`](Local::length).
-    pub fn new(model: CausalLm, encoder: Encoder) -> Self {
+    pub fn new(model: impl Into<Writer>, encoder: Encoder) -> Self {
+        let model = model.into();
         let length = model.longest().unwrap_or(LENGTH);
         Self {
             model,
@@ -61,16 +68,19 @@ impl Local {
             long: Long::default(),
             batch_tokens: 4096,
             rows: 32,
-            sampling: Sampling::default(),
+            settings: Settings::default(),
         }
     }
 
     /// Opens a folder in Hugging Face's layout. `template` is one of
     /// [`Templates`](finetune_data::template::Templates)' names, for conversations; the length is the configuration's.
     ///
+    /// It writes as the folder's `generation_config.json` says, except that it draws nothing, as in
+    /// lm-evaluation-harness; see [`settings`](Local::settings).
+    ///
     /// # Errors
-    /// If the checkpoint or the tokenizer cannot be opened, there is no such template, or the tokenizer has more tokens
-    /// than the model.
+    /// If the checkpoint, its settings of generation or the tokenizer cannot be opened, there is no such template, or the
+    /// tokenizer has more tokens than the model.
     pub fn open(folder: impl AsRef<Path>, template: &str, device: &Device) -> Result<Self> {
         Self::open_with(folder, None, template, device)
     }
@@ -91,18 +101,20 @@ impl Local {
         encoder
             .tokenizer()
             .fits_model(checkpoint.blueprint().embedding.vocabulary)?;
-        let mut model = checkpoint.causal_lm(device)?;
-        if let Some(adapter) = adapter {
-            model = lora::load(model, checkpoint.architecture(), adapter)?;
-        }
-        let local = Self::new(model, encoder);
+        let model = Writer::open(&checkpoint, adapter, device)?;
+        let settings = Settings {
+            draw: false,
+            ..checkpoint.generation()?
+        };
+        let local = Self::new(model, encoder).settings(settings);
         Ok(match configured_length(checkpoint.config()) {
             Some(length) => local.length(length),
             None => local,
         })
     }
 
-    /// The most tokens that the model reads at once, its answer included.
+    /// The most tokens that the model reads at once, its answer included; of a model with an encoder, of the text and of
+    /// the answer each.
     pub fn length(mut self, tokens: usize) -> Self {
         let tokens = tokens.max(1);
         self.length = self
@@ -130,14 +142,22 @@ impl Local {
         self
     }
 
+    /// How it writes: rules, beams, tokens that end an answer. Of several answers it gives the best, and a prompt says
+    /// itself how long its answer may be.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// How tokens are chosen when it generates; the likeliest by default.
     pub fn sampling(mut self, sampling: Sampling) -> Self {
-        self.sampling = sampling;
+        self.settings.draw = !sampling.is_greedy();
+        self.settings.drawn = sampling;
         self
     }
 
     /// The model.
-    pub fn model(&self) -> &CausalLm {
+    pub fn model(&self) -> &Writer {
         &self.model
     }
 

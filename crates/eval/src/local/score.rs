@@ -1,7 +1,7 @@
 //! Forward passes that score tokens.
 
 use burn::tensor::{Int, Tensor, TensorData};
-use finetune_model::{ModelError, Noise, Side, Tokens};
+use finetune_model::{ModelError, Side, Tokens};
 use rayon::prelude::*;
 
 use super::{Local, encode::Job};
@@ -12,6 +12,7 @@ const LOGITS: usize = 1 << 24;
 
 /// A row of a batch: an input, and the jobs that it serves.
 struct Row<'j> {
+    source: &'j [u32],
     input: &'j [u32],
     jobs: Vec<usize>,
     /// How many of its last places predict something for one of its jobs.
@@ -30,18 +31,20 @@ impl Local {
     pub(super) fn run(&self, jobs: &[Job]) -> Result<Vec<Score>> {
         let mut order: Vec<usize> = (0..jobs.len()).collect();
         order.sort_by(|&a, &b| {
-            let (a, b) = (&jobs[a].input, &jobs[b].input);
-            b.len().cmp(&a.len()).then_with(|| a.cmp(b))
+            let (a, b) = (&jobs[a], &jobs[b]);
+            let by_length = b.length().cmp(&a.length());
+            by_length.then_with(|| (&a.source, &a.input).cmp(&(&b.source, &b.input)))
         });
         let mut rows: Vec<Row<'_>> = Vec::new();
         for index in order {
             let job = &jobs[index];
             match rows.last_mut() {
-                Some(row) if row.input == job.input => {
+                Some(row) if (row.source, row.input) == (&job.source, &job.input) => {
                     row.jobs.push(index);
                     row.reach = row.reach.max(job.targets.len());
                 }
                 _ => rows.push(Row {
+                    source: &job.source,
                     input: &job.input,
                     jobs: vec![index],
                     reach: job.targets.len(),
@@ -59,7 +62,8 @@ impl Local {
         let mut start = 0;
         while start < rows.len() {
             // Rows come from the longest to the shortest, so the first one is as long as the batch.
-            let count = (self.batch_tokens / rows[start].input.len()).max(1);
+            let length = rows[start].source.len() + rows[start].input.len();
+            let count = (self.batch_tokens / length).max(1);
             let end = (start + count).min(rows.len());
             self.batch(&rows[start..end], jobs, &mut scores)?;
             start = end;
@@ -71,7 +75,8 @@ impl Local {
         let device = self.model.device();
         let inputs: Vec<Vec<Vec<u32>>> = rows.iter().map(|row| vec![row.input.to_vec()]).collect();
         let tokens = Tokens::new(&inputs, None, Side::Right, 0, &device)?;
-        let hidden = self.model.hidden(&tokens, Noise::off(), None);
+        let sources: Vec<&[u32]> = rows.iter().map(|row| row.source).collect();
+        let hidden = self.model.hidden(&sources, &tokens)?;
         let length = tokens.length();
         // Every place that predicts something, with the targets of each job that reaches it.
         let mut places: Vec<i32> = Vec::new();
@@ -86,8 +91,7 @@ impl Local {
                 asked.push(row.jobs.iter().filter_map(target).collect());
             }
         }
-        let vocabulary = self.model.embeddings.tokens.weight.lazy_shape()[0];
-        let chunk = (LOGITS / vocabulary).max(1);
+        let chunk = (LOGITS / self.model.vocabulary()).max(1);
         for (places, asked) in places.chunks(chunk).zip(asked.chunks(chunk)) {
             let ids = TensorData::new(places.to_vec(), [places.len()]);
             let some = hidden

@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use crate::blueprint::Blueprint;
 use crate::error::{ModelError, Result};
 use crate::family::{Architecture, Families};
+use crate::generate::{self, Settings};
 use crate::head::Head;
 
 pub use save::InFile;
@@ -233,6 +234,26 @@ impl Checkpoint {
             name.map_or_else(|| format!("LABEL_{number}"), ToOwned::to_owned)
         };
         (0..count).map(name).collect()
+    }
+
+    /// How the model's makers want it to write: what `generation_config.json` says, or, where the folder has none, the
+    /// tokens that `config.json` names.
+    ///
+    /// # Errors
+    /// When the file is not JSON, holds a value that cannot be, or asks for something that is not implemented.
+    pub fn generation(&self) -> Result<Settings> {
+        self.generation_with([])
+    }
+
+    /// The same with other values for some of the file's fields.
+    ///
+    /// # Errors
+    /// As [`Self::generation`].
+    pub fn generation_with(
+        &self,
+        changes: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<Settings> {
+        generate::settings::of_folder(self.folder.as_deref(), &self.config, changes)
     }
 
     /// What was noticed while opening and is no error.

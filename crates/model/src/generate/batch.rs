@@ -20,11 +20,12 @@ pub(super) fn run<M: Autoregressive>(
     order.sort_by_key(|number| (prompts[*number].len(), *number));
     let mut waiting: VecDeque<Answer<'_>> = order
         .into_iter()
-        .map(|number| Answer::new(generator, number, &prompts[number]))
+        .flat_map(|number| Answer::all(generator, number, &prompts[number]))
         .collect();
-    let mut made: Vec<Option<Generated>> = vec![None; prompts.len()];
+    let mut made: Vec<(usize, Vec<Generated>)> = Vec::new();
     let mut batch = Batch {
         model: generator.model,
+        beams: generator.beams.count,
         state: None,
         answers: Vec::new(),
         logits: Vec::new(),
@@ -32,21 +33,29 @@ pub(super) fn run<M: Autoregressive>(
     loop {
         batch.admit(&mut waiting, generator.batch, generator.new_tokens)?;
         if batch.answers.is_empty() {
-            return Ok(made.into_iter().flatten().collect());
+            made.sort_by_key(|(number, _)| *number);
+            return Ok(made.into_iter().flat_map(|(_, made)| made).collect());
         }
-        batch.step(&mut |answer, logits| {
-            let next = answer.step(generator, logits, on_token);
-            if let Next::Over(generated) = &next {
-                made[answer.number()] = Some(generated.clone());
-            }
-            next
-        })?;
+        batch.step(
+            &mut |answer, logits| match answer.step(generator, logits, on_token) {
+                Next::Rows(rows) => rows,
+                Next::Over(generated) => {
+                    made.push((answer.task.number, generated));
+                    Vec::new()
+                }
+            },
+        )?;
     }
 }
+
+/// From an answer and the logits of its rows to the rows to go on with, each with the row that it continues and a token.
+type Choose<'c, 'd> = dyn FnMut(&mut Answer<'d>, &mut [f32]) -> Vec<(usize, u32)> + 'c;
 
 /// The rows that are read together, and the answers that are made of them.
 struct Batch<'m, 'd, M: Autoregressive> {
     model: &'m M,
+    /// The most rows of an answer.
+    beams: usize,
     /// What the rows have read; `None` when there are none.
     state: Option<M::State>,
     /// Each has one row or more of the state, in this order.
@@ -63,10 +72,10 @@ impl<'d, M: Autoregressive> Batch<'_, 'd, M> {
         rows: usize,
         new_tokens: usize,
     ) -> Result<()> {
-        let mut taken: usize = self.answers.iter().map(Answer::most_rows).sum();
+        let mut taken = self.answers.len() * self.beams;
         let mut entering = Vec::new();
-        while let Some(next) = waiting.front() {
-            taken += next.most_rows();
+        while !waiting.is_empty() {
+            taken += self.beams;
             let first = self.answers.is_empty() && entering.is_empty();
             if taken > rows && !first {
                 break;
@@ -76,7 +85,8 @@ impl<'d, M: Autoregressive> Batch<'_, 'd, M> {
         if entering.is_empty() {
             return Ok(());
         }
-        let prompts: Vec<&[u32]> = entering.iter().map(Answer::prompt).collect();
+        let prompts = entering.iter().map(|answer| answer.task.prompt.as_slice());
+        let prompts: Vec<&[u32]> = prompts.collect();
         let (state, logits) = self.model.read(&prompts, new_tokens)?;
         self.logits.extend(host(logits)?);
         self.answers.append(&mut entering);
@@ -87,8 +97,8 @@ impl<'d, M: Autoregressive> Batch<'_, 'd, M> {
         Ok(())
     }
 
-    /// Lets every answer choose, and reads what was chosen.
-    fn step(&mut self, choose: &mut dyn FnMut(&mut Answer<'d>, &mut [f32]) -> Next) -> Result<()> {
+    /// Lets every answer choose the rows to go on with, and reads what was chosen; an answer without rows leaves.
+    fn step(&mut self, choose: &mut Choose<'_, 'd>) -> Result<()> {
         let rows: usize = self.answers.iter().map(Answer::rows).sum();
         let vocabulary = self.logits.len() / rows.max(1);
         let (mut kept, mut ids) = (Vec::new(), Vec::new());
@@ -97,12 +107,10 @@ impl<'d, M: Autoregressive> Batch<'_, 'd, M> {
         self.answers.retain_mut(|answer| {
             let end = first + answer.rows();
             let next = choose(answer, &mut logits[first * vocabulary..end * vocabulary]);
-            if let Next::Rows(rows) = &next {
-                kept.extend(rows.iter().map(|(row, _)| (first + row) as u32));
-                ids.extend(rows.iter().map(|(_, id)| *id));
-            }
+            kept.extend(next.iter().map(|(row, _)| (first + row) as u32));
+            ids.extend(next.iter().map(|(_, id)| *id));
             first = end;
-            matches!(next, Next::Rows(_))
+            !next.is_empty()
         });
         self.logits.clear();
         let Some(state) = self.state.as_mut().filter(|_| !kept.is_empty()) else {

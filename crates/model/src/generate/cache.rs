@@ -329,6 +329,28 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_added_without_a_copy_of_what_is_there() {
+        let wide = |length: usize| Tensor::<4>::zeros([1, length, 4, 64], &Device::default());
+        let pass = |cache: &mut Cache, step: usize| {
+            let begin = cache.len();
+            let mut tokens = tokens(begin, step);
+            tokens.ids = Tensor::zeros([1, step], &Device::default());
+            cache.begin(&tokens, 1);
+            let _ = cache.layer(0, step, None).extend(wide(step), wide(step));
+        };
+        // 64 MiB of keys and as many of values, which copied twenty times would take a tenth of a second or more.
+        let mut cache = Cache::with_room(1 << 16);
+        pass(&mut cache, 60_000);
+        let times = (0..5).map(|_| {
+            let start = std::time::Instant::now();
+            (0..20).for_each(|_| pass(&mut cache, 1));
+            start.elapsed()
+        });
+        let fastest = times.min().unwrap();
+        assert!(fastest.as_millis() < 20, "20 tokens took {fastest:?}");
+    }
+
+    #[test]
     fn rows_leave_and_others_enter() {
         for window in [None, Some(2), Some(4), Some(50)] {
             let (mut cache, mut more) = (Cache::new(), Cache::new());

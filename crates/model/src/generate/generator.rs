@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use super::autoregressive::Autoregressive;
 use super::batch;
-use super::sample::Sampling;
+use super::beams::Beams;
+use super::sampling::Sampling;
+use super::settings::{Length, Settings};
 use super::stop::{Finish, Stops};
 use crate::error::{ModelError, Result};
 use crate::head::CausalLm;
@@ -27,6 +29,10 @@ pub struct Generator<'m, M: Autoregressive = CausalLm> {
     pub(super) model: &'m M,
     /// How the next token is chosen.
     pub sampling: Sampling,
+    /// How many texts are followed at once.
+    pub beams: Beams,
+    /// How many answers each prompt gets: the best of a search, or as many draws.
+    pub answers: usize,
     /// What ends an answer.
     pub stops: Stops,
     /// The greatest number of new tokens per prompt.
@@ -38,11 +44,19 @@ pub struct Generator<'m, M: Autoregressive = CausalLm> {
     pub(super) decoder: Option<&'m Decoder<'m>>,
 }
 
-/// What was made from one prompt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An answer.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Generated {
+    /// The number of the prompt that it answers, from 0.
+    pub prompt: usize,
     /// The new tokens, without the stop token.
     pub ids: Vec<u32>,
+    /// The logarithm of each new token's probability, as the model gives it: before penalties, rules and temperature.
+    pub log_probs: Vec<f64>,
+    /// That of the stop token, where one ended the answer.
+    pub end_log_prob: Option<f64>,
+    /// What a search ordered the answers by (see [`Beams`]).
+    pub score: Option<f64>,
     /// Why there are no more.
     pub finish: Finish,
 }
@@ -53,6 +67,8 @@ impl<'m, M: Autoregressive> Generator<'m, M> {
         Self {
             model,
             sampling: Sampling::default(),
+            beams: Beams::default(),
+            answers: 1,
             stops: Stops::default(),
             new_tokens: 64,
             batch: 16,
@@ -61,9 +77,39 @@ impl<'m, M: Autoregressive> Generator<'m, M> {
         }
     }
 
+    /// Writes as the settings say.
+    pub fn settings(mut self, settings: &Settings) -> Self {
+        self.sampling = settings.sampling();
+        self.beams = settings.beams;
+        self.answers = settings.answers;
+        self.stops = Stops {
+            tokens: settings.ends.clone(),
+            strings: settings.stop_strings.clone(),
+        };
+        match settings.length {
+            Some(Length::New(tokens)) => self.new_tokens = tokens,
+            Some(Length::Whole(tokens)) => {
+                self.new_tokens = tokens;
+                self.longest = Some(self.longest.map_or(tokens, |longest| longest.min(tokens)));
+            }
+            None => {}
+        }
+        self
+    }
+
     /// Chooses tokens in another way.
     pub fn sampling(self, sampling: Sampling) -> Self {
         Self { sampling, ..self }
+    }
+
+    /// Follows several texts at once.
+    pub fn beams(self, beams: Beams) -> Self {
+        Self { beams, ..self }
+    }
+
+    /// Gives each prompt this many answers.
+    pub fn answers(self, answers: usize) -> Self {
+        Self { answers, ..self }
     }
 
     /// Ends answers at these tokens and strings.
@@ -93,7 +139,9 @@ impl<'m, M: Autoregressive> Generator<'m, M> {
         }
     }
 
-    /// Answers every prompt.
+    /// Answers every prompt: in the order of the prompts, and of several answers to one the best first.
+    ///
+    /// A search may find fewer answers than are asked for, and finds at least one.
     ///
     /// # Errors
     /// See [`Self::stream`].
@@ -104,7 +152,8 @@ impl<'m, M: Autoregressive> Generator<'m, M> {
     /// Answers every prompt and tells of each token when it is made.
     ///
     /// # Arguments
-    /// - `on_token`: called with the prompt's number and the new token; `Break` ends that prompt's answer
+    /// - `on_token`: called with the answer's number (the prompt's, where each has one answer) and the new token; `Break`
+    ///   ends that answer. Tokens that a search finds are told when it is over
     ///
     /// # Errors
     /// When a prompt is empty or leaves no room for an answer, a setting is out of its range, or stop strings are
@@ -119,7 +168,9 @@ impl<'m, M: Autoregressive> Generator<'m, M> {
     }
 
     fn check(&self, prompts: &[Vec<u32>]) -> Result<()> {
-        let mut problems = self.sampling.problems();
+        let mut problems = self.sampling.problems(self.model.vocabulary());
+        let greedy = self.sampling.is_greedy();
+        problems.extend(self.beams.problems(self.answers, greedy));
         if !self.stops.strings.is_empty() && self.decoder.is_none() {
             problems.push(
                 "stop strings are given without a decoder; expected one that turns ids into text"

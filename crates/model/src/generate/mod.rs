@@ -5,15 +5,25 @@
 mod answer;
 mod autoregressive;
 mod batch;
+mod beams;
 pub mod cache;
 mod generator;
-mod sample;
+mod line;
+mod process;
+mod rules;
+mod sampling;
+mod search;
 mod seq2seq;
+pub(crate) mod settings;
 mod stop;
 mod within;
 
 pub use autoregressive::{Autoregressive, Reading};
+pub use beams::{Beams, Early};
 pub use generator::{Decoder, Generated, Generator, Pieces};
-pub use sample::Sampling;
+pub use process::Text;
+pub use rules::Rules;
+pub use sampling::Sampling;
 pub use seq2seq::Writing;
+pub use settings::{Length, Settings};
 pub use stop::{Finish, Stops};

@@ -22,6 +22,8 @@ pub enum Finish {
     Length,
     /// The caller asked to end.
     Cancelled,
+    /// The rules allowed no token.
+    Forbidden,
 }
 
 impl Stops {

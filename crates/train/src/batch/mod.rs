@@ -1,10 +1,12 @@
 //! Batches: what an objective is computed on, and where they come from.
 
+mod answers;
 mod causal;
 mod labels;
 mod order;
 mod rows;
 
+pub use answers::{AnswerBatch, AnswerBatches};
 pub use causal::{CausalBatch, CausalBatches};
 pub use labels::{LabelBatch, LabelBatches, Labels};
 pub use rows::Specials;
