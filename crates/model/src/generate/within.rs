@@ -11,6 +11,7 @@ use crate::blueprint::{Predicts, Recall};
 use crate::error::{ModelError, Result};
 use crate::head::CausalLm;
 use crate::noise::Noise;
+use crate::op::Hidden;
 use crate::part::stack::{Kept, View};
 use crate::tokens::{Side, Span, Tokens, int_tensor};
 
@@ -57,7 +58,11 @@ impl Within {
     /// The logits of what comes after each text, `[rows, vocabulary]`.
     pub(super) fn logits(&mut self, model: &CausalLm) -> Result<Tensor<2>> {
         let read = self.unread(model)?.with_open_place();
-        let x = model.asked(&read, &View::default(), Noise::off(), &mut self.kept);
+        let view = View {
+            hidden: model.stack.is_level().then(|| further(&read)),
+            ..View::default()
+        };
+        let x = model.asked(&read, &view, Noise::off(), &mut self.kept);
         self.keep(model.predicts(), read.past + read.length());
         Ok(model.logits(last_of(x, &read)))
     }
@@ -129,4 +134,18 @@ impl Within {
             _ => self.kept.change(|x| x.narrow(1, first, count)),
         }
     }
+}
+
+/// What lies further back from a place than what is kept lies from the first one that is read, where every token sees
+/// equally far; for each row by itself.
+fn further(read: &Tokens) -> Hidden {
+    let (batch, length) = (read.batch(), read.length());
+    let keys = read.past + length;
+    let first = |row: &Vec<Span>| row.first().map_or(0, |span| span.start as usize);
+    let row = |row: &Vec<Span>| {
+        let first = first(row);
+        (0..length).flat_map(move |place| (0..keys).map(move |key| key < first + place))
+    };
+    let pairs: Vec<bool> = read.spans.iter().flat_map(row).collect();
+    Hidden::new(batch, length, keys, pairs)
 }

@@ -392,10 +392,12 @@ impl Stack {
 
     /// How far every token sees where all see equally far.
     fn level(&self, tokens: &Tokens) -> Option<usize> {
-        match &self.position {
-            Position::Relative(plan) if plan.level => Some(tokens.past + 1),
-            _ => None,
-        }
+        self.is_level().then_some(tokens.past + 1)
+    }
+
+    /// Whether all tokens see equally far.
+    pub(crate) fn is_level(&self) -> bool {
+        matches!(&self.position, Position::Relative(plan) if plan.level)
     }
 
     /// Whether rows of a batch count their distances in different directions.
