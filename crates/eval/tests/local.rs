@@ -327,6 +327,43 @@ fn a_folder_opens() {
 }
 
 #[test]
+fn a_folder_says_how_it_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = device(None).unwrap();
+    let checkpoint = Checkpoint::create(config(64), 7).unwrap();
+    checkpoint
+        .save(&checkpoint.causal_lm(&device).unwrap(), folder.path())
+        .unwrap();
+    tokenizer(true).save(folder.path()).unwrap();
+    let prompts = [Prompt::new("The rank", 12), Prompt::new("and", 12)];
+    let answers = |settings: &str| {
+        std::fs::write(folder.path().join("generation_config.json"), settings).unwrap();
+        let opened = Local::open(folder.path(), "question-answer", &device)?;
+        opened.generate(&prompts)
+    };
+    let plain = answers("{}").unwrap();
+    // Nothing is drawn.
+    assert_eq!(answers(r#"{"do_sample": true}"#).unwrap(), plain);
+    let unlike = answers(r#"{"no_repeat_ngram_size": 1, "repetition_penalty": 2.0}"#).unwrap();
+    assert_ne!(unlike, plain);
+    let searched = answers(r#"{"num_beams": 3, "num_return_sequences": 3}"#).unwrap();
+    assert_eq!(searched.len(), 2);
+    let error = answers(r#"{"guidance_scale": 2.0}"#)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("guidance_scale"), "{error}");
+    // The settings go where the weights go.
+    answers(r#"{"num_beams": 3}"#).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    let opened = Checkpoint::open(folder.path()).unwrap();
+    opened
+        .save(&opened.causal_lm(&device).unwrap(), copy.path())
+        .unwrap();
+    let copied = Checkpoint::open(copy.path()).unwrap().generation().unwrap();
+    assert_eq!(copied.beams.count, 3);
+}
+
+#[test]
 fn classifiers_are_measured() {
     let device = device(None).unwrap();
     let labels = ["good", "bad"].map(str::to_owned).to_vec();

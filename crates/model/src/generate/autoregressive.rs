@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::cache::Cache;
 use super::within::Within;
 use crate::blueprint::Predicts;
-use crate::error::Result;
+use crate::error::{ModelError, Result};
 use crate::head::CausalLm;
 use crate::noise::Noise;
 use crate::tokens::{Side, Tokens};
@@ -67,8 +67,8 @@ pub struct Reading(State);
 enum State {
     /// Each token once.
     Once { tokens: Tokens, cache: Cache },
-    /// The same tokens again as the text grows.
-    Again(Within),
+    /// The same tokens again as the text grows; row by row.
+    Again(Vec<Within>),
 }
 
 impl Autoregressive for CausalLm {
@@ -89,9 +89,8 @@ impl Autoregressive for CausalLm {
             let cache = Cache::with_room(tokens.length() + room);
             Reading(State::Once { tokens, cache })
         } else {
-            Within::check(self)?;
-            let texts = prompts.iter().map(|ids| ids.to_vec()).collect();
-            Reading(State::Again(Within::new(texts)))
+            let rows = prompts.iter().map(|ids| Within::new(self, ids));
+            Reading(State::Again(rows.collect::<Result<_>>()?))
         };
         let logits = state.last_logits(self)?;
         Ok((state, logits))
@@ -100,7 +99,17 @@ impl Autoregressive for CausalLm {
     fn extend(&self, state: &mut Reading, ids: &[u32]) -> Result<Tensor<2>> {
         match &mut state.0 {
             State::Once { tokens, .. } => *tokens = tokens.next(ids)?,
-            State::Again(within) => within.extend(ids),
+            State::Again(rows) => {
+                if ids.len() != rows.len() {
+                    let (found, expected) = (ids.len(), rows.len());
+                    let why =
+                        format!("found {found} ids; expected one for each of {expected} rows");
+                    return Err(ModelError::Tokens { why });
+                }
+                for (row, id) in rows.iter_mut().zip(ids) {
+                    row.extend(*id);
+                }
+            }
         }
         state.last_logits(self)
     }
@@ -111,7 +120,9 @@ impl Autoregressive for CausalLm {
                 cache.select(rows);
                 *tokens = tokens.select(rows);
             }
-            State::Again(within) => within.select(rows),
+            State::Again(all) => {
+                *all = rows.iter().map(|row| all[*row as usize].clone()).collect();
+            }
         }
     }
 
@@ -128,7 +139,7 @@ impl Autoregressive for CausalLm {
                 cache.join(more_cache, joined.past + joined.length());
                 *tokens = joined;
             }
-            (State::Again(within), State::Again(more)) => within.join(more),
+            (State::Again(rows), State::Again(more)) => rows.extend(more),
             _ => panic!("the states are of different models"),
         }
     }
@@ -142,7 +153,10 @@ impl Reading {
                 let hidden = model.hidden(tokens, Noise::off(), Some(cache));
                 Ok(model.logits(last_of(hidden, tokens)))
             }
-            State::Again(within) => within.logits(model),
+            State::Again(rows) => {
+                let logits = rows.iter_mut().map(|row| row.logits(model));
+                Ok(Tensor::cat(logits.collect::<Result<_>>()?, 0))
+            }
         }
     }
 }

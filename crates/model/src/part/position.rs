@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::blueprint::{Rotary, Scaling};
-use crate::tokens::Tokens;
+use crate::tokens::{Convention, Tokens};
 
 /// Cosine and sine of the angle of every feature pair at every place, `[batch * length, rotated / 2]` each.
 #[derive(Debug, Clone)]
@@ -16,43 +16,62 @@ pub struct Angles {
 
 impl Angles {
     /// The angles of every place that is read now.
+    ///
+    /// Where the frequencies follow the length of a text, each row has its own, so that it does not depend on the rows
+    /// beside it; in the reference's convention they follow the longest row.
     pub fn new(plan: &Rotary, tokens: &Tokens, device: &Device, dtype: DType) -> Self {
         let positions = tokens.positions();
-        let seen = positions.iter().max().map_or(0, |last| *last as usize + 1);
-        let frequencies = frequencies(plan, seen);
-        let magnitude = match plan.scaling {
-            Scaling::Yarn { magnitude, .. } => magnitude as f32,
-            _ => 1.0,
+        let apart = matches!(plan.scaling, Scaling::Dynamic { .. })
+            && tokens.convention == Convention::Documents;
+        let length = if apart {
+            tokens.length()
+        } else {
+            positions.len()
         };
-        // The sine of a position is needed once per row and document: computed once, then copied.
-        let mut met = positions.clone();
-        met.sort_unstable();
-        met.dedup();
-        let table: Vec<(f32, f32)> = met
-            .iter()
-            .flat_map(|position| {
-                // In f32 like the reference: the rounding of the product is part of what checkpoints were trained with.
-                let turn = move |frequency: &f32| {
-                    let (sin, cos) = (*position as f32 * frequency).sin_cos();
-                    (sin * magnitude, cos * magnitude)
-                };
-                frequencies.iter().map(turn).collect::<Vec<_>>()
-            })
-            .collect();
-        let half = frequencies.len();
-        let rows = |pick: fn(&(f32, f32)) -> f32| {
-            let row = |position: &u32| {
-                let place = met.partition_point(|met| met < position);
-                &table[place * half..][..half]
-            };
-            let values: Vec<f32> = positions.iter().flat_map(row).map(pick).collect();
+        let mut turns = Vec::with_capacity(positions.len() * plan.width / 2);
+        for positions in positions.chunks(length.max(1)) {
+            turn(&mut turns, plan, positions);
+        }
+        let half = plan.width / 2;
+        let tensor = |pick: fn(&(f32, f32)) -> f32| {
+            let values: Vec<f32> = turns.iter().map(pick).collect();
             let data = TensorData::new(values, [positions.len(), half]);
             Tensor::from_data(data, (device, dtype))
         };
         Self {
-            cos: rows(|(_, cos)| *cos),
-            sin: rows(|(sin, _)| *sin),
+            cos: tensor(|(_, cos)| *cos),
+            sin: tensor(|(sin, _)| *sin),
         }
+    }
+}
+
+/// Adds sine and cosine of each feature pair at each position.
+fn turn(turns: &mut Vec<(f32, f32)>, plan: &Rotary, positions: &[u32]) {
+    let seen = positions.iter().max().map_or(0, |last| *last as usize + 1);
+    let frequencies = frequencies(plan, seen);
+    let magnitude = match plan.scaling {
+        Scaling::Yarn { magnitude, .. } => magnitude as f32,
+        _ => 1.0,
+    };
+    // The sine of a position is needed once per row and document: computed once, then copied.
+    let mut met = positions.to_vec();
+    met.sort_unstable();
+    met.dedup();
+    let table: Vec<(f32, f32)> = met
+        .iter()
+        .flat_map(|position| {
+            // In f32 like the reference: the rounding of the product is part of what checkpoints were trained with.
+            let turn = move |frequency: &f32| {
+                let (sin, cos) = (*position as f32 * frequency).sin_cos();
+                (sin * magnitude, cos * magnitude)
+            };
+            frequencies.iter().map(turn).collect::<Vec<_>>()
+        })
+        .collect();
+    let half = frequencies.len();
+    for position in positions {
+        let place = met.partition_point(|met| met < position);
+        turns.extend_from_slice(&table[place * half..][..half]);
     }
 }
 

@@ -63,36 +63,6 @@ impl Kept {
             *sights = sights.map(&change);
         }
     }
-
-    /// These rows, and those of `more` below; the shorter ones get empty places before their own.
-    pub(crate) fn join(&mut self, more: Self) {
-        for (own, more) in self
-            .blocks
-            .iter_mut()
-            .flatten()
-            .zip(more.blocks.iter().flatten())
-        {
-            let longest = own.key.dims()[1].max(more.key.dims()[1]);
-            let both = |own: &Tensor<4>, more: &Tensor<4>| {
-                Tensor::cat(vec![preceded(own, longest), preceded(more, longest)], 0)
-            };
-            *own = Sights {
-                key: both(&own.key, &more.key),
-                value: both(&own.value, &more.value),
-            };
-        }
-    }
-}
-
-/// The same with zeros before each row, up to so many places.
-fn preceded(x: &Tensor<4>, places: usize) -> Tensor<4> {
-    let [batch, length, groups, width] = x.dims();
-    if length == places {
-        return x.clone();
-    }
-    let shape = [batch, places - length, groups, width];
-    let zeros = Tensor::zeros(shape, (&x.device(), x.dtype()));
-    Tensor::cat(vec![zeros, x.clone()], 1)
 }
 
 /// What a decoder sees of another text: keys and values for each of its blocks, made once for all of the answer.
@@ -392,12 +362,10 @@ impl Stack {
 
     /// How far every token sees where all see equally far.
     fn level(&self, tokens: &Tokens) -> Option<usize> {
-        self.is_level().then_some(tokens.past + 1)
-    }
-
-    /// Whether all tokens see equally far.
-    pub(crate) fn is_level(&self) -> bool {
-        matches!(&self.position, Position::Relative(plan) if plan.level)
+        match &self.position {
+            Position::Relative(plan) if plan.level => Some(tokens.past + 1),
+            _ => None,
+        }
     }
 
     /// Whether rows of a batch count their distances in different directions.

@@ -2,15 +2,14 @@
 //!
 //! `tests/reference/make_generation.py` made the files.
 
-#![allow(clippy::unwrap_used)] // A test may panic.
-
 use std::fs;
 use std::path::Path;
 
-use finetune::burn::tensor::Device;
 use finetune::data::Value;
 use finetune::model::generate::{Settings, Text};
 use finetune::model::{Checkpoint, Generator};
+
+use super::device;
 
 fn golden(name: &str) -> Value {
     let path = Path::new("tests/reference/generation").join(name);
@@ -88,7 +87,7 @@ fn texts_and_scores_are_those_of_transformers() {
         if name != case["model"].as_str().unwrap() {
             case["model"].as_str().unwrap().clone_into(&mut name);
             let checkpoint = Checkpoint::open(Path::new("tests/reference").join(&name)).unwrap();
-            model = Some(checkpoint.causal_lm(&Device::default()).unwrap());
+            model = Some(checkpoint.causal_lm(&device()).unwrap());
         }
         let settings = Settings::new(&case["settings"]).unwrap();
         assert_eq!(settings.notes, Vec::<String>::new());
