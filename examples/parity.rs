@@ -4,9 +4,10 @@
 //!
 //! The inputs hold `input_ids`, `attention_mask`, `labels` (-100 where nothing is learned; floats for numbers and for
 //! several classes at once) and, where the model takes them, `token_type_ids`, `decoder_input_ids` (without them, the
-//! labels behind the start token) and `decoder_attention_mask`. The output holds `logits`, `loss` (the mean that transformers reports), `grad.<name>` for
-//! every tensor of the checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the
-//! first row). `--save` writes the model after these steps, so that others can open it.
+//! labels behind the start token), `decoder_attention_mask`, `perm_mask` and `target_mapping`.
+//!
+//! The output holds `logits`, `loss` (the mean that transformers reports), `grad.<name>` for every tensor of the
+//! checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the first row). `--save` writes the model after these steps, so that others can open it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -18,10 +19,11 @@ use clap::Parser;
 use finetune::burn::module::Module;
 use finetune::burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use finetune::data::Origin;
+use finetune::model::blueprint::Predicts;
 use finetune::model::generate::Autoregressive;
 use finetune::model::{
-    Discriminator, Head, MaskedLm, Network, Noise, Seq2Seq, Targets, TokenClassifier, Tokens, lora,
-    op, weights,
+    Discriminator, Head, MaskedLm, Network, Noise, Order, Seq2Seq, Targets, TokenClassifier,
+    Tokens, lora, op, weights,
 };
 use finetune::prelude::*;
 use finetune::train::{Batch, Decay, Event, Result as TrainResult, Schedule};
@@ -98,11 +100,24 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
     match head {
         Head::Causal => {
             let model = adapted(checkpoint.causal_lm(&device)?, &checkpoint, flags)?;
-            let logits = |model: &CausalLm| model.logits(model.hidden(&given.tokens, off, None));
+            let logits = |model: &CausalLm| model.logits(given.hidden(model, off));
             let loss = |model: &CausalLm, batch: &Given, noise| {
-                op::sum(model.log_probs(&batch.tokens, &batch.targets, noise)).neg()
+                let Given {
+                    tokens, targets, ..
+                } = batch;
+                let log_probs = match model.predicts() {
+                    Predicts::Next => model.log_probs(tokens, targets, noise),
+                    Predicts::Own(_) => {
+                        model.ordered_log_probs(tokens, &batch.order, targets, noise)
+                    }
+                };
+                op::sum(log_probs).neg()
             };
-            let mut out = measure(flags, &checkpoint, &model, &given.shifted(), logits, loss)?;
+            let targets = match model.predicts() {
+                Predicts::Next => given.shifted(),
+                Predicts::Own(_) => given.clone(),
+            };
+            let mut out = measure(flags, &checkpoint, &model, &targets, logits, loss)?;
             if let Some(tokens) = flags.greedy {
                 greedy(&model.valid(), &given, tokens, &mut out)?;
             }
@@ -235,11 +250,9 @@ fn measure<M: Network + 'static>(
     let mut out = Output::new();
     let scores = logits(model);
     let [rows, width] = scores.dims();
-    let shape = if rows == given.tokens.batch() {
-        vec![rows, width]
-    } else {
-        let batch = given.tokens.batch();
-        vec![batch, rows / batch, width]
+    let shape = match M::HEAD {
+        Head::Classifier | Head::Discriminator => vec![rows, width],
+        _ => vec![given.tokens.batch(), rows / given.tokens.batch(), width],
     };
     out.insert(
         "logits".to_owned(),
@@ -386,6 +399,7 @@ impl Batches<Given> for Again {
 #[derive(Clone)]
 struct Given {
     tokens: Tokens,
+    order: Order,
     ids: Vec<u32>,
     mask: Vec<bool>,
     /// The labels as they are.
@@ -449,6 +463,19 @@ impl Given {
         let view = file.tensor("labels").ok();
         let labels_length = view.as_ref().and_then(|view| view.shape().last().copied());
         let labels = view.as_ref().map(floats).transpose()?.unwrap_or_default();
+        let floats = |name: &str| {
+            file.tensor(name)
+                .ok()
+                .map(|view| self::floats(&view))
+                .transpose()
+        };
+        let mut order = Order::new(&tokens);
+        if let Some(hidden) = floats("perm_mask")? {
+            order = order.hiding(&hidden.iter().map(|one| *one > 0.0).collect::<Vec<_>>())?;
+        }
+        if let Some(asked) = floats("target_mapping")? {
+            order = order.asking(&asked, &tokens)?;
+        }
         let mut targets = Targets::default();
         if view.is_some_and(|view| view.dtype() != Dtype::F32) {
             let known = labels
@@ -461,6 +488,7 @@ impl Given {
         }
         Ok(Self {
             tokens,
+            order,
             ids,
             mask,
             labels,
@@ -471,6 +499,13 @@ impl Given {
             targets,
             numbers: Vec::new(),
         })
+    }
+
+    fn hidden(&self, model: &CausalLm, noise: Noise) -> Tensor<2> {
+        match model.predicts() {
+            Predicts::Next => model.hidden(&self.tokens, noise, None),
+            Predicts::Own(_) => model.ordered(&self.tokens, &self.order, noise),
+        }
     }
 
     /// What the decoder reads: as given, or the labels behind the start token, padding where nothing is learned.

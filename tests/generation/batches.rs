@@ -5,10 +5,12 @@ use std::cell::Cell;
 use finetune::burn::tensor::Tensor;
 use finetune::model::generate::Autoregressive;
 use finetune::model::{
-    Cache, CausalLm, Finish, Generator, ModelError, Noise, Sampling, Stops, Tokens,
+    Cache, CausalLm, Checkpoint, Finish, Generator, ModelError, Noise, Sampling, Stops, Tokens,
 };
 
-use super::{device, ids, model};
+use serde_json::{Value, json};
+
+use super::{device, ids, model, prompts};
 
 /// A model that counts how often it reads, and how many rows.
 struct Counted<'m> {
@@ -174,5 +176,40 @@ fn a_window_bounds_the_cache_and_changes_nothing() {
         for (room, window) in rooms.iter().zip(windows) {
             assert_eq!(*room, window.map_or(all[0], |window| 2 * window), "{case}");
         }
+    }
+}
+
+#[test]
+fn texts_that_are_read_again_do_not_depend_on_their_batch() {
+    for case in ["xlnet", "xlnet_streams", "xlnet_uni", "xlnet_level"] {
+        let model = model(case);
+        let generate = |prompts: &[Vec<u32>], batch| {
+            let generator = Generator::new(&model).new_tokens(12).batch(batch);
+            generator.generate(prompts).unwrap()
+        };
+        for batch in [2, 4] {
+            let together = generate(&prompts(), batch);
+            for (prompt, made) in prompts().iter().zip(&together) {
+                let alone = generate(std::slice::from_ref(prompt), 1);
+                assert_eq!(alone[0].ids, made.ids, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn memories_that_cannot_be_continued_are_refused() {
+    let config = |field: &str, value: Value| {
+        let mut config = json!({
+            "model_type": "xlnet", "vocab_size": 11, "d_model": 12, "n_layer": 1, "n_head": 2, "d_inner": 8
+        });
+        config[field] = value;
+        config
+    };
+    for (field, value) in [("reuse_len", json!(4)), ("bi_data", json!(true))] {
+        let checkpoint = Checkpoint::create(config(field, value), 0).unwrap();
+        let model = checkpoint.causal_lm(&device()).unwrap();
+        let error = Generator::new(&model).generate(&[vec![1, 2]]).unwrap_err();
+        assert!(error.to_string().contains(field), "{error}");
     }
 }

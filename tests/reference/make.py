@@ -92,6 +92,9 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
     SmolLM3ForSequenceClassification,
+    XLNetConfig,
+    XLNetForSequenceClassification,
+    XLNetLMHeadModel,
 )
 
 HERE = Path(__file__).parent
@@ -182,6 +185,13 @@ def modernbert(**changes):
         pad_token_id=0, num_labels=3,
     )
     return ModernBertConfig(**{**settings, **changes})
+
+
+def xlnet(**changes):
+    settings = dict(
+        vocab_size=61, d_model=24, n_layer=2, n_head=4, d_inner=40, dropout=0.0, summary_last_dropout=0.0, num_labels=3,
+    )
+    return XLNetConfig(**{**settings, **changes})
 
 
 # name -> (model class, config, where the padding goes, adapter targets); with "pairs" each row holds two texts
@@ -443,6 +453,31 @@ CASES = {
         "all-linear",
     ),
     "bloom_classifier": (BloomForSequenceClassification, bloom(n_head=2, num_labels=3), "right", None),
+    "xlnet_classifier": (XLNetForSequenceClassification, xlnet(), "left", "all-linear"),
+    "xlnet_first": (
+        XLNetForSequenceClassification,
+        xlnet(summary_type="first", summary_activation="relu", clamp_len=5, ff_activation="gelu_new", n_layer=3),
+        "left",
+        None,
+    ),
+    "xlnet_mean": (
+        XLNetForSequenceClassification,
+        xlnet(
+            summary_type="mean", summary_use_proj=False, summary_activation="linear", attn_type="uni", ff_activation="relu",
+        ),
+        "right",
+        None,
+    ),
+    "xlnet": (XLNetLMHeadModel, xlnet(tie_word_embeddings=False), "left", ["layer_1"]),
+    "xlnet_streams": (XLNetLMHeadModel, xlnet(n_layer=3, mem_len=9), "left", None),
+    "xlnet_uni": (
+        XLNetLMHeadModel,
+        xlnet(attn_type="uni", clamp_len=6, n_head=2, tie_word_embeddings=False, use_mems_eval=False),
+        "right",
+        None,
+    ),
+    "xlnet_level": (XLNetLMHeadModel, xlnet(attn_type="uni", same_length=True, mem_len=None), "left", None),
+    "xlnet_mirrored": (XLNetForSequenceClassification, xlnet(bi_data=True, summary_type="cls_index"), "left", None),
 }
 
 
@@ -477,6 +512,10 @@ def perturb(model, seed):
         for parameter in model.parameters():
             scale = 0.3 if parameter.dim() > 1 else 0.2
             parameter.add_(torch.randn_like(parameter) * scale * (0.5 if parameter.dim() > 1 else 1.0))
+        for name, parameter in model.named_parameters():
+            # What is asked begins alike at every place; it is to end unlike, so that not every greedy token is the same.
+            if isinstance(model, XLNetLMHeadModel) and name.endswith(("rel_attn.v", "rel_attn.o")):
+                parameter.mul_(4.0)
 
 
 def inputs(model, side, seed):
@@ -529,8 +568,60 @@ def inputs(model, side, seed):
     return given
 
 
+def segments(given):
+    """Two texts, and what stands at their end and on padding is of segments of its own."""
+    place = torch.arange(given["input_ids"].shape[1])
+    kinds = (place > 9).long().repeat(len(given["input_ids"]), 1)
+    kinds[:, -1] = 2
+    kinds[given["attention_mask"] == 0] = 3
+    return {"token_type_ids": kinds}
+
+
+def ordered(given, known=0):
+    """A random order in which tokens are predicted, and the places of five predictions; none sees less than nothing."""
+    generator = torch.Generator().manual_seed(known)
+    mask, ids = given["attention_mask"], given["input_ids"]
+    (batch, length), asked = ids.shape, 5
+    hidden, mapping = torch.zeros(batch, length, length), torch.zeros(batch, asked, length)
+    labels = torch.zeros(batch, asked, dtype=torch.long)
+    for row in range(batch):
+        text = mask[row].nonzero()[:, 0]
+        order = text[torch.randperm(len(text), generator=generator)]
+        rank = torch.full((length,), -1)
+        rank[order] = torch.arange(len(order))
+        hidden[row] = (rank[None, :] >= rank[:, None]).float() * (rank[None, :] >= known)
+        # The first in the order is asked too: it sees nothing, or what is known.
+        places = order[[0, 2, 3, 4, 5]]
+        mapping[row, torch.arange(asked), places] = 1.0
+        labels[row] = ids[row, places]
+    labels[0, 1] = -100
+    return {"perm_mask": hidden, "target_mapping": mapping, "labels": labels}
+
+
+def rows(given, count):
+    return {name: value[:count].clone() for name, value in given.items()}
+
+
+# What becomes of the inputs of a case. (One way of attention with a mask is an error there for more than one row, and
+# so are rows that are read from both ends unless they are even.)
+CHANGED = {
+    "xlnet_classifier": lambda given: given | segments(given),
+    "xlnet_mean": lambda given: rows(given, 1),
+    "xlnet_mirrored": lambda given: rows(given | segments(given), 2),
+    "xlnet": lambda given: given | segments(given),
+    "xlnet_streams": lambda given: given | segments(given) | ordered(given),
+    "xlnet_uni": lambda given: rows(given | ordered(given, known=2), 1),
+    "xlnet_level": lambda given: {name: value for name, value in given.items() if name != "attention_mask"},
+}
+
+
 def greedy(model, given):
-    row = given["input_ids"][:1][:, given["attention_mask"][0].bool()]
+    row = given["input_ids"][:1]
+    if "attention_mask" in given:
+        row = row[:, given["attention_mask"][0].bool()]
+    if isinstance(model, XLNetLMHeadModel):
+        made = model.generate(row, do_sample=False, max_new_tokens=GREEDY, eos_token_id=None)
+        return made[0, row.shape[1]:]
     made = []
     for _ in range(GREEDY):
         token = model(input_ids=row).logits[0, -1].argmax()
@@ -618,6 +709,7 @@ def make(case, quiet=False):
         older(kind, model, folder, *OLD[case])
     state = {k: v.clone() for k, v in model.state_dict().items()}
     given = inputs(model, side, seed)
+    given = CHANGED.get(case, lambda given: given)(given)
     save_file(given, folder / "inputs.safetensors")
     out = model(**given)
     out.loss.backward()
@@ -666,7 +758,10 @@ def all_linear():
     found = {}
     for case, (kind, config) in cases.items():
         try:
-            tuned = get_peft_model(kind(config), LoraConfig(r=3, target_modules="all-linear", task_type=task(kind)))
+            # peft knows heads by two names. A new head of another name has to be named, or it stays random.
+            saved = ["logits_proj"] if kind is XLNetForSequenceClassification else None
+            settings = LoraConfig(r=3, target_modules="all-linear", task_type=task(kind), modules_to_save=saved)
+            tuned = get_peft_model(kind(config), settings)
         except TypeError:
             # peft would adapt a layer that it also trains as a whole, and fails.
             continue

@@ -219,11 +219,40 @@ def t5(r):
     )
 
 
+def xlnet(r):
+    width, heads = r.choice(HIDDEN)
+    kind = r.choice([tf.XLNetLMHeadModel, tf.XLNetForSequenceClassification])
+    config = make.xlnet(
+        vocab_size=r.randint(20, 90), d_model=width, n_head=heads, n_layer=r.randint(1, 4), d_inner=r.choice([20, 33]),
+        ff_activation=r.choice(ACTIVATIONS), attn_type=r.choice(["bi", "bi", "uni"]), clamp_len=r.choice([-1, 0, 1, 3, 40]),
+        same_length=r.random() < 0.3, layer_norm_eps=r.choice([1e-12, 1e-5]),
+        mem_len=r.choice([None, 0, 1, 2, 5, 12, 512]), use_mems_eval=r.random() < 0.8,
+        summary_type=r.choice(["first", "last", "mean", "cls_index"]), summary_use_proj=r.random() < 0.7,
+        summary_activation=r.choice(["tanh", "gelu", "relu", "linear", ""]), tie_word_embeddings=r.random() < 0.5,
+        num_labels=r.choice([3, 5]), bi_data=kind is tf.XLNetForSequenceClassification and r.random() < 0.3,
+    )
+    changes = [make.segments] if r.random() < 0.6 else []
+    if kind is tf.XLNetLMHeadModel and r.random() < 0.7:
+        known = r.choice([0, 1, 3])
+        changes.append(lambda given: make.ordered(given, known))
+    # What transformers can read: see `make.CHANGED`.
+    count = 2 if config.bi_data else 1 if config.attn_type == "uni" else 3
+
+    def changed(given):
+        for change in changes:
+            given = given | change(given)
+        if config.attn_type == "uni" and count > 1:
+            given.pop("attention_mask")
+        return make.rows(given, count)
+
+    return kind, config, changed
+
+
 FAMILIES = [
     bert, bloom, distilbert, electra, gemma, gemma2, gemma3_text, gpt2, gpt_neox, llama, mistral, olmo2, phi3, qwen2, qwen3,
-    roberta, smollm3, t5,
+    roberta, smollm3, t5, xlnet,
 ]
-LEFT = {"bloom", "roberta", "t5", "mistral", "llama", "gemma2", "olmo2", "smollm3", "qwen3"}
+LEFT = {"bloom", "roberta", "t5", "mistral", "llama", "gemma2", "olmo2", "smollm3", "qwen3", "xlnet"}
 
 
 def worst(found, expected):
@@ -241,7 +270,7 @@ def compare(family, case, folder, parity):
         return [f"refused: {run.stderr.strip()}"], {}
     found, expected = load_file(out), load_file(folder / "expected.safetensors")
     given = load_file(folder / "inputs.safetensors")
-    real = given.get("decoder_attention_mask", given["attention_mask"]).bool()
+    real = given.get("decoder_attention_mask", given.get("attention_mask", torch.ones_like(given["input_ids"]))).bool()
     logits = [found["logits"], expected["logits"]]
     if logits[0].dim() == 3 and logits[0].shape[:2] == real.shape:
         logits = [x[real] for x in logits]
@@ -285,12 +314,13 @@ def main():
         most = {}
         for number in range(given.seed, given.seed + given.count):
             r = random.Random(f"{family} {number}")
-            kind, config = plan(r)
+            kind, config, *changed = plan(r)
             side = r.choice(["left", "right"]) if family in LEFT else "right"
             case = f"{family}_{number}"
             with tempfile.TemporaryDirectory() as folder:
                 make.HERE = Path(folder)
                 make.CASES[case] = (kind, config, side, None)
+                make.CHANGED.update({case: change for change in changed})
                 make.make(case, quiet=True)
                 wrong, far = compare(family, case, Path(folder) / case, given.parity)
             for what, value in far.items():

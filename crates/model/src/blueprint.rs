@@ -76,6 +76,8 @@ pub enum Position {
     Alibi,
     /// A key's score gets a learned number by its distance, which all blocks share (Raffel et al. 2020).
     Distance(Distance),
+    /// A key's score has a term for its distance and one for its segment (Dai et al. 2019; Yang et al. 2019).
+    Relative(Relative),
 }
 
 /// How distances are told apart where each kind of distance has a learned number.
@@ -88,6 +90,18 @@ pub struct Distance {
     pub kinds: usize,
     /// From this distance on all are of one kind.
     pub longest: usize,
+}
+
+/// Relative positions: sines and cosines of the distance from a query to a key, projected into the space of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relative {
+    /// Larger distances count as this one, where there is such a bound.
+    pub clamp: Option<usize>,
+    /// Whether the second half of a batch counts its distances the other way round, as in pretraining on texts that are
+    /// read from both ends. Of an odd batch the first half is the larger one.
+    pub mirrored: bool,
+    /// Whether every token of a causal trunk sees as many places: as many before itself as were read earlier.
+    pub level: bool,
 }
 
 /// The same in every block, or one value per block.
@@ -321,7 +335,7 @@ impl Residual {
 /// Rates of dropout, each in `0..1`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Dropout {
-    /// On the embeddings.
+    /// On the embeddings, and on the sines and cosines of relative positions.
     pub embedding: f64,
     /// On the attention's probabilities.
     pub attention: f64,
@@ -357,8 +371,35 @@ pub struct Heads {
 pub struct CausalHead {
     /// Whether the projection is the embedding of the tokens.
     pub tied: bool,
+    /// Whether the projection has a bias.
+    pub bias: bool,
     /// A bound `c` on the logits, as `c · tanh(logit / c)`, where there is one.
     pub cap: Option<f64>,
+    /// Which token the hidden state of a place predicts.
+    pub predicts: Predicts,
+}
+
+/// Which token the hidden state of a place predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Predicts {
+    /// The next one.
+    #[default]
+    Next,
+    /// Its own: a second stream of hidden states asks what stands there without seeing it (Yang et al. 2019).
+    Own(Recall),
+}
+
+/// What generation with a second stream remembers of the tokens it has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// Nothing: every token of the text is read again for every new one.
+    Nothing,
+    /// The text as it was read, but for the last two tokens, which are read again with every new one.
+    Everything,
+    /// The same, of so many places at most.
+    Latest(usize),
+    /// The first so many places of every pass; generation with it is not built.
+    First(usize),
 }
 
 /// The head that predicts the class of a text.
@@ -366,7 +407,7 @@ pub struct CausalHead {
 pub struct ClassifierHead {
     /// Which hidden state stands for the text.
     pub place: Place,
-    /// One more projection before that to the classes, where there is one.
+    /// What becomes of it before the projection to the classes, where something does.
     pub pooler: Option<Pooler>,
     /// Whether the projection to the classes has a bias.
     pub bias: bool,
@@ -389,17 +430,28 @@ pub struct TokenClassifierHead {
     pub labels: usize,
 }
 
-/// A projection between a hidden state and the classes.
+/// What becomes of a hidden state before the projection to the classes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pooler {
-    /// The function after it.
-    pub activation: Activation,
-    /// The rate of dropout before it.
+    /// The rate of dropout before everything.
     pub dropout: f64,
-    /// Whether it has a bias.
-    pub bias: bool,
+    /// The projection, to as many features.
+    pub projection: Projection,
+    /// The function after it, where there is one.
+    pub activation: Option<Activation>,
     /// The norm after the function, where there is one.
     pub norm: Option<Norm>,
+}
+
+/// A projection that may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projection {
+    /// It is left out.
+    None,
+    /// Without a bias.
+    Bare,
+    /// With a bias.
+    Biased,
 }
 
 /// Which hidden state stands for a text.
@@ -409,8 +461,12 @@ pub enum Place {
     First,
     /// That of the last token.
     Last,
+    /// That of the last token. (The reference takes the last place, padding or not.)
+    End,
     /// The mean of all of the text.
     Mean,
+    /// The mean of all of the text. (The reference takes the mean over all places, padding or not.)
+    MeanOfPlaces,
 }
 
 /// The head that predicts hidden tokens: a projection, a function and a norm, then a projection to the vocabulary.
@@ -490,7 +546,10 @@ impl Blueprint {
     pub fn longest(&self) -> Option<usize> {
         match self.position {
             Position::Learned { length, first } => Some(length.saturating_sub(first)),
-            Position::Rotary(_) | Position::Alibi | Position::Distance(_) => None,
+            Position::Rotary(_)
+            | Position::Alibi
+            | Position::Distance(_)
+            | Position::Relative(_) => None,
         }
     }
 
@@ -505,12 +564,17 @@ impl Blueprint {
         let attention = &self.attention;
         let queries = (attention.heads * attention.head_width) as u128;
         let keys = (attention.groups * attention.head_width) as u128;
+        let distances = match self.position {
+            Position::Relative(_) => width * queries,
+            _ => 0,
+        };
         let matrices = match self.feed_forward.kind {
             FeedForwardKind::Plain => 2,
             FeedForwardKind::Gated => 3,
         };
-        let block =
-            2 * width * (queries + keys) + matrices * width * self.feed_forward.inner as u128;
+        let block = 2 * width * (queries + keys)
+            + distances
+            + matrices * width * self.feed_forward.inner as u128;
         let rows = self.embedding.vocabulary
             + self.embedding.kinds.unwrap_or(0)
             + self.longest().unwrap_or(0);

@@ -32,4 +32,4 @@ pub use head::{
     CausalLm, Classifier, Discriminator, Head, MaskedLm, Network, Seq2Seq, TokenClassifier,
 };
 pub use noise::Noise;
-pub use tokens::{Convention, Side, Span, Targets, Tokens};
+pub use tokens::{Convention, Order, Side, Span, Targets, Tokens};

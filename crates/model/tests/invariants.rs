@@ -5,7 +5,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Tensor};
 use finetune_model::{
-    Cache, CausalLm, Checkpoint, MaskedLm, Noise, Side, Targets, Tokens, weights,
+    Cache, CausalLm, Checkpoint, MaskedLm, Noise, Order, Side, Targets, Tokens, weights,
 };
 use serde_json::{Value, json};
 
@@ -27,6 +27,13 @@ fn bert() -> Value {
     json!({
         "model_type": "bert", "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
         "num_attention_heads": 4, "max_position_embeddings": 64, "initializer_range": 0.3,
+    })
+}
+
+fn xlnet(attention: &str) -> Value {
+    json!({
+        "model_type": "xlnet", "vocab_size": 40, "d_model": 16, "n_layer": 2, "n_head": 4, "d_inner": 24, "dropout": 0.5,
+        "initializer_range": 0.3, "attn_type": attention,
     })
 }
 
@@ -102,7 +109,7 @@ fn alone(model: &CausalLm) -> Vec<f32> {
 
 #[test]
 fn padding_and_packing_change_nothing() {
-    for config in [llama(), gpt2()] {
+    for config in [llama(), gpt2(), xlnet("bi"), xlnet("uni")] {
         let model = causal(config);
         let expected = alone(&model);
         let packed = [texts()];
@@ -117,6 +124,37 @@ fn padding_and_packing_change_nothing() {
             close(&found, &expected, 2e-6);
         }
     }
+}
+
+#[test]
+fn a_second_stream_sees_what_comes_before_and_the_first_one_both_sides() {
+    let model = causal(xlnet("bi"));
+    let off = Noise::off();
+    let [one, other] = [[4, 8, 15, 16, 23], [4, 8, 15, 39, 38]]
+        .map(|ids| Tokens::single(&ids, &Device::default()).unwrap());
+    let ahead = |tokens: &Tokens| read(model.hidden(tokens, off, None).narrow(0, 0, 3));
+    assert_eq!(ahead(&one), ahead(&other));
+    let both = |tokens: &Tokens| {
+        let order = Order::new(tokens);
+        read(model.ordered(tokens, &order, off).narrow(0, 0, 3))
+    };
+    assert_ne!(both(&one), both(&other));
+    // The same order, said place by place: the last place is asked, and nothing sees it or what follows.
+    let hidden: Vec<bool> = (0..25).map(|pair| pair % 5 >= pair / 5).collect();
+    let order = Order::new(&one).hiding(&hidden).unwrap();
+    let order = order.asking(&[0.0, 0.0, 0.0, 1.0, 0.0], &one).unwrap();
+    let found = read(model.ordered(&one, &order, off));
+    let expected = read(model.hidden(&one, off, None).narrow(0, 2, 1));
+    close(&found, &expected, 2e-6);
+}
+
+#[test]
+fn an_order_of_another_shape_is_refused() {
+    let tokens = Tokens::single(&[4, 8], &Device::default()).unwrap();
+    let error = Order::new(&tokens).hiding(&[true; 3]).unwrap_err();
+    assert!(error.to_string().contains("1x2x2"), "{error}");
+    let error = Order::new(&tokens).asking(&[1.0; 3], &tokens).unwrap_err();
+    assert!(error.to_string().contains("2 places"), "{error}");
 }
 
 #[test]
@@ -225,7 +263,7 @@ fn half_types_compute_what_full_ones_do_within_their_precision() {
 
 #[test]
 fn noise_is_a_function_of_its_key_and_off_means_none() {
-    for config in [llama(), gpt2()] {
+    for config in [llama(), gpt2(), xlnet("bi")] {
         let model = causal(config);
         let tokens = tokens(&rows(&texts()), Side::Right);
         let run = |noise| read(model.hidden(&tokens, noise, None));

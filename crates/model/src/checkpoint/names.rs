@@ -35,6 +35,8 @@ pub struct Entry {
     /// In how many runs each of them is cut: 1 where the parameters lie one behind the other, the number of heads where
     /// every head has its part of each.
     pub runs: usize,
+    /// Into how many heads the file cuts its last dimension, which then are a dimension of their own.
+    pub heads: Option<usize>,
     /// How it is stored.
     pub layout: Layout,
     /// Which models have it.
@@ -144,6 +146,18 @@ impl Names {
         self
     }
 
+    /// The weight of a linear layer whose features on one side are those of attention heads, which the file keeps apart:
+    /// `[in, heads, width]` where they are the output, `[out, heads, width]` where they are the input and the layout is
+    /// the other way round.
+    pub fn headed(mut self, name: &str, path: &str, layout: Layout, heads: usize) -> Self {
+        let begin = self.entries.len();
+        self = self.entry(&[name], &[format!("{path}.weight")], layout);
+        for entry in &mut self.entries[begin..] {
+            entry.heads = Some(heads);
+        }
+        self
+    }
+
     /// A norm: its weight, and its bias where the model has one. Old files call them gamma and beta.
     pub fn norm(self, name: &str, path: &str) -> Self {
         let [weight, gamma] = ["weight", "gamma"].map(|last| format!("{name}.{last}"));
@@ -156,7 +170,7 @@ impl Names {
         .entry(&[&bias, &beta], &[format!("{path}.bias")], Layout::Same)
     }
 
-    /// A tensor that is stored as it is.
+    /// A tensor that is stored as it is, of any rank.
     pub fn same(self, name: &str, path: &str) -> Self {
         self.any_of(&[name], path)
     }
@@ -195,6 +209,7 @@ impl Names {
                 prefixed: !self.bare,
                 parts: parts.iter().map(|part| fill(part)).collect(),
                 runs: 1,
+                heads: None,
                 layout,
                 owner,
             });

@@ -297,17 +297,23 @@ pub(crate) fn windows(entry: &Entry, shapes: &BTreeMap<&str, &[usize]>) -> (Vec<
     let shape_of = |path: &String| shapes[path.as_str()].to_vec();
     let columns_of = |shape: &[usize]| shape.last().copied().unwrap_or(1);
     let first = shape_of(&entry.parts[0]);
-    let rows = if first.len() > 1 { first[0] } else { 1 };
-    let columns = entry
+    let before = &first[..first.len().saturating_sub(1)];
+    let rows: usize = before.iter().product();
+    let columns: usize = entry
         .parts
         .iter()
         .map(|path| columns_of(&shape_of(path)))
         .sum();
-    let shape = match (first.len(), entry.layout) {
-        (1, _) => vec![columns],
-        (_, Layout::Same) => vec![rows, columns],
+    let mut shape = match (before, entry.layout) {
+        ([], _) => vec![columns],
+        (_, Layout::Same) => [before, &[columns]].concat(),
         (_, Layout::Transposed) => vec![columns, rows],
     };
+    if let Some(heads) = entry.heads
+        && let Some(last) = shape.pop()
+    {
+        shape.extend([heads, last / heads]);
+    }
     let mut next = 0;
     let part = |path: &String| {
         let shape = shape_of(path);

@@ -4,8 +4,8 @@ use super::settings::Settings;
 use super::{Architecture, decoder};
 use crate::blueprint::{
     AttentionBias, Blueprint, ClassifierHead, Direction, Dropout, Embedding, FeedForward,
-    FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Pooler, Position, Residual,
-    TokenClassifierHead,
+    FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Pooler, Position, Projection,
+    Residual, TokenClassifierHead,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -48,9 +48,9 @@ pub(super) fn by_first(
     Ok(ClassifierHead {
         place: Place::First,
         pooler: Some(Pooler {
-            activation,
             dropout: dropout[0],
-            bias: true,
+            projection: Projection::Biased,
+            activation: Some(activation),
             norm: None,
         }),
         bias: true,

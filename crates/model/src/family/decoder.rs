@@ -6,8 +6,8 @@ use super::settings::{Settings, invalid, unsupported};
 use super::{Architecture, rotary};
 use crate::blueprint::{
     Attention, AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Each,
-    Embedding, FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Position, QueryKeyNorm,
-    Residual, Scale, TokenClassifierHead,
+    Embedding, FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Position, Predicts,
+    QueryKeyNorm, Residual, Scale, TokenClassifierHead,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -204,7 +204,12 @@ pub(super) fn grouped(
 /// - `dropout`: the rate before the classes of tokens
 pub(super) fn heads(settings: Settings<'_>, tied: bool, dropout: f64) -> Result<Heads> {
     Ok(Heads {
-        causal: Some(CausalHead { tied, cap: None }),
+        causal: Some(CausalHead {
+            tied,
+            bias: false,
+            cap: None,
+            predicts: Predicts::Next,
+        }),
         classifier: Some(ClassifierHead {
             place: Place::Last,
             pooler: None,

@@ -19,6 +19,7 @@ mod rotary;
 pub mod settings;
 mod smollm3;
 mod t5;
+mod xlnet;
 
 use serde_json::Value;
 
@@ -72,6 +73,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("roberta", roberta::architecture),
     ("smollm3", smollm3::architecture),
     ("t5", t5::architecture),
+    ("xlnet", xlnet::architecture),
 ];
 
 /// The families that are known: those of the project, and those that a program adds.

@@ -8,7 +8,7 @@ use super::{Architecture, decoder, rotary};
 use crate::blueprint::{
     Attention, AttentionBias, Blueprint, ClassifierHead, Direction, Dropout, Each, Embedding,
     FeedForward, FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Pooler, Position,
-    Residual, Spread, TokenClassifierHead,
+    Projection, Residual, Spread, TokenClassifierHead,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -138,9 +138,13 @@ fn heads(settings: Settings<'_>, blueprint: &Blueprint, tied: bool) -> Result<He
     let bias = settings.flag(&["classifier_bias"], false)?;
     let activation = settings.activation(&["classifier_activation"], Activation::Gelu)?;
     let pooler = Some(Pooler {
-        activation,
         dropout: 0.0,
-        bias,
+        projection: if bias {
+            Projection::Biased
+        } else {
+            Projection::Bare
+        },
+        activation: Some(activation),
         norm: Some(blueprint.norm),
     });
     let dropout = settings.rate(&["classifier_dropout"], 0.0)?;

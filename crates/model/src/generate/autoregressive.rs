@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 
 use super::cache::Cache;
-use crate::error::Result;
+use super::within::Within;
+use crate::blueprint::Predicts;
+use crate::error::{ModelError, Result};
 use crate::head::CausalLm;
 use crate::noise::Noise;
 use crate::tokens::{Side, Tokens};
@@ -59,9 +61,14 @@ pub trait Autoregressive {
 
 /// What a causal model has read.
 #[derive(Clone, Debug)]
-pub struct Reading {
-    tokens: Tokens,
-    cache: Cache,
+pub struct Reading(State);
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Each token once.
+    Once { tokens: Tokens, cache: Cache },
+    /// The same tokens again as the text grows; row by row.
+    Again(Vec<Within>),
 }
 
 impl Autoregressive for CausalLm {
@@ -76,37 +83,81 @@ impl Autoregressive for CausalLm {
     }
 
     fn read(&self, prompts: &[&[u32]], room: usize) -> Result<(Reading, Tensor<2>)> {
-        let rows: Vec<Vec<Vec<u32>>> = prompts.iter().map(|ids| vec![ids.to_vec()]).collect();
-        let tokens = Tokens::new(&rows, None, Side::Left, 0, &self.device())?;
-        let cache = Cache::with_room(tokens.length() + room);
-        let mut state = Reading { tokens, cache };
-        let logits = state.last_logits(self);
+        let mut state = if self.predicts() == Predicts::Next {
+            let rows: Vec<Vec<Vec<u32>>> = prompts.iter().map(|ids| vec![ids.to_vec()]).collect();
+            let tokens = Tokens::new(&rows, None, Side::Left, 0, &self.device())?;
+            let cache = Cache::with_room(tokens.length() + room);
+            Reading(State::Once { tokens, cache })
+        } else {
+            let rows = prompts.iter().map(|ids| Within::new(self, ids));
+            Reading(State::Again(rows.collect::<Result<_>>()?))
+        };
+        let logits = state.last_logits(self)?;
         Ok((state, logits))
     }
 
     fn extend(&self, state: &mut Reading, ids: &[u32]) -> Result<Tensor<2>> {
-        state.tokens = state.tokens.next(ids)?;
-        Ok(state.last_logits(self))
+        match &mut state.0 {
+            State::Once { tokens, .. } => *tokens = tokens.next(ids)?,
+            State::Again(rows) => {
+                if ids.len() != rows.len() {
+                    let (found, expected) = (ids.len(), rows.len());
+                    let why =
+                        format!("found {found} ids; expected one for each of {expected} rows");
+                    return Err(ModelError::Tokens { why });
+                }
+                for (row, id) in rows.iter_mut().zip(ids) {
+                    row.extend(*id);
+                }
+            }
+        }
+        state.last_logits(self)
     }
 
     fn select(&self, state: &mut Reading, rows: &[u32]) {
-        state.cache.select(rows);
-        state.tokens = state.tokens.select(rows);
+        match &mut state.0 {
+            State::Once { tokens, cache } => {
+                cache.select(rows);
+                *tokens = tokens.select(rows);
+            }
+            State::Again(all) => {
+                *all = rows.iter().map(|row| all[*row as usize].clone()).collect();
+            }
+        }
     }
 
     fn join(&self, state: &mut Reading, more: Reading) {
-        let tokens = state.tokens.join(&more.tokens);
-        let places = tokens.past + tokens.length();
-        state.cache.join(more.cache, places);
-        state.tokens = tokens;
+        match (&mut state.0, more.0) {
+            (
+                State::Once { tokens, cache },
+                State::Once {
+                    tokens: more,
+                    cache: more_cache,
+                },
+            ) => {
+                let joined = tokens.join(&more);
+                cache.join(more_cache, joined.past + joined.length());
+                *tokens = joined;
+            }
+            (State::Again(rows), State::Again(more)) => rows.extend(more),
+            _ => panic!("the states are of different models"),
+        }
     }
 }
 
 impl Reading {
     /// The logits after the last token of each row.
-    fn last_logits(&mut self, model: &CausalLm) -> Tensor<2> {
-        let hidden = model.hidden(&self.tokens, Noise::off(), Some(&mut self.cache));
-        model.logits(last_of(hidden, &self.tokens))
+    fn last_logits(&mut self, model: &CausalLm) -> Result<Tensor<2>> {
+        match &mut self.0 {
+            State::Once { tokens, cache } => {
+                let hidden = model.hidden(tokens, Noise::off(), Some(cache));
+                Ok(model.logits(last_of(hidden, tokens)))
+            }
+            State::Again(rows) => {
+                let logits = rows.iter_mut().map(|row| row.logits(model));
+                Ok(Tensor::cat(logits.collect::<Result<_>>()?, 0))
+            }
+        }
     }
 }
 

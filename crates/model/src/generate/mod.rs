@@ -16,6 +16,7 @@ mod search;
 mod seq2seq;
 pub(crate) mod settings;
 mod stop;
+mod within;
 
 pub use autoregressive::{Autoregressive, Reading};
 pub use beams::{Beams, Early};

@@ -59,7 +59,9 @@ impl Classifier {
         let mut x = match self.place {
             Place::First => gather(x, &tokens.first_places()),
             Place::Last => gather(x, &tokens.last_places()),
-            Place::Mean => mean(x, tokens),
+            Place::End => gather(x, &tokens.end_places()),
+            Place::Mean => mean(x, tokens, tokens.shares(true)),
+            Place::MeanOfPlaces => mean(x, tokens, tokens.shares(false)),
         };
         let noise = noise.site(site::HEAD);
         let layers = (self.pooler.as_ref(), self.norm.as_ref());
@@ -67,6 +69,18 @@ impl Classifier {
         x = op::dropout(x, self.dropout, noise.site(1));
         self.head.forward(x, noise.site(2))
     }
+}
+
+/// The mean of the hidden states of each row, each with its share.
+///
+/// # Shapes
+/// `[batch * length, width]` to `[batch, width]`.
+fn mean(x: Tensor<2>, tokens: &Tokens, shares: Vec<f32>) -> Tensor<2> {
+    let (batch, length, width) = (tokens.batch(), tokens.length(), x.dims()[1]);
+    let shares = TensorData::new(shares, [batch, 1, length]);
+    let shares: Tensor<3> = Tensor::from_data(shares, (&x.device(), x.dtype()));
+    let means = shares.matmul(x.reshape([batch, length, width]));
+    means.reshape([batch, width])
 }
 
 impl Network for Classifier {
@@ -80,21 +94,4 @@ impl Network for Classifier {
         }
         visit("head", &mut self.head);
     }
-}
-
-/// The mean of each row's text; zeros where a row has none.
-///
-/// # Shapes
-/// `[batch * length, width]` to `[batch, width]`.
-fn mean(x: Tensor<2>, tokens: &Tokens) -> Tensor<2> {
-    let ([_, width], batch, length) = (x.dims(), tokens.batch(), tokens.length());
-    let text = tokens.text_positions();
-    let shares = text.chunks(length).flat_map(|row| {
-        let share = 1.0 / row.iter().flatten().count() as f32;
-        row.iter().map(move |at| at.map_or(0.0, |_| share))
-    });
-    let shares = TensorData::new(shares.collect::<Vec<f32>>(), [batch, 1, length]);
-    let shares: Tensor<3> = Tensor::from_data(shares, (&x.device(), x.dtype()));
-    let x = x.reshape([batch, length, width]);
-    shares.matmul(x).reshape([batch, width])
 }

@@ -1,8 +1,8 @@
-//! The projection between hidden states and classes that some heads have.
+//! What some heads do to hidden states before the projection to the classes.
 
 use burn::tensor::Tensor;
 
-use crate::blueprint::Pooler;
+use crate::blueprint::{Pooler, Projection};
 use crate::noise::Noise;
 use crate::op;
 use crate::part::{Init, Linear, Norm};
@@ -13,9 +13,19 @@ pub(super) fn layers(
     width: usize,
     plan: Option<Pooler>,
 ) -> (Option<Linear>, Option<Norm>) {
-    let linear = |plan: Pooler| Linear::new(&init.at("pooler"), width, width, plan.bias);
+    let linear = |plan: Pooler| {
+        let new = |bias| Some(Linear::new(&init.at("pooler"), width, width, bias));
+        match plan.projection {
+            Projection::None => None,
+            Projection::Bare => new(false),
+            Projection::Biased => new(true),
+        }
+    };
     let norm = |plan| Norm::new(&init.at("norm"), width, plan);
-    (plan.map(linear), plan.and_then(|plan| plan.norm).map(norm))
+    (
+        plan.and_then(linear),
+        plan.and_then(|plan| plan.norm).map(norm),
+    )
 }
 
 /// What a pooler makes of hidden states; without one they stay as they are.
@@ -28,10 +38,15 @@ pub(super) fn pooled(
     plan: Option<Pooler>,
     noise: Noise,
 ) -> Tensor<2> {
-    let (Some(linear), Some(plan)) = (linear, plan) else {
+    let Some(plan) = plan else {
         return x;
     };
-    let x = op::dropout(x, plan.dropout, noise.site(3));
-    let x = op::activate(linear.forward(x, noise.site(0)), plan.activation);
+    let mut x = op::dropout(x, plan.dropout, noise.site(3));
+    if let Some(linear) = linear {
+        x = linear.forward(x, noise.site(0));
+    }
+    if let Some(activation) = plan.activation {
+        x = op::activate(x, activation);
+    }
     Norm::maybe(norm, x)
 }

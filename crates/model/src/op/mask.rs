@@ -13,7 +13,10 @@ use crate::tokens::Span;
 ///
 /// - `j` lies in one of the row's spans, and the query lies in the same span or in none, and
 /// - `causal` is off or `j <= past + i`, and
-/// - `window` is `None` or `|past + i - j| < window`.
+/// - `window` is `None` or `|past + i - j| < window`, and
+/// - `hidden` does not name the pair;
+///
+/// but for the key at the query's own place, of which `own` may say something else.
 ///
 /// An empty `spans` says that there is no padding and nothing is packed: all keys of every row belong together.
 /// A row with an empty list of spans has no visible key at all. A query that sees no key gets zeros.
@@ -30,6 +33,55 @@ pub struct Mask {
     pub spans: Arc<[Vec<Span>]>,
     /// Keys that were cached before this call: the first query is at position `past`.
     pub past: usize,
+    /// Single keys that single queries do not see.
+    pub hidden: Option<Hidden>,
+    /// Whether a query sees the key at its own place.
+    pub own: Own,
+}
+
+/// Whether a query sees the key at its own place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Own {
+    /// As any other.
+    #[default]
+    Alike,
+    /// Always, padding included.
+    Seen,
+    /// Never.
+    Unseen,
+}
+
+/// Single keys that single queries do not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    queries: usize,
+    keys: usize,
+    pairs: Arc<[bool]>,
+}
+
+impl Hidden {
+    /// # Arguments
+    /// - `pairs`: `[batch, queries, keys]`, true where the key is hidden
+    ///
+    /// # Panics
+    /// When there are not as many pairs as the numbers say.
+    pub fn new(batch: usize, queries: usize, keys: usize, pairs: impl Into<Arc<[bool]>>) -> Self {
+        let pairs = pairs.into();
+        assert_eq!(
+            pairs.len(),
+            batch * queries * keys,
+            "pairs of {queries} queries and {keys} keys in {batch} rows"
+        );
+        Self {
+            queries,
+            keys,
+            pairs,
+        }
+    }
+
+    fn hides(&self, batch: usize, query: usize, key: usize) -> bool {
+        self.pairs[(batch * self.queries + query) * self.keys + key]
+    }
 }
 
 impl Mask {
@@ -70,6 +122,25 @@ impl Mask {
     /// The keys below `keys` that query `i` of row `batch` sees: ranges in ascending order, none of them empty.
     pub fn ranges(&self, batch: usize, i: usize, keys: usize) -> Vec<Range<usize>> {
         let place = self.past + i;
+        let mut ranges = self.described(batch, place, keys);
+        if let Some(hidden) = &self.hidden {
+            ranges = kept(&ranges, |key| !hidden.hides(batch, i, key));
+        }
+        match self.own {
+            Own::Alike => {}
+            Own::Unseen => ranges = kept(&ranges, |key| key != place),
+            Own::Seen => {
+                if place < keys && !ranges.iter().any(|range| range.contains(&place)) {
+                    ranges.push(place..place + 1);
+                    ranges.sort_unstable_by_key(|range| range.start);
+                }
+            }
+        }
+        ranges
+    }
+
+    /// What direction, window and spans let the query at a place see.
+    fn described(&self, batch: usize, place: usize, keys: usize) -> Vec<Range<usize>> {
         let mut low = 0;
         let mut high = keys;
         if self.causal {
@@ -126,6 +197,18 @@ impl Mask {
     }
 }
 
+/// The runs of the keys that stay.
+fn kept(ranges: &[Range<usize>], stays: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for key in ranges.iter().cloned().flatten().filter(|key| stays(*key)) {
+        match runs.last_mut() {
+            Some(run) if run.end == key => run.end += 1,
+            _ => runs.push(key..key + 1),
+        }
+    }
+    runs
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +260,29 @@ mod tests {
         assert_eq!(picture(&mask, 0, 3, 3), ["...", ".x.", ".xx"]);
         assert_eq!(picture(&mask, 1, 3, 3), ["x..", "xx.", "xx."]);
         assert_eq!(picture(&mask, 2, 2, 2), ["..", ".."]);
+    }
+
+    #[test]
+    fn a_query_may_always_or_never_see_its_own_place() {
+        let own = |own| Mask {
+            spans: spans(&[&[(1, 3)]]),
+            hidden: Some(Hidden::new(
+                1,
+                3,
+                3,
+                [false, false, true, false, true, false, false, false, false],
+            )),
+            own,
+            ..Mask::default()
+        };
+        assert_eq!(picture(&own(Own::Alike), 0, 3, 3), [".x.", "..x", ".xx"]);
+        assert_eq!(picture(&own(Own::Seen), 0, 3, 3), ["xx.", ".xx", ".xx"]);
+        assert_eq!(picture(&own(Own::Unseen), 0, 3, 3), [".x.", "..x", ".x."]);
+        let before = Mask {
+            own: Own::Unseen,
+            ..Mask::causal()
+        };
+        assert_eq!(picture(&before, 0, 3, 3), ["...", "x..", "xx."]);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub use dropout::dropout;
 pub use embed::embed;
 pub use linear::linear;
 pub use log_probs::log_probs;
-pub use mask::Mask;
+pub use mask::{Hidden, Mask, Own};
 pub use norm::{layer_norm, rms_norm};
 pub use rotary::rotate;
 pub use sum::{square_sum, sum};

@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Angles, Init, Linear, LinearVisitor, Norm, site};
+use super::relative::Offsets;
+use super::{Angles, Init, Linear, LinearVisitor, Norm, Relative, site};
 use crate::blueprint::{Blueprint, Position, QueryKeyNorm};
 use crate::generate::cache::LayerCache;
 use crate::noise::Noise;
@@ -24,6 +25,8 @@ pub struct Attention {
     pub query_norm: Option<Norm>,
     /// The norm of keys, where there is one.
     pub key_norm: Option<Norm>,
+    /// What knows of distances and segments, where they are relative.
+    pub relative: Option<Relative>,
     head_width: usize,
     #[module(skip)]
     score: Score,
@@ -38,8 +41,12 @@ pub(crate) struct Pass {
     pub(crate) angles: Option<Angles>,
     /// What is added to the scores for the distances of keys, `[1, heads, length, keys]`, where the family does so.
     pub(crate) distances: Option<Tensor<4>>,
+    /// What the relative part of an attention needs.
+    pub(crate) offsets: Option<Offsets>,
     /// 1 where a query sees nothing and 0 elsewhere, `[batch, length, 1, 1]`; `None` when zeros will do.
     pub(crate) blind: Option<Tensor<4>>,
+    /// Which places the queries stand at, `[batch, predictions, length]`; `None` for one at every place.
+    pub(crate) asked: Option<Tensor<3>>,
 }
 
 /// Keys and values, `[batch, places, groups, head_width]` each.
@@ -47,6 +54,50 @@ pub(crate) struct Pass {
 pub(crate) struct Sights {
     pub(crate) key: Tensor<4>,
     pub(crate) value: Tensor<4>,
+}
+
+impl Sights {
+    /// These behind others that were seen before.
+    pub(crate) fn behind(self, before: &Self) -> Self {
+        let behind = |before: &Tensor<4>, new| Tensor::cat(vec![before.clone(), new], 1);
+        Self {
+            key: behind(&before.key, self.key),
+            value: behind(&before.value, self.value),
+        }
+    }
+
+    /// The same for keys and for values.
+    pub(crate) fn map(&self, change: impl Fn(Tensor<4>) -> Tensor<4>) -> Self {
+        Self {
+            key: change(self.key.clone()),
+            value: change(self.value.clone()),
+        }
+    }
+}
+
+impl Pass {
+    /// From rows for every prediction to rows for every place.
+    fn at_places(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.asked {
+            Some(asked) => times(asked.clone().transpose(), x),
+            None => x,
+        }
+    }
+
+    /// From rows for every place to rows for every prediction.
+    fn at_predictions(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.asked {
+            Some(asked) => times(asked.clone(), x),
+            None => x,
+        }
+    }
+}
+
+/// `[batch, m, n]` and `[batch * n, width]` to `[batch * m, width]`.
+fn times(matrix: Tensor<3>, x: Tensor<2>) -> Tensor<2> {
+    let ([batch, m, n], width) = (matrix.dims(), x.dims()[1]);
+    let product = matrix.matmul(x.reshape([batch, n, width]));
+    product.reshape([batch * m, width])
 }
 
 impl Attention {
@@ -78,6 +129,8 @@ impl Attention {
             output: Linear::new(&init.at_residual("output"), queries, width, output),
             query_norm: norm("query_norm", queries),
             key_norm: norm("key_norm", keys),
+            relative: matches!(plan.position, Position::Relative(_))
+                .then(|| Relative::new(&init.at("relative"), plan)),
             head_width: attention.head_width,
             score: score(plan, block),
             dropout: plan.dropout.attention,
@@ -93,33 +146,77 @@ impl Attention {
         noise: Noise,
         cache: Option<LayerCache<'_>>,
     ) -> Tensor<2> {
-        let mut query = self.queries(x.clone(), pass.batch, noise);
+        let seen = self.seen(x.clone(), pass, noise, cache);
+        self.attend(x, seen, pass, noise)
+    }
+
+    /// What queries look at: rotated keys and values, those of the cache included.
+    ///
+    /// # Shapes
+    /// `[batch * length, width]` to [`Sights`].
+    pub(crate) fn seen(
+        &self,
+        x: Tensor<2>,
+        pass: &Pass,
+        noise: Noise,
+        cache: Option<LayerCache<'_>>,
+    ) -> Sights {
         let Sights { mut key, mut value } = self.sights(x, pass.batch, noise);
         if let Some(Angles { cos, sin }) = &pass.angles {
-            query = op::rotate(query, cos.clone(), sin.clone());
             key = op::rotate(key, cos.clone(), sin.clone());
         }
         if let Some(cache) = cache {
             (key, value) = cache.extend(key, value);
         }
-        let score = match &pass.distances {
-            Some(distances) => Score {
-                scale: self.score.scale,
-                form: Form::Added(distances.clone()),
-            },
-            None => self.score.clone(),
-        };
-        let guess = pass
-            .blind
-            .as_ref()
-            .map(|blind| evenly(query.clone(), key.clone(), value.clone(), &score) * blind.clone());
-        let seen = Sights { key, value };
+        Sights { key, value }
+    }
+
+    /// Looks at what was seen.
+    ///
+    /// # Shapes
+    /// `[rows, width]` to the same: a row for every place, or for every prediction where the pass has [`Pass::asked`].
+    pub(crate) fn attend(
+        &self,
+        x: Tensor<2>,
+        seen: Sights,
+        pass: &Pass,
+        noise: Noise,
+    ) -> Tensor<2> {
+        let query = self.query.forward(x, noise.site(site::QUERY));
+        let query = pass.at_places(Norm::maybe(self.query_norm.as_ref(), query));
+        let mut query = self.heads(query, pass.batch);
+        if let Some(Angles { cos, sin }) = &pass.angles {
+            query = op::rotate(query, cos.clone(), sin.clone());
+        }
+        let (query, score) = self.scored(query, pass, noise);
+        let guess = pass.blind.as_ref().map(|blind| {
+            let Sights { key, value } = seen.clone();
+            evenly(query.clone(), key, value, &score) * blind.clone()
+        });
         let seen = self.look(query, seen, &pass.mask, &score, noise);
         let seen = match guess {
             Some(guess) => seen + guess,
             None => seen,
         };
-        self.written(seen, noise)
+        self.output
+            .forward(pass.at_predictions(rows(seen)), noise.site(site::OUTPUT))
+    }
+
+    /// The query that meets the keys, and what becomes of their products.
+    fn scored(&self, query: Tensor<4>, pass: &Pass, noise: Noise) -> (Tensor<4>, Score) {
+        let scale = self.score.scale;
+        let with = |added| Score {
+            scale,
+            form: Form::Added(added),
+        };
+        if let Some(distances) = &pass.distances {
+            return (query, with(distances.clone()));
+        }
+        let (Some(relative), Some(offsets)) = (&self.relative, &pass.offsets) else {
+            return (query, self.score.clone());
+        };
+        let added = relative.added(&query, offsets, scale, noise.site(site::DISTANCE));
+        (relative.of_content(&query, offsets), with(added))
     }
 
     /// Looks at another text: its keys and values come from [`Self::sights`].
@@ -133,9 +230,11 @@ impl Attention {
         mask: &Mask,
         noise: Noise,
     ) -> Tensor<2> {
-        let query = self.queries(x, sights.key.dims()[0], noise);
+        let query = self.query.forward(x, noise.site(site::QUERY));
+        let query = Norm::maybe(self.query_norm.as_ref(), query);
+        let query = self.heads(query, sights.key.dims()[0]);
         let seen = self.look(query, sights, mask, &self.score, noise);
-        self.written(seen, noise)
+        self.output.forward(rows(seen), noise.site(site::OUTPUT))
     }
 
     /// Keys and values before any rotation.
@@ -151,11 +250,6 @@ impl Attention {
         }
     }
 
-    fn queries(&self, x: Tensor<2>, batch: usize, noise: Noise) -> Tensor<4> {
-        let query = self.query.forward(x, noise.site(site::QUERY));
-        self.heads(Norm::maybe(self.query_norm.as_ref(), query), batch)
-    }
-
     fn look(
         &self,
         query: Tensor<4>,
@@ -166,12 +260,6 @@ impl Attention {
     ) -> Tensor<4> {
         let places = noise.site(site::PROBABILITIES);
         op::attention(query, key, value, mask, score, self.dropout, places)
-    }
-
-    fn written(&self, seen: Tensor<4>, noise: Noise) -> Tensor<2> {
-        let [batch, length, heads, width] = seen.dims();
-        let seen = seen.reshape([batch * length, heads * width]);
-        self.output.forward(seen, noise.site(site::OUTPUT))
     }
 
     /// `[batch * length, heads * head_width]` as `[batch, length, heads, head_width]`.
@@ -186,7 +274,16 @@ impl Attention {
         visit(&format!("{path}.key"), &mut self.key);
         visit(&format!("{path}.value"), &mut self.value);
         visit(&format!("{path}.output"), &mut self.output);
+        if let Some(relative) = &mut self.relative {
+            relative.linears(&format!("{path}.relative"), visit);
+        }
     }
+}
+
+/// `[batch, length, heads, head_width]` as `[batch * length, heads * head_width]`.
+fn rows(x: Tensor<4>) -> Tensor<2> {
+    let [batch, length, heads, width] = x.dims();
+    x.reshape([batch * length, heads * width])
 }
 
 /// What becomes of the products of queries and keys in one block.
@@ -195,9 +292,9 @@ fn score(plan: &Blueprint, block: usize) -> Score {
     let form = match (attention.cap, &plan.position) {
         (Some(cap), _) => Form::Capped(cap),
         (None, Position::Alibi) => Form::Falling(slopes(attention.heads).into()),
-        (None, Position::Learned { .. } | Position::Rotary(_) | Position::Distance(_)) => {
-            Form::Plain
-        }
+        // What distances add is known only when there are any.
+        (None, Position::Distance(_) | Position::Relative(_)) => Form::Plain,
+        (None, Position::Learned { .. } | Position::Rotary(_)) => Form::Plain,
     };
     Score {
         scale: attention.scale.of(block),
@@ -230,9 +327,11 @@ fn evenly(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, score: &Score) -> 
             .swap_dims(1, 2)
     };
     let scores = query.swap_dims(1, 2).matmul(repeated(key).transpose()) * score.scale;
-    let scores = match score.form {
-        Form::Capped(cap) => op::bound(scores, cap),
-        Form::Plain | Form::Falling(_) | Form::Added(_) => scores,
+    let scores = match &score.form {
+        Form::Capped(cap) => op::bound(scores, *cap),
+        // What is added takes its part of the gradient.
+        Form::Added(added) => scores + added.clone(),
+        Form::Plain | Form::Falling(_) => scores,
     };
     let equal = scores.clone() - scores.detach();
     let weights = burn::tensor::activation::softmax(equal, 3);

@@ -95,9 +95,52 @@ impl Block {
         cache: Option<LayerCache<'_>>,
         other: Option<&Other<'_>>,
     ) -> Tensor<2> {
+        let attention = |x| self.attention.forward(x, pass, noise, cache);
+        self.around(x, noise, attention, other)
+    }
+
+    /// The same for two streams: the second one looks at the first, which does not know of it.
+    ///
+    /// # Arguments
+    /// - `kept`: what there was to see of the first stream before these tokens; the tokens are added
+    ///
+    /// # Shapes
+    /// As [`Self::forward`] for the first stream; for the second, `[rows, width]` to the same, with the rows that its
+    /// pass asks for.
+    pub(crate) fn streams(
+        &self,
+        [first, second]: [Tensor<2>; 2],
+        [pass, second_pass]: [&Pass; 2],
+        noise: Noise,
+        kept: &mut Option<Sights>,
+    ) -> [Tensor<2>; 2] {
+        let look = |x: Tensor<2>| {
+            let new = self.attention.seen(x.clone(), pass, noise, None);
+            let seen = match kept.take() {
+                Some(before) => new.behind(&before),
+                None => new,
+            };
+            *kept = Some(seen.clone());
+            self.attention.attend(x, seen, pass, noise)
+        };
+        let first = self.around(first, noise, look, None);
+        let seen = kept.clone().expect("the first stream has left it");
+        let noise = noise.site(site::SECOND);
+        let look = |x| self.attention.attend(x, seen, second_pass, noise);
+        [first, self.around(second, noise, look, None)]
+    }
+
+    /// Norms, sums and the other parts around an attention.
+    fn around(
+        &self,
+        x: Tensor<2>,
+        noise: Noise,
+        attention: impl FnOnce(Tensor<2>) -> Tensor<2>,
+        other: Option<&Other<'_>>,
+    ) -> Tensor<2> {
         let attend = |x| {
-            let seen = self.attention.forward(x, pass, noise, cache);
-            op::dropout(seen, self.dropout[0], noise.site(site::AFTER_ATTENTION))
+            let site = noise.site(site::AFTER_ATTENTION);
+            op::dropout(attention(x), self.dropout[0], site)
         };
         let feed = |x| {
             let fed = self.feed_forward.forward(x, noise);

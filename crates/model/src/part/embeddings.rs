@@ -79,7 +79,10 @@ impl Embeddings {
         let width = plan.embedding.width.unwrap_or(plan.width);
         let (positions, first) = match plan.position {
             Position::Learned { length, first } => (Some(length), first),
-            Position::Rotary(_) | Position::Alibi | Position::Distance(_) => (None, 0),
+            Position::Rotary(_)
+            | Position::Alibi
+            | Position::Distance(_)
+            | Position::Relative(_) => (None, 0),
         };
         let project = || Linear::new(&init.at("project"), width, plan.width, true);
         let table = |name: &str, ids| Embedding::new(&init.at(name), ids, width);

@@ -86,8 +86,8 @@ impl Init {
         self.normal(name, shape, spread)
     }
 
-    /// A vector per id, `[ids, width]`: normally distributed values with mean 0.
-    pub fn vectors(&self, name: &str, shape: [usize; 2]) -> Param<Tensor<2>> {
+    /// Vectors, such as one per id, `[ids, width]`: normally distributed values with mean 0.
+    pub fn vectors<const D: usize>(&self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
         let spread = match self.spread {
             Spread::Fixed { weights, .. } => weights,
             Spread::ByInput { factor } => factor * self.factor,

@@ -11,6 +11,7 @@ pub mod init;
 pub mod linear;
 pub mod norm;
 pub mod position;
+pub mod relative;
 pub mod stack;
 
 pub use attention::Attention;
@@ -22,6 +23,7 @@ pub use init::Init;
 pub use linear::{Linear, Lora};
 pub use norm::Norm;
 pub use position::Angles;
+pub use relative::Relative;
 pub use stack::{Memory, Stack};
 
 /// Visits linear layers by path; see [`crate::head::Network::linears`].
@@ -43,6 +45,10 @@ pub(crate) mod site {
     pub(crate) const INNER: u64 = 10;
     /// All of what looks at another text.
     pub(crate) const ACROSS: u64 = 11;
+    /// The projection of distances.
+    pub(crate) const DISTANCE: u64 = 12;
+    /// All of these once more, for a second stream.
+    pub(crate) const SECOND: u64 = 13;
     /// Everything before the first block; blocks are numbered from 0.
     pub(crate) const EMBEDDINGS: u64 = 1 << 32;
     /// Everything after the last block.
@@ -51,4 +57,8 @@ pub(crate) mod site {
     pub(crate) const LAST: u64 = (1 << 32) + 2;
     /// All of a decoder that stands beside an encoder.
     pub(crate) const DECODER: u64 = (1 << 32) + 3;
+    /// What the blocks share about distances.
+    pub(crate) const OFFSETS: u64 = (1 << 32) + 4;
+    /// What a second stream begins with.
+    pub(crate) const OPENED: u64 = (1 << 32) + 5;
 }

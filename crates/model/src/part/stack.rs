@@ -5,11 +5,12 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::attention::{Pass, Sights};
 use super::block::Other;
+use super::relative::Offsets;
 use super::{Angles, Block, Distances, Init, LinearVisitor, Norm, site};
 use crate::blueprint::{Blueprint, Direction, Each, Position, Rotary};
 use crate::generate::cache::{Cache, LayerCache};
 use crate::noise::Noise;
-use crate::op::{self, Mask};
+use crate::op::{self, Hidden, Mask, Own};
 use crate::tokens::{Convention, Tokens, int_tensor};
 
 /// Blocks, one after the other, and the norm after the last where blocks begin with theirs.
@@ -27,7 +28,41 @@ pub struct Stack {
     position: Position,
     #[module(skip)]
     window: Each<Option<usize>>,
-    dropout: f64,
+    /// Of the sines and cosines of relative positions, and of the hidden states after the last block.
+    dropout: [f64; 2],
+}
+
+/// Who sees whom beyond what tokens and trunk say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
+    /// Whether nothing sees what comes after it, nor a second stream what stands at its own place.
+    pub(crate) forwards: bool,
+    /// Single places that others do not see.
+    pub(crate) hidden: Option<Hidden>,
+}
+
+/// Hidden states that look at those of the trunk, which do not know of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Second {
+    /// `[rows, width]`.
+    pub(crate) x: Tensor<2>,
+    /// The places that the rows stand at; see [`Pass::asked`].
+    pub(crate) asked: Option<Tensor<3>>,
+}
+
+/// What the first of two streams has left for later passes, block by block.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept {
+    blocks: Vec<Option<Sights>>,
+}
+
+impl Kept {
+    /// Changes the keys and the values of every block.
+    pub(crate) fn change(&mut self, change: impl Fn(Tensor<4>) -> Tensor<4>) {
+        for sights in self.blocks.iter_mut().flatten() {
+            *sights = sights.map(&change);
+        }
+    }
 }
 
 /// What a decoder sees of another text: keys and values for each of its blocks, made once for all of the answer.
@@ -145,10 +180,13 @@ impl Stack {
                     plan.width,
                     plan.attention.heads,
                 )),
-                Position::Learned { .. } | Position::Rotary(_) | Position::Alibi => None,
+                Position::Learned { .. }
+                | Position::Rotary(_)
+                | Position::Alibi
+                | Position::Relative(_) => None,
             },
             window: plan.attention.window.clone(),
-            dropout: plan.dropout.last,
+            dropout: [plan.dropout.embedding, plan.dropout.last],
         }
     }
 
@@ -194,13 +232,24 @@ impl Stack {
     /// When the cache holds another number of places than `tokens.past`, or the memory was made by other blocks.
     pub fn forward_with(
         &self,
-        mut x: Tensor<2>,
+        x: Tensor<2>,
         tokens: &Tokens,
+        noise: Noise,
+        cache: Option<&mut Cache>,
+        memory: Option<&Memory>,
+    ) -> Tensor<2> {
+        self.run(x, (tokens, &View::default()), noise, cache, memory)
+    }
+
+    fn run(
+        &self,
+        mut x: Tensor<2>,
+        (tokens, view): (&Tokens, &View),
         noise: Noise,
         mut cache: Option<&mut Cache>,
         memory: Option<&Memory>,
     ) -> Tensor<2> {
-        let mut pass = self.pass(tokens);
+        let mut pass = self.pass(&x, tokens, view, noise);
         let mut turned = Turned::default();
         let mut blind = Blind::default();
         if let Some(cache) = &mut cache {
@@ -209,7 +258,7 @@ impl Stack {
         let whole = pass.mask.clone();
         let mut left_out = 0;
         for (number, block) in self.blocks.iter().enumerate() {
-            let window = *self.window.of(number);
+            let window = self.level(tokens).or(*self.window.of(number));
             // Padding of the reference looks at every place.
             let bound = window.filter(|_| tokens.convention == Convention::Documents);
             let layer = cache
@@ -230,17 +279,75 @@ impl Stack {
             let noise = noise.site(number as u64);
             x = block.forward(x, &pass, noise, layer, other.as_ref());
         }
-        let x = Norm::maybe(self.norm.as_ref(), x);
-        op::dropout(x, self.dropout, noise.site(site::LAST))
+        self.last(x, noise)
     }
 
-    /// What all blocks share; the rest is a block's own.
-    fn pass(&self, tokens: &Tokens) -> Pass {
+    /// The hidden states under a view, without a cache.
+    ///
+    /// # Shapes
+    /// `[batch * length, width]` to the same.
+    pub(crate) fn viewed(&self, x: Tensor<2>, seen: (&Tokens, &View), noise: Noise) -> Tensor<2> {
+        self.run(x, seen, noise, None, None)
+    }
+
+    /// The hidden states of a second stream, which looks at the first.
+    ///
+    /// # Arguments
+    /// - `second`: what the stream begins with
+    /// - `kept`: what the first stream left of the `tokens.past` places before; what it leaves now is added
+    ///
+    /// # Shapes
+    /// `[batch * length, width]` to the rows of the second stream.
+    pub(crate) fn asked(
+        &self,
+        mut x: Tensor<2>,
+        second: Second,
+        (tokens, view): (&Tokens, &View),
+        noise: Noise,
+        kept: &mut Kept,
+    ) -> Tensor<2> {
+        let mut pass = self.pass(&x, tokens, view, noise);
+        pass.blind = Blind::default().of(&pass.mask, &x, tokens);
+        let mut asking = asking(&pass, &second, tokens, view);
+        let mut own = second.x;
+        let mut turned = Turned::default();
+        kept.blocks.resize_with(self.blocks.len(), || None);
+        for (number, (block, kept)) in self.blocks.iter().zip(&mut kept.blocks).enumerate() {
+            pass.mask.window = self.level(tokens).or(*self.window.of(number));
+            asking.mask.window = pass.mask.window;
+            pass.angles = turned.of(&self.position, number, &x, tokens);
+            asking.angles.clone_from(&pass.angles);
+            let noise = noise.site(number as u64);
+            [x, own] = block.streams([x, own], [&pass, &asking], noise, kept);
+        }
+        self.last(own, noise)
+    }
+
+    /// What follows the last block.
+    fn last(&self, x: Tensor<2>, noise: Noise) -> Tensor<2> {
+        let x = Norm::maybe(self.norm.as_ref(), x);
+        op::dropout(x, self.dropout[1], noise.site(site::LAST))
+    }
+
+    /// What all blocks share; window and angles are a block's own.
+    fn pass(&self, x: &Tensor<2>, tokens: &Tokens, view: &View, noise: Noise) -> Pass {
+        let (offsets, own) = match &self.position {
+            Position::Relative(plan) => {
+                let trunk = (x.dims()[1], self.direction == Direction::Causal);
+                let dropout = (self.dropout[0], noise.site(site::OFFSETS));
+                let kind = (&x.device(), x.dtype());
+                let offsets = Offsets::new(plan, tokens, trunk, dropout, kind);
+                (Some(offsets), Own::Seen)
+            }
+            _ => (None, Own::Alike),
+        };
         let mask = Mask {
-            causal: self.direction == Direction::Causal,
+            causal: self.direction == Direction::Causal || view.forwards,
             spans: tokens.spans.clone(),
             past: tokens.past,
-            ..Mask::default()
+            window: self.level(tokens),
+            hidden: view.hidden.clone(),
+            own,
         };
         Pass {
             batch: tokens.batch(),
@@ -248,7 +355,22 @@ impl Stack {
             mask,
             angles: None,
             distances: self.distances.as_ref().map(|table| table.forward(tokens)),
+            offsets,
+            asked: None,
         }
+    }
+
+    /// How far every token sees where all see equally far.
+    fn level(&self, tokens: &Tokens) -> Option<usize> {
+        match &self.position {
+            Position::Relative(plan) if plan.level => Some(tokens.past + 1),
+            _ => None,
+        }
+    }
+
+    /// Whether rows of a batch count their distances in different directions.
+    pub(crate) fn is_mirrored(&self) -> bool {
+        matches!(&self.position, Position::Relative(plan) if plan.mirrored)
     }
 
     pub(crate) fn linears(&mut self, path: &str, visit: &mut LinearVisitor<'_>) {
@@ -274,7 +396,10 @@ impl<'a> Turned<'a> {
         tokens: &Tokens,
     ) -> Option<Angles> {
         let plan = match position {
-            Position::Learned { .. } | Position::Alibi | Position::Distance(_) => None,
+            Position::Learned { .. }
+            | Position::Alibi
+            | Position::Distance(_)
+            | Position::Relative(_) => None,
             Position::Rotary(plans) => plans.of(block).as_ref(),
         }?;
         if let Some((_, angles)) = self.known.iter().find(|(known, _)| *known == plan) {
@@ -296,6 +421,9 @@ struct Blind {
 impl Blind {
     /// Which queries see nothing, as [`Pass::blind`] wants it.
     fn of(&mut self, mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
+        if tokens.convention == Convention::Documents {
+            return None;
+        }
         let window = mask.window;
         if let Some((_, blind)) = self.known.iter().find(|(known, _)| *known == window) {
             return blind.clone();
@@ -306,10 +434,27 @@ impl Blind {
     }
 }
 
-fn blind(mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
-    if tokens.convention == Convention::Documents {
-        return None;
+/// What the second stream is told, besides what the first one is. A query of it that sees nothing is no padding: it
+/// looks at all keys evenly, as in the reference.
+fn asking(pass: &Pass, second: &Second, tokens: &Tokens, view: &View) -> Pass {
+    let mask = Mask {
+        own: if view.forwards {
+            Own::Unseen
+        } else {
+            Own::Alike
+        },
+        ..pass.mask.clone()
+    };
+    Pass {
+        blind: blind(&mask, &second.x, tokens),
+        mask,
+        asked: second.asked.clone(),
+        ..pass.clone()
     }
+}
+
+/// Which queries see nothing, as [`Pass::blind`] wants it.
+fn blind(mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
     let (batch, length) = (tokens.batch(), tokens.length());
     let keys = tokens.past + length;
     let sees = |row, place| !mask.ranges(row, place, keys).is_empty();

@@ -1,5 +1,6 @@
 //! A rectangle of token ids, and which of its places belong to which document.
 
+mod order;
 mod span;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::error::{ModelError, Result};
 
+pub use order::Order;
 pub use span::{Convention, Side, Span};
 use span::{check_rows, grown, run_of_ones, spans_of};
 
@@ -296,6 +298,48 @@ impl Tokens {
             .enumerate()
             .map(|(row, spans)| row as u32 * length + last(spans))
             .collect()
+    }
+
+    /// The same where the convention is one of documents; the row's last place, padding or not, where it is the
+    /// reference's.
+    pub fn end_places(&self) -> Vec<u32> {
+        match self.convention {
+            Convention::Documents => self.last_places(),
+            Convention::Reference => {
+                let length = self.length() as u32;
+                (1..=self.batch() as u32)
+                    .map(|row| row * length - 1)
+                    .collect()
+            }
+        }
+    }
+
+    /// What each place of its row counts in the mean of the row: text alone, or in the reference's convention all places
+    /// where `text` is off. `batch * length` numbers whose sum in each row with text is 1.
+    pub(crate) fn shares(&self, text: bool) -> Vec<f32> {
+        let all = !text && self.convention == Convention::Reference;
+        let places = self.text_positions();
+        let counts = |at: &Option<u32>| all || at.is_some();
+        let row = |row: &[Option<u32>]| {
+            let count = row.iter().filter(|at| counts(at)).count();
+            row.iter()
+                .map(|at| if counts(at) { 1.0 / count as f32 } else { 0.0 })
+                .collect::<Vec<_>>()
+        };
+        places.chunks(self.length()).flat_map(row).collect()
+    }
+
+    /// The same with one more place behind each row, which belongs to no text. Its id is 0, as in the reference.
+    pub(crate) fn with_open_place(&self) -> Self {
+        let longer = |x: &Tensor<2, Int>, more| Tensor::cat(vec![x.clone(), more], 1);
+        let last = self.length() - 1;
+        let kinds = self.kinds.as_ref();
+        let open = Tensor::zeros([self.batch(), 1], &self.ids.device());
+        Self {
+            ids: longer(&self.ids, open),
+            kinds: kinds.map(|kinds| longer(kinds, kinds.clone().narrow(1, last, 1))),
+            ..self.clone()
+        }
     }
 
     /// For each row the place of its first token of text, counted over the whole batch. (The reference takes the first

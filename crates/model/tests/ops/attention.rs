@@ -84,6 +84,7 @@ impl Case {
             window: self.window,
             spans,
             past: self.past,
+            ..Mask::default()
         }
     }
 
