@@ -98,7 +98,7 @@ impl Search {
                 beam.context.push(candidate.id);
                 beam.log_probs.push(log_prob);
             }
-            let finish = if is_end || self.reaches(generator, &beam.context[task.opening.len()..]) {
+            let finish = if is_end || reaches(generator, &beam.context[task.opening.len()..]) {
                 Some(Finish::Stop)
             } else {
                 (self.made == task.limit).then_some(Finish::Length)
@@ -180,19 +180,6 @@ impl Search {
         best
     }
 
-    /// Whether the text of an answer holds a stop string.
-    fn reaches<M: Autoregressive>(&self, generator: &Generator<'_, M>, ids: &[u32]) -> bool {
-        let strings = !generator.stops.strings.is_empty();
-        generator
-            .decoder
-            .filter(|_| strings)
-            .is_some_and(|decoder| {
-                let mut pieces = decoder();
-                let text: String = ids.iter().map(|id| pieces(*id)).collect();
-                generator.stops.cut(&text).1
-            })
-    }
-
     /// Whether nothing better is to be expected.
     fn is_over(&self, beams: &Beams, limit: usize) -> bool {
         let worst = self.ended.get(beams.count - 1).and_then(|made| made.score);
@@ -253,13 +240,26 @@ impl Beam {
     }
 }
 
+/// Whether the text of an answer holds a stop string.
+fn reaches<M: Autoregressive>(generator: &Generator<'_, M>, ids: &[u32]) -> bool {
+    let strings = !generator.stops.strings.is_empty();
+    generator
+        .decoder
+        .filter(|_| strings)
+        .is_some_and(|decoder| {
+            let mut pieces = decoder();
+            let text: String = ids.iter().map(|id| pieces(*id)).collect();
+            generator.stops.cut(&text).1
+        })
+}
+
 /// Logits become log-probabilities.
 fn normalize(scores: &mut [f32]) {
     let sum = log_sum(scores);
     if sum.is_finite() {
-        scores
-            .iter_mut()
-            .for_each(|score| *score = (f64::from(*score) - sum) as f32);
+        for score in scores {
+            *score = (f64::from(*score) - sum) as f32;
+        }
     }
 }
 
