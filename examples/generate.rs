@@ -28,14 +28,14 @@ struct Flags {
     /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN.
     #[arg(long, default_value = "chat")]
     template: String,
-    /// The most new tokens; by default what the model's generation_config.json says, else 128.
+    /// The most new tokens; by default as many as the model's own settings say, else 128.
     #[arg(long)]
     tokens: Option<usize>,
-    /// 0 takes the likeliest token; by default what the model's generation_config.json says.
+    /// 0 takes the likeliest token; by default what the model's own settings say.
     #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f64>,
-    /// Another value for a field of generation_config.json, such as num_beams=4; may be given several times.
-    #[arg(long, value_parser = program::field)]
+    /// Replaces one of the model's own settings of generation; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = program::field)]
     set: Vec<(String, Value)>,
     /// End the answer before this text; may be given several times.
     #[arg(long)]

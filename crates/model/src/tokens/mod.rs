@@ -211,7 +211,7 @@ impl Tokens {
     pub fn join(&self, more: &Self) -> Self {
         let end = |tokens: &Self| (tokens.past + tokens.length()) as u32;
         let needed = |tokens: &Self| {
-            let starts = tokens.spans.iter().flat_map(|row| row.first());
+            let starts = tokens.spans.iter().filter_map(|row| row.first());
             starts.map(|span| end(tokens) - span.start).max()
         };
         let places = needed(self).max(needed(more)).unwrap_or(1);
