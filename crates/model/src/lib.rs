@@ -2,7 +2,7 @@
 //!
 //! A [`Checkpoint`] opens a Hugging Face folder. Its [`family`] turns `config.json` into a
 //! [blueprint](blueprint::Blueprint) and a [table of names](checkpoint::names::Names), and never sees a tensor. One
-//! trunk, built from the [parts](part), serves every family; a [`head`] makes it a [`CausalLm`], a [`Classifier`]
+//! [`Trunk`], built from the [parts](part), serves every family; a [`head`] makes it a [`CausalLm`], a [`Classifier`]
 //! or a [`MaskedLm`]. All of them read [`Tokens`], whose padding and packed documents are known by place.
 //!
 //! What holds everywhere: no layer keeps state between calls (the [`Cache`] is passed in) · randomness is a function of
@@ -28,6 +28,6 @@ pub use error::{ModelError, Result};
 pub use family::{Architecture, Families};
 pub use generate::cache::Cache;
 pub use generate::{Finish, Generated, Generator, Sampling, Stops};
-pub use head::{CausalLm, Classifier, Head, MaskedLm, Network};
+pub use head::{CausalLm, Classifier, Head, MaskedLm, Network, Pooling, Trunk};
 pub use noise::Noise;
 pub use tokens::{Convention, Side, Span, Targets, Tokens};

@@ -4,8 +4,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Tensor};
+use finetune_model::blueprint::Place;
 use finetune_model::{
-    Cache, CausalLm, Checkpoint, MaskedLm, Noise, Side, Targets, Tokens, weights,
+    Cache, CausalLm, Checkpoint, MaskedLm, Noise, Pooling, Side, Targets, Tokens, weights,
 };
 use serde_json::{Value, json};
 
@@ -246,4 +247,50 @@ fn a_text_beyond_the_learned_positions_is_a_mistake() {
     let model = causal(gpt2());
     let tokens = Tokens::single(&[1; 65], &Device::default()).unwrap();
     let _ = model.hidden(&tokens, Noise::off(), None);
+}
+
+#[test]
+fn a_text_has_one_vector_wherever_its_padding_lies() {
+    let off = Noise::off();
+    for config in [llama(), gpt2(), bert()] {
+        let checkpoint = Checkpoint::create(config, 5).unwrap();
+        let trunk = checkpoint.trunk(&Device::default()).unwrap();
+        let pools = [
+            Pooling::Mean,
+            Pooling::At(Place::First),
+            Pooling::At(Place::Last),
+        ];
+        for pooling in pools {
+            let mut alone = Vec::new();
+            for text in texts() {
+                let one = Tokens::single(&text, &Device::default()).unwrap();
+                let hidden = read(trunk.hidden(&one, off));
+                let width = hidden.len() / text.len();
+                let of = |row: usize| hidden[row * width..(row + 1) * width].to_vec();
+                let expected = match pooling {
+                    Pooling::Mean => (0..width)
+                        .map(|i| (0..text.len()).map(|row| of(row)[i]).sum::<f32>())
+                        .map(|sum| sum / text.len() as f32)
+                        .collect(),
+                    Pooling::At(Place::First) => of(0),
+                    Pooling::At(Place::Last) => of(text.len() - 1),
+                };
+                let pooled = read(trunk.pooled(&one, pooling, off));
+                close(&pooled, &expected, 1e-6);
+                alone.extend(pooled);
+            }
+            for side in [Side::Left, Side::Right] {
+                let padded = tokens(&rows(&texts()), side);
+                let pooled = read(trunk.pooled(&padded, pooling, off));
+                close(&pooled, &alone, 2e-6);
+                let width = pooled.len() / texts().len();
+                let unit = read(trunk.embed(&padded, pooling, off));
+                for (unit, pooled) in unit.chunks(width).zip(pooled.chunks(width)) {
+                    let length = pooled.iter().map(|x| x * x).sum::<f32>().sqrt();
+                    let expected: Vec<f32> = pooled.iter().map(|x| x / length).collect();
+                    close(unit, &expected, 1e-6);
+                }
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::Checkpoint;
 use super::plan::Plan;
 use crate::blueprint::ClassifierHead;
 use crate::error::{ModelError, Result};
-use crate::head::{CausalLm, Classifier, Head, MaskedLm, Network};
+use crate::head::{CausalLm, Classifier, Head, MaskedLm, Network, Trunk};
 use crate::part::Init;
 use crate::weights;
 
@@ -40,6 +40,14 @@ impl Checkpoint {
         self.fill(self.empty_masked(device)?)
     }
 
+    /// Builds the trunk alone: hidden states, and one vector for a text.
+    ///
+    /// # Errors
+    /// When the weights do not fit.
+    pub fn trunk(&self, device: &Device) -> Result<Trunk> {
+        self.fill(self.empty_trunk(device))
+    }
+
     /// The names of the tensors that a model with this head would have and the files have not. Nothing is allocated.
     ///
     /// # Errors
@@ -56,6 +64,7 @@ impl Checkpoint {
                 self.plan(&self.empty_classifier(labels, device)?)?
             }
             Head::Masked => self.plan(&self.empty_masked(device)?)?,
+            Head::Trunk => self.plan(&self.empty_trunk(device))?,
         };
         Ok(plan.fresh().map(ToOwned::to_owned).collect())
     }
@@ -83,6 +92,10 @@ impl Checkpoint {
             .masked
             .ok_or_else(|| self.no_head(Head::Masked))?;
         Ok(MaskedLm::new(&self.init(device), self.blueprint(), head))
+    }
+
+    fn empty_trunk(&self, device: &Device) -> Trunk {
+        Trunk::new(&self.init(device), self.blueprint())
     }
 
     fn init(&self, device: &Device) -> Init {

@@ -6,8 +6,12 @@ use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+#[cfg(unix)]
+use rayon::prelude::*;
+
 use super::header::{Header, LONGEST_HEADER, Stored};
-use crate::error::{ModelError, Result, escape};
+use super::place;
+use crate::error::{ModelError, Result};
 
 /// One weight file.
 #[derive(Debug, Clone)]
@@ -71,8 +75,7 @@ fn identity(_: &Metadata) -> u64 {
 impl Shard {
     /// Opens a file of a folder and checks its header.
     pub(super) fn open(folder: &Path, name: &str) -> Result<(Self, Vec<Stored>)> {
-        let path = folder.join(name);
-        check_place(folder, &path, name)?;
+        let path = place::inside(folder, name)?;
         let file = open(&path)?;
         let stamp = stamp(&file, &path)?;
         let (header, begin) = read_header(&file, &path, stamp.length)?;
@@ -88,18 +91,22 @@ impl Shard {
 
     /// Reads the bytes of one of its tensors.
     pub(super) fn read(&self, stored: &Stored) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; stored.bytes() as usize];
+        let mut stream = self.stream(stored)?;
+        stream.fill(&mut bytes)?;
+        stream.end()?;
+        Ok(bytes)
+    }
+
+    /// Begins to read one of its tensors piece by piece.
+    pub(super) fn stream(&self, stored: &Stored) -> Result<Stream<'_>> {
         let file = open(&self.path)?;
         self.unchanged(&file)?;
-        let mut bytes = vec![0; stored.bytes() as usize];
-        read_at(&file, &mut bytes, self.begin + stored.begin).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                return self.changed("fewer bytes than before".to_owned());
-            }
-            ModelError::io(&self.path, "read")(error)
-        })?;
-        // A change while reading leaves a mixture.
-        self.unchanged(&file)?;
-        Ok(bytes)
+        Ok(Stream {
+            shard: self,
+            file,
+            place: self.begin + stored.begin,
+        })
     }
 
     fn unchanged(&self, file: &File) -> Result<()> {
@@ -116,6 +123,34 @@ impl Shard {
             found,
             expected: self.stamp.to_string(),
         }
+    }
+}
+
+/// A tensor that is being read.
+#[derive(Debug)]
+pub(super) struct Stream<'a> {
+    shard: &'a Shard,
+    file: File,
+    /// Where the next byte lies.
+    place: u64,
+}
+
+impl Stream<'_> {
+    /// Reads the bytes that follow.
+    pub(super) fn fill(&mut self, bytes: &mut [u8]) -> Result<()> {
+        read_parallel(&self.file, bytes, self.place).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                return self.shard.changed("fewer bytes than before".to_owned());
+            }
+            ModelError::io(&self.shard.path, "read")(error)
+        })?;
+        self.place += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Ends the reading: a change on the way leaves a mixture.
+    pub(super) fn end(self) -> Result<()> {
+        self.shard.unchanged(&self.file)
     }
 }
 
@@ -156,39 +191,25 @@ fn read_header(file: &File, path: &Path, length: u64) -> Result<(Header, u64)> {
     Ok((Header::parse(path, &bytes, length - begin)?, begin))
 }
 
-/// A link may lead to a file of the same folder, or of the same model in a download cache, where the files of
-/// `snapshots/<revision>` are links into `blobs`.
-fn check_place(folder: &Path, path: &Path, name: &str) -> Result<()> {
-    let metadata = fs::symlink_metadata(path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            let (folder, file) = (folder.to_owned(), escape(name));
-            return ModelError::FileMissing { folder, file };
-        }
-        ModelError::io(path, "find")(error)
-    })?;
-    if !metadata.is_symlink() {
-        return Ok(());
-    }
-    let target = fs::canonicalize(path).map_err(ModelError::io(path, "follow"))?;
-    let home = fs::canonicalize(folder).map_err(ModelError::io(folder, "find"))?;
-    let snapshots = home.parent().filter(|parent| parent.ends_with("snapshots"));
-    let blobs = snapshots
-        .and_then(Path::parent)
-        .map(|model| model.join("blobs"));
-    if target.starts_with(&home) || blobs.is_some_and(|blobs| target.starts_with(blobs)) {
-        return Ok(());
-    }
-    let why = "is a link to a file outside of it".to_owned();
-    Err(ModelError::ShardPath {
-        path: folder.to_owned(),
-        name: escape(name),
-        why,
-    })
-}
-
 #[cfg(unix)]
 fn read_at(file: &File, bytes: &mut [u8], place: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, bytes, place)
+}
+
+/// Reads parts of a long piece side by side.
+#[cfg(unix)]
+fn read_parallel(file: &File, bytes: &mut [u8], place: u64) -> std::io::Result<()> {
+    const PART: usize = 1 << 20;
+    let parts = bytes.par_chunks_mut(PART).enumerate();
+    parts
+        .map(|(number, part)| read_at(file, part, place + (number * PART) as u64))
+        .collect()
+}
+
+/// There is one place in the file, shared by all.
+#[cfg(not(unix))]
+fn read_parallel(file: &File, bytes: &mut [u8], place: u64) -> std::io::Result<()> {
+    read_at(file, bytes, place)
 }
 
 #[cfg(not(unix))]

@@ -3,6 +3,7 @@
 mod causal;
 mod classifier;
 mod masked;
+mod trunk;
 
 use std::fmt;
 
@@ -13,6 +14,7 @@ use crate::part::LinearVisitor;
 pub use causal::CausalLm;
 pub use classifier::Classifier;
 pub use masked::MaskedLm;
+pub use trunk::{Pooling, Trunk};
 
 /// What a model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +26,8 @@ pub enum Head {
     Classifier,
     /// Hidden tokens.
     Masked,
+    /// Nothing: the hidden states themselves.
+    Trunk,
 }
 
 impl fmt::Display for Head {
@@ -32,6 +36,7 @@ impl fmt::Display for Head {
             Self::Causal => "causal",
             Self::Classifier => "classifier",
             Self::Masked => "masked",
+            Self::Trunk => "trunk",
         })
     }
 }

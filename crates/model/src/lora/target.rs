@@ -67,7 +67,9 @@ impl Fit {
 pub(super) fn slots<M: Network>(model: &mut M, names: &Names) -> Vec<Slot> {
     let layers = linears(model);
     let slot = |entry: &Entry| {
-        let spelled = names.spellings(entry, true).into_iter().next()?;
+        // The reference's bare model has no prefix.
+        let prefixed = M::HEAD != Head::Trunk;
+        let spelled = names.spellings(entry, prefixed).into_iter().next()?;
         let module = spelled.strip_suffix(".weight")?.to_owned();
         let paths: Option<Vec<String>> = entry
             .parts

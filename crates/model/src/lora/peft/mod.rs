@@ -16,6 +16,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::checkpoint::floats::{self, FloatFile};
+use crate::checkpoint::place;
 use crate::error::{ModelError, Result, escape};
 use crate::family::Architecture;
 use crate::head::Network;
@@ -86,7 +87,7 @@ pub fn save<M: Network>(
 pub fn load<M: Network>(model: M, architecture: &Architecture, folder: &Path) -> Result<M> {
     check_files(folder)?;
     check_head::<M>(architecture)?;
-    let settings = Settings::read(&folder.join(CONFIG_FILE))?;
+    let settings = Settings::read(&place::inside(folder, CONFIG_FILE)?)?;
     let file = FloatFile::open(folder, WEIGHTS_FILE)?;
     let mut model = model.no_grad();
     let slots = slots(&mut model, &architecture.names);

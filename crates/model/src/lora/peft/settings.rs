@@ -128,6 +128,7 @@ pub(super) fn written<M: Network>(
         Head::Classifier => json!("SEQ_CLS"),
         Head::Causal => json!("CAUSAL_LM"),
         Head::Masked => Value::Null,
+        Head::Trunk => json!("FEATURE_EXTRACTION"),
     };
     json!({
         "peft_type": "LORA",
