@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use finetune::burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use finetune::data::Origin;
-use finetune::model::{Head, Network, Noise, Targets, Tokens, lora, op, weights};
+use finetune::model::{Head, Network, Noise, Pooling, Targets, Tokens, lora, op, weights};
 use finetune::prelude::*;
 use finetune::train::{Batch, Decay, Event, Result as TrainResult, Schedule};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -39,7 +39,8 @@ pub(crate) struct Flags {
     /// A safetensors file to write.
     #[arg(long)]
     pub output: PathBuf,
-    /// The head: causal, classifier or masked; without it the one of `config.json`.
+    /// The head: causal, classifier, masked, or trunk for hidden states and their normalised means; without it the one
+    /// of `config.json`.
     #[arg(long)]
     pub head: Option<String>,
     /// Write the gradient of every tensor.
@@ -89,8 +90,10 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
         Some("causal") => Head::Causal,
         Some("classifier") => Head::Classifier,
         Some("masked") => Head::Masked,
+        Some("trunk") => Head::Trunk,
         Some(other) => {
-            return Err(format!("--head {other}: expected causal, classifier or masked").into());
+            let known = "expected causal, classifier, masked or trunk";
+            return Err(format!("--head {other}: {known}").into());
         }
     };
     let off = Noise::off();
@@ -139,6 +142,20 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
                 op::sum(model.log_probs(&batch.tokens, &batch.targets, noise)).neg()
             };
             measure(flags, &checkpoint, &model, &given, logits, loss)
+        }
+        Head::Trunk => {
+            let trunk = checkpoint.trunk(&device)?;
+            let (batch, length) = (given.tokens.batch(), given.tokens.length());
+            let hidden = trunk.hidden(&given.tokens, off);
+            let width = hidden.dims()[1];
+            let vectors = trunk.embed(&given.tokens, Pooling::Mean, off);
+            let values = |tensor: Tensor<2>| tensor.into_data().iter::<f32>().collect();
+            let hidden = (vec![batch, length, width], values(hidden));
+            let vectors = (vec![batch, width], values(vectors));
+            Ok(Output::from([
+                ("hidden".to_owned(), hidden),
+                ("embeddings".to_owned(), vectors),
+            ]))
         }
         other => Err(format!("{other} heads are not compared here").into()),
     }
