@@ -85,7 +85,7 @@ fn main() -> Result<(), Failure> {
     program::vacant(output)?;
     let device = device(flags.device.as_deref())?.autodiff();
 
-    let checkpoint = Checkpoint::open(folder)?;
+    let checkpoint = program::open(folder)?;
     let encoder = Encoder::open(folder, settings.template.as_deref().unwrap_or("chat"))?
         .length(settings.train.batch.length)
         .truncation(settings.truncation);

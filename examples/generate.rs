@@ -57,14 +57,19 @@ fn main() -> Result<(), Failure> {
     let flags = Flags::parse();
     let device = device(flags.device.as_deref())?;
     let adapter = flags.adapter.as_deref();
-    let local =
-        Local::open_with(&flags.model, adapter, &flags.template, &device)?.sampling(Sampling {
-            temperature: flags.temperature,
-            top_k: flags.top_k,
-            top_p: flags.top_p,
-            repetition_penalty: flags.repetition_penalty,
-            seed: flags.seed,
-        });
+    let local = Local::of(
+        &program::open(&flags.model)?,
+        adapter,
+        &flags.template,
+        &device,
+    )?
+    .sampling(Sampling {
+        temperature: flags.temperature,
+        top_k: flags.top_k,
+        top_p: flags.top_p,
+        repetition_penalty: flags.repetition_penalty,
+        seed: flags.seed,
+    });
     if let Some(prompt) = &flags.prompt {
         answer(&flags, &local, &mut vec![Turn::new(Role::User, prompt)])?;
         return Ok(());

@@ -1,13 +1,16 @@
 """Opens in transformers and peft what this library wrote, and compares logits.
 
     cargo build --release --example parity
-    python tests/reference/open.py --parity target/release/examples/parity [CASE…]
+    python tests/reference/open.py --parity target/release/examples/parity [--write docs/fidelity.md] [CASE…]
 
-Needs what `make.py` needs. Each golden case is trained for some steps by `examples/parity --save`: whole (f32, bf16, in
+`--write` puts the differences into the table between this script's marks in a document; rows of cases that did not run
+stay. Needs what `make.py` needs. Each golden case is trained for some steps by `examples/parity --save`: whole (f32, bf16, in
 several files), and with adapters (the family's layers, all linear layers with rsLoRA, one block alone, on a base in
 bf16, an adapter of peft trained further). The folder that it wrote is opened here and there. The difference of the
 logits on text is printed, and beyond 1e-5 it is a failure. So is a weight that transformers or peft misses or does not
-expect, a loss that is not the one after the steps, and a model that training left as it was.
+expect, a loss that is not the one after the steps, and a model that training left as it was. What is not built here
+(this library's own message says so) is no failure and is shown as "not built"; where peft has no default layers for a
+family and ours are none either, there is no such adapter.
 """
 
 import argparse
@@ -33,6 +36,25 @@ ADAPTERS = {
 }
 
 
+# What the columns of the table are called.
+COLUMNS = {
+    "whole": "whole",
+    "whole, bf16": "bf16",
+    "whole, shards": "shards",
+    "adapter: family": "family's layers",
+    "adapter: all-linear, rsLoRA": "all linear, rsLoRA",
+    "adapter: one block": "one block",
+    "adapter: base in bf16": "base in bf16",
+    "adapter: base in shards": "base in shards",
+    "adapter: peft's, further": "peft's, further",
+}
+BEGIN, END = "<!-- opened: begin -->", "<!-- opened: end -->"
+
+
+class NotBuilt(Exception):
+    """Our program says that it does not have this."""
+
+
 class Ours:
     def __init__(self, program, folder):
         self.program, self.folder = program, folder
@@ -40,7 +62,11 @@ class Ours:
     def run(self, checkpoint, inputs, *flags):
         output = self.folder / "output.safetensors"
         command = [self.program, "--checkpoint", checkpoint, "--inputs", inputs, "--output", output, *flags]
-        subprocess.run([str(word) for word in command], check=True)
+        done = subprocess.run([str(word) for word in command], stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            if any(word in done.stderr for word in ("not built", "Family fits no linear layer")):
+                raise NotBuilt("none" if "Family" in done.stderr else "not built")
+            raise RuntimeError(done.stderr)
         return load_file(output)
 
 
@@ -115,27 +141,45 @@ def adapter(ours, base, inputs, *flags):
 
 
 def variants(ours, case, folder):
+    """The names of all variants of a case, each with a function to its difference."""
     inputs = case / "inputs.safetensors"
     short, shards = folder / "bf16", folder / "shards"
     model, _ = opened(case)
     model.save_pretrained(shards, max_shard_size="20KB")
     model.to(torch.bfloat16).save_pretrained(short)
     assert len(list(shards.glob("*.safetensors"))) > 2
-    yield "whole", checkpoint(ours, case, inputs)
-    yield "whole, bf16", checkpoint(ours, short, inputs, exact=False)
-    yield "whole, shards", checkpoint(ours, shards, inputs)
+    yield "whole", lambda: checkpoint(ours, case, inputs)
+    yield "whole, bf16", lambda: checkpoint(ours, short, inputs, exact=False)
+    yield "whole, shards", lambda: checkpoint(ours, shards, inputs)
     for name, config in ADAPTERS.items():
-        yield f"adapter: {name}", adapter(ours, case, inputs, "--lora", json.dumps(config))
+        config = json.dumps(config)
+        yield f"adapter: {name}", lambda config=config: adapter(ours, case, inputs, "--lora", config)
     config = json.dumps(ADAPTERS["all-linear, rsLoRA"])
-    yield "adapter: base in bf16", adapter(ours, short, inputs, "--lora", config)
-    yield "adapter: base in shards", adapter(ours, shards, inputs, "--lora", config)
+    yield "adapter: base in bf16", lambda: adapter(ours, short, inputs, "--lora", config)
+    yield "adapter: base in shards", lambda: adapter(ours, shards, inputs, "--lora", config)
     if (case / "adapter").is_dir():
-        yield "adapter: peft's, further", adapter(ours, case, inputs, "--adapter", case / "adapter")
+        yield "adapter: peft's, further", lambda: adapter(ours, case, inputs, "--adapter", case / "adapter")
+
+
+def table(path, found):
+    """Replaces the rows of these cases in the table of a document."""
+    before, rest = path.read_text().split(BEGIN)
+    old, after = rest.split(END)
+    rows = [line for line in old.splitlines() if line.startswith("| ") and not line.startswith("| case ")]
+    rows = {line.split("|")[1].strip(): line for line in rows}
+    for case, cells in found.items():
+        cells = [cells.get(name, "") for name in COLUMNS]
+        rows[case] = f"| {case} | {' | '.join(cells)} |"
+    rows = {case: row for case, row in rows.items() if (HERE / case).is_dir()}
+    head = [f"| case | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines = [BEGIN, *head, *(rows[case] for case in sorted(rows)), END]
+    path.write_text(before + "\n".join(lines) + after)
 
 
 def main():
     flags = argparse.ArgumentParser()
     flags.add_argument("--parity", required=True, help="the program that examples/parity.rs became")
+    flags.add_argument("--write", type=Path, help="a document with the table of the differences")
     flags.add_argument("cases", nargs="*", help="names of folders here; all without any")
     flags = flags.parse_args()
     torch.set_num_threads(1)
@@ -143,14 +187,25 @@ def main():
     logging.disable_progress_bar()
     warnings.simplefilter("ignore", FutureWarning)
     cases = [HERE / name for name in flags.cases] or sorted(path.parent for path in HERE.glob("*/expected.safetensors"))
-    failed, most = False, 0.0
+    failed, most, found = False, 0.0, {}
     for case in cases:
         with tempfile.TemporaryDirectory() as folder:
             ours = Ours(flags.parity, Path(folder))
-            for name, difference in variants(ours, case, Path(folder)):
-                wrong = not difference < TOLERANCE
-                failed, most = failed or wrong, max(most, difference)
-                print(f"{case.name:18} {name:27} {difference:.1e}{'  WRONG' if wrong else ''}", flush=True)
+            for name, measure in variants(ours, case, Path(folder)):
+                try:
+                    difference = measure()
+                    wrong = not difference < TOLERANCE
+                    most, said = max(most, difference), f"{difference:.1e}"
+                except NotBuilt as why:
+                    wrong, said = False, str(why)
+                except Exception as error:
+                    wrong, said = True, f"{type(error).__name__}: {error}"
+                failed = failed or wrong
+                cell = "**wrong**" if wrong else said.replace("e-0", "e-").replace("none", "—")
+                found.setdefault(case.name, {})[name] = cell
+                print(f"{case.name:18} {name:27} {said}{'  WRONG' if wrong else ''}", flush=True)
+    if flags.write:
+        table(flags.write, found)
     print(f"the worst difference is {most:.1e}; {TOLERANCE:.0e} is allowed")
     raise SystemExit(failed)
 
