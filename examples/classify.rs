@@ -46,7 +46,7 @@ struct Flags {
     /// The most tokens of a row; a longer text loses its end.
     #[arg(long, default_value_t = 128)]
     length: usize,
-    /// The peak of the learning rate; without it 1e-4, and 1e-3 with LoRA.
+    /// The peak of the learning rate; without it 1e-4, and 3e-3 with LoRA.
     #[arg(long)]
     learning_rate: Option<f64>,
     /// The split of the rows (60 % to train on, 15 % to validate, 25 % to test), and all that is random.
@@ -112,7 +112,7 @@ fn main() -> Result<(), Failure> {
     config.batch.length = flags.length;
     config.schedule.warmup = 0.1;
     config.schedule.peak = flags.learning_rate.unwrap_or(if flags.lora_rank.is_some() {
-        1e-3
+        3e-3
     } else {
         1e-4
     });

@@ -457,7 +457,7 @@ TELLING = {"head_dim", "n_inner", "num_key_value_heads", "embedding_size", "type
 def short(value):
     """A setting's value in a table's cell."""
     if isinstance(value, dict):
-        return " ".join(f"{name}={short(own)}" for name, own in sorted(value.items()))
+        return "(" + ", ".join(f"{name}={short(own)}" for name, own in sorted(value.items())) + ")"
     return json.dumps(value).strip('"')
 
 

@@ -8,7 +8,7 @@ use finetune_model::{Checkpoint, ModelError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::files::{config, device, good, open, read, says, weights_of};
+use crate::files::{config, device, good, open, read, says, weights_of, write};
 
 /// A checkpoint in two files with an index.
 fn sharded() -> TempDir {
@@ -116,6 +116,27 @@ fn an_index_that_disagrees_with_its_shards() {
         &open(&folder).unwrap_err(),
         &["model.safetensors.index.json:2:16"],
     );
+}
+
+#[test]
+fn a_tensor_in_two_shards() {
+    let folder = sharded();
+    let index = index_of(&folder);
+    let map = index["weight_map"].as_object().unwrap();
+    let place = |name: &str| folder.path().join("m").join(name);
+    let (name, home) = map.iter().next().unwrap();
+    let home = home.as_str().unwrap();
+    let other = map
+        .values()
+        .filter_map(Value::as_str)
+        .find(|shard| *shard != home);
+    let other = place(other.unwrap());
+    let mut tensors = read(&other);
+    tensors.insert(name.clone(), read(&place(home))[name].clone());
+    write(&other, &tensors);
+    let error = open(&folder).unwrap_err();
+    assert!(matches!(error, ModelError::IndexMismatch { .. }), "{error}");
+    says(&error, &[name, "is in this shard and in", home]);
 }
 
 #[cfg(unix)]
