@@ -62,34 +62,21 @@ fn main() -> Result<(), Failure> {
     let flags = Flags::parse();
     program::vacant(&flags.output)?;
     let device = device(flags.device.as_deref())?.autodiff();
-    let mapping = flags.map.unwrap_or_default();
+    let mapping = flags.map.clone().unwrap_or_default();
     let (rows, counts) = Loaders::default().examples(&flags.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
-    let labels: BTreeSet<String> = rows
-        .iter()
-        .map(|row: &Labeled| row.label.to_string())
-        .collect();
+    let labels: BTreeSet<String> = rows.iter().map(|row| row.label.to_string()).collect();
     let labels: Vec<String> = labels.into_iter().collect();
     let split = Split {
         validation: 0.15,
         test: 0.25,
         seed: flags.seed,
     };
-    // Texts that differ in capitals and spaces alone are one text.
-    let key = |row: &Labeled| {
-        row.whole()
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .to_lowercase()
-    };
     let parts = split.apply(rows, key);
 
-    let mut checkpoint = program::open(&flags.model)?;
-    if flags.random {
-        checkpoint = Checkpoint::create(checkpoint.config().clone(), flags.seed)?;
-    }
-    let checkpoint = checkpoint.with_labels(&labels).with_seed(flags.seed);
+    let checkpoint = checkpoint(&flags)?
+        .with_labels(&labels)
+        .with_seed(flags.seed);
     let encoder = Encoder::open(&flags.model, "plain")?.length(flags.length);
     let vocabulary = checkpoint.blueprint().embedding.vocabulary;
     encoder.tokenizer().fits_model(vocabulary)?;
@@ -103,19 +90,7 @@ fn main() -> Result<(), Failure> {
         model = lora::attach(model, checkpoint.architecture(), &lora)?;
     }
 
-    let mut config = TrainConfig {
-        seed: flags.seed,
-        epochs: flags.epochs,
-        ..TrainConfig::default()
-    };
-    config.batch.rows = flags.rows;
-    config.batch.length = flags.length;
-    config.schedule.warmup = 0.1;
-    config.schedule.peak = flags.learning_rate.unwrap_or(if flags.lora_rank.is_some() {
-        3e-3
-    } else {
-        1e-4
-    });
+    let config = config(&flags);
     let batches = |examples: &[Labeled]| -> Result<LabelBatches, Failure> {
         let rows = encoder.labeled_all(examples)?;
         let full = rows
@@ -133,7 +108,7 @@ fn main() -> Result<(), Failure> {
             rows.collect(),
             &labels,
             &config.batch,
-            flags.seed,
+            config.seed,
             0,
             &device,
         )?)
@@ -154,21 +129,18 @@ fn main() -> Result<(), Failure> {
         checkpoint.save(&trained.model, &folder)?;
     }
 
-    let (metrics, classifier) = (
-        of_labels(&labels),
-        LocalClassifier::new(trained.model, encoder, labels),
-    );
+    let classifier = LocalClassifier::new(trained.model, encoder, labels.clone());
     let before = Run::majority("test", &parts.train, &parts.test)?;
     let after = classifier.evaluate("fine-tuned", "test", &parts.test)?;
     let report = Report::new(format!("Classifier on {}", flags.model.display()))
-        .compare(&[&before, &after], &metrics)?
+        .compare(&[&before, &after], &of_labels(&labels))?
         .confusion(&after)?
         .training(Training::read(run.join("metrics.jsonl"))?)
         .count("rows to train on", parts.train.len(), "")
         .count(
             "rows to validate on",
             parts.validation.len(),
-            "the model with the lowest loss on them is kept",
+            "the best on them is kept",
         )
         .count(
             "rows to test on",
@@ -181,4 +153,36 @@ fn main() -> Result<(), Failure> {
     report.write(&page)?;
     println!("wrote {} and {}", folder.display(), page.display());
     Ok(())
+}
+
+/// What rows are split by: texts that differ in capitals and spaces alone are one text.
+fn key(row: &Labeled) -> String {
+    let text = row.whole().to_lowercase();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn checkpoint(flags: &Flags) -> Result<Checkpoint, Failure> {
+    let checkpoint = program::open(&flags.model)?;
+    if !flags.random {
+        return Ok(checkpoint);
+    }
+    Ok(Checkpoint::create(checkpoint.config().clone(), flags.seed)?)
+}
+
+fn config(flags: &Flags) -> TrainConfig {
+    let mut config = TrainConfig {
+        seed: flags.seed,
+        epochs: flags.epochs,
+        ..TrainConfig::default()
+    };
+    config.batch.rows = flags.rows;
+    config.batch.length = flags.length;
+    config.schedule.warmup = 0.1;
+    let peak = if flags.lora_rank.is_some() {
+        3e-3
+    } else {
+        1e-4
+    };
+    config.schedule.peak = flags.learning_rate.unwrap_or(peak);
+    config
 }

@@ -6,11 +6,11 @@
 `--write` puts the differences into the table between this script's marks in a document; rows of cases that did not run
 stay. Needs what `make.py` needs. Each golden case is trained for some steps by `examples/parity --save`: whole (f32, bf16, in
 several files), and with adapters (the family's layers, all linear layers with rsLoRA, one block alone, on a base in
-bf16, an adapter of peft trained further). The folder that it wrote is opened here and there. The difference of the
+bf16, an adapter of peft read, and trained further). The folder that it wrote is opened here and there. The difference of the
 logits on text is printed, and beyond 1e-5 it is a failure. So is a weight that transformers or peft misses or does not
 expect, a loss that is not the one after the steps, and a model that training left as it was. What is not built here
-(this library's own message says so) is no failure and is shown as "not built"; where peft has no default layers for a
-family and ours are none either, there is no such adapter.
+(this library's own message says so) is no failure and is shown as "not built"; a dash means that there is no such
+adapter: neither peft nor we have default layers for the family, or peft cannot adapt all its linear layers.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from peft import PeftModel, get_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers.utils import logging
 
@@ -46,6 +46,7 @@ COLUMNS = {
     "adapter: one block": "one block",
     "adapter: base in bf16": "base in bf16",
     "adapter: base in shards": "base in shards",
+    "adapter: peft's": "peft's",
     "adapter: peft's, further": "peft's, further",
 }
 BEGIN, END = "<!-- opened: begin -->", "<!-- opened: end -->"
@@ -140,6 +141,36 @@ def adapter(ours, base, inputs, *flags):
     return checked(here, logits(tuned, inputs), before, inputs, loss)
 
 
+def of_peft(case, folder):
+    """Has peft write an adapter of all linear layers with random factors; false where it cannot have one."""
+    task = {"Classification": "SEQ_CLS", "CausalLM": "CAUSAL_LM", "LMHead": "CAUSAL_LM"}
+    tasks = [kind_of for word, kind_of in task.items() if word in kind(case).__name__]
+    config = LoraConfig(r=3, lora_alpha=5, target_modules="all-linear", task_type=tasks[0] if tasks else None)
+    try:
+        tuned = get_peft_model(opened(case)[0], config)
+    except TypeError:
+        # A layer of a classifier's head that peft would both adapt and train as a whole.
+        return False
+    torch.manual_seed(7)
+    with torch.no_grad():
+        for name, parameter in tuned.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn_like(parameter) * 0.2)
+    tuned.save_pretrained(folder)
+    return True
+
+
+def none():
+    raise NotBuilt("none")
+
+
+def read(ours, base, inputs, folder):
+    """The difference of the logits with an adapter that peft wrote."""
+    tuned = PeftModel.from_pretrained(opened(base)[0], folder).eval()
+    before = ours.run(base, inputs)["logits"]
+    return checked(ours.run(base, inputs, "--adapter", folder), logits(tuned, inputs), before, inputs)
+
+
 def variants(ours, case, folder):
     """The names of all variants of a case, each with a function to its difference."""
     inputs = case / "inputs.safetensors"
@@ -157,8 +188,10 @@ def variants(ours, case, folder):
     config = json.dumps(ADAPTERS["all-linear, rsLoRA"])
     yield "adapter: base in bf16", lambda: adapter(ours, short, inputs, "--lora", config)
     yield "adapter: base in shards", lambda: adapter(ours, shards, inputs, "--lora", config)
-    if (case / "adapter").is_dir():
-        yield "adapter: peft's, further", lambda: adapter(ours, case, inputs, "--adapter", case / "adapter")
+    theirs = case / "adapter"
+    made = theirs.is_dir() or of_peft(case, theirs := folder / "peft")
+    yield "adapter: peft's", lambda: read(ours, case, inputs, theirs) if made else none()
+    yield "adapter: peft's, further", lambda: adapter(ours, case, inputs, "--adapter", theirs) if made else none()
 
 
 def table(path, found):
@@ -186,6 +219,7 @@ def main():
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     warnings.simplefilter("ignore", FutureWarning)
+    warnings.filterwarnings("ignore", message="fan_in_fan_out")
     cases = [HERE / name for name in flags.cases] or sorted(path.parent for path in HERE.glob("*/expected.safetensors"))
     failed, most, found = False, 0.0, {}
     for case in cases:

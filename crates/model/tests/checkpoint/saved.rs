@@ -78,8 +78,11 @@ fn the_tensors_of_transformers_come_back_as_they_were() {
     }
 }
 
+/// From a number to the bytes of a short one.
+type Round = fn(f32) -> [u8; 2];
+
 /// The weights of a case in another type, in a folder of their own.
-fn converted(case: &Path, folder: &Path, dtype: &str, round: fn(f32) -> [u8; 2]) {
+fn converted(case: &Path, folder: &Path, dtype: &str, round: Round) {
     fs::create_dir_all(folder).unwrap();
     fs::copy(case.join("config.json"), folder.join("config.json")).unwrap();
     let mut tensors = read(&case.join("model.safetensors"));
@@ -95,17 +98,11 @@ fn converted(case: &Path, folder: &Path, dtype: &str, round: fn(f32) -> [u8; 2])
 
 #[test]
 fn short_types_are_read_as_f32_and_as_they_are_and_come_back_as_they_were() {
-    let types: [(&str, fn(f32) -> [u8; 2], FloatDType); 2] = [
-        (
-            "F16",
-            |value| f16::from_f32(value).to_le_bytes(),
-            FloatDType::F16,
-        ),
-        (
-            "BF16",
-            |value| bf16::from_f32(value).to_le_bytes(),
-            FloatDType::BF16,
-        ),
+    let half: Round = |value| f16::from_f32(value).to_le_bytes();
+    let brain: Round = |value| bf16::from_f32(value).to_le_bytes();
+    let types = [
+        ("F16", half, FloatDType::F16),
+        ("BF16", brain, FloatDType::BF16),
     ];
     for case in cases() {
         for (dtype, round, own) in types {
