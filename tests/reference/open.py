@@ -155,7 +155,8 @@ def of_peft(case, folder):
     with torch.no_grad():
         for name, parameter in tuned.named_parameters():
             if "lora_" in name:
-                parameter.copy_(torch.randn_like(parameter) * 0.2)
+                # Greater ones make some cases so unruly that f32 is off by more than the tolerance on either side.
+                parameter.copy_(torch.randn_like(parameter) * 0.1)
     tuned.save_pretrained(folder)
     return True
 

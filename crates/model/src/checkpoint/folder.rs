@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::place;
+use super::stamp::Stamp;
 use crate::error::{ModelError, Result};
 
 /// The largest file beside the weights that is copied along, in bytes.
@@ -66,7 +67,12 @@ pub(super) fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
         if let Some(parent) = copy.parent() {
             fs::create_dir_all(parent).map_err(ModelError::io(parent, "create"))?;
         }
+        let file = File::open(&path).map_err(ModelError::io(&path, "open"))?;
+        let stamp = Stamp::of(&file, &path)?;
         fs::copy(&path, &copy).map_err(ModelError::io(&path, "copy"))?;
+        // A change while copying leaves a mixture.
+        let file = File::open(&path).map_err(ModelError::io(&path, "open"))?;
+        stamp.holds(&file, &path)?;
         sync(&copy)?;
     }
     Ok(())

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::stamp::Stamp;
 use crate::error::{ModelError, Result, escape};
 
 /// Reads a JSON file of limited length.
@@ -47,13 +48,17 @@ fn text(path: &Path, longest: u64) -> Result<String> {
         return Err(limit(metadata.len()));
     }
     let file = File::open(path).map_err(ModelError::io(path, "open"))?;
+    let stamp = Stamp::of(&file, path)?;
     let mut text = String::new();
     // The file may have grown since.
-    let read = file.take(longest + 1).read_to_string(&mut text);
-    match read.map_err(ModelError::io(path, "read"))? as u64 {
-        found if found > longest => Err(limit(found)),
-        _ => Ok(text),
+    let read = (&file).take(longest + 1).read_to_string(&mut text);
+    let found = read.map_err(ModelError::io(path, "read"))? as u64;
+    if found > longest {
+        return Err(limit(found));
     }
+    // A change while reading leaves a mixture.
+    stamp.holds(&file, path)?;
+    Ok(text)
 }
 
 fn syntax(path: &Path, error: &serde_json::Error) -> ModelError {

@@ -22,6 +22,7 @@ mod plan;
 mod save;
 mod shard;
 mod source;
+mod stamp;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

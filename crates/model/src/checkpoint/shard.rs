@@ -1,16 +1,15 @@
 //! One weight file: opened, checked, read by position.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 #[cfg(unix)]
 use rayon::prelude::*;
 
 use super::header::{Header, LONGEST_HEADER, Stored};
 use super::place;
+use super::stamp::Stamp;
 use crate::error::{ModelError, Result};
 
 /// One weight file.
@@ -26,59 +25,13 @@ pub(super) struct Shard {
     begin: u64,
 }
 
-/// What shows that a file is another one than before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-    identity: u64,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            identity: identity(metadata),
-        }
-    }
-}
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.length)?;
-        let since = self
-            .modified
-            .map(|time| time.duration_since(SystemTime::UNIX_EPOCH));
-        match since {
-            Some(Ok(since)) => write!(
-                f,
-                ", written {}.{:09} s after 1970",
-                since.as_secs(),
-                since.subsec_nanos()
-            ),
-            _ => Ok(()),
-        }
-    }
-}
-
-#[cfg(unix)]
-fn identity(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Metadata) -> u64 {
-    0
-}
-
 impl Shard {
     /// Opens a file of a folder and checks its header.
     pub(super) fn open(folder: &Path, name: &str) -> Result<(Self, Vec<Stored>)> {
         let path = place::inside(folder, name)?;
         let file = open(&path)?;
-        let stamp = stamp(&file, &path)?;
-        let (header, begin) = read_header(&file, &path, stamp.length)?;
+        let stamp = Stamp::of(&file, &path)?;
+        let (header, begin) = read_header(&file, &path, stamp.length())?;
         let shard = Self {
             name: name.to_owned(),
             metadata: header.metadata,
@@ -110,19 +63,7 @@ impl Shard {
     }
 
     fn unchanged(&self, file: &File) -> Result<()> {
-        let now = stamp(file, &self.path)?;
-        if now == self.stamp {
-            return Ok(());
-        }
-        Err(self.changed(now.to_string()))
-    }
-
-    fn changed(&self, found: String) -> ModelError {
-        ModelError::FileChanged {
-            path: self.path.clone(),
-            found,
-            expected: self.stamp.to_string(),
-        }
+        self.stamp.holds(file, &self.path)
     }
 }
 
@@ -140,7 +81,8 @@ impl Stream<'_> {
     pub(super) fn fill(&mut self, bytes: &mut [u8]) -> Result<()> {
         read_parallel(&self.file, bytes, self.place).map_err(|error| {
             if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                return self.shard.changed("fewer bytes than before".to_owned());
+                let found = "fewer bytes than before".to_owned();
+                return self.shard.stamp.changed(&self.shard.path, found);
             }
             ModelError::io(&self.shard.path, "read")(error)
         })?;
@@ -163,11 +105,6 @@ fn open(path: &Path) -> Result<File> {
         });
     }
     File::open(path).map_err(ModelError::io(path, "open"))
-}
-
-fn stamp(file: &File, path: &Path) -> Result<Stamp> {
-    let metadata = file.metadata().map_err(ModelError::io(path, "inspect"))?;
-    Ok(Stamp::of(&metadata))
 }
 
 fn read_header(file: &File, path: &Path, length: u64) -> Result<(Header, u64)> {
