@@ -53,14 +53,15 @@ fn main() -> Result<(), Failure> {
     let mut flags = Flags::parse();
     let device = device(flags.device.as_deref())?;
     let (folder, adapter) = (&flags.model, flags.adapter.as_deref());
-    let mut settings = Checkpoint::open(folder)?.generation_with(flags.set.clone())?;
+    let checkpoint = program::open(folder)?;
+    let mut settings = checkpoint.generation_with(flags.set.clone())?;
     if let Some(temperature) = flags.temperature {
         settings.draw = temperature != 0.0;
         settings.drawn.temperature = temperature;
     }
     settings.drawn.seed = flags.seed;
     settings.notes.iter().for_each(|note| eprintln!("{note}"));
-    let local = Local::open_with(folder, adapter, &flags.template, &device)?;
+    let local = Local::of(&checkpoint, adapter, &flags.template, &device)?;
     flags.tokens = flags.tokens.or(settings.length.map(Length::tokens));
     let local = local.settings(settings);
     if let Some(prompt) = &flags.prompt {

@@ -19,7 +19,7 @@ use clap::Parser;
 use finetune::burn::module::Module;
 use finetune::burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use finetune::data::Origin;
-use finetune::model::blueprint::Predicts;
+use finetune::model::blueprint::{Place, Predicts};
 use finetune::model::generate::Autoregressive;
 use finetune::model::{
     Discriminator, Head, MaskedLm, Network, Noise, Order, Seq2Seq, Targets, TokenClassifier,
@@ -47,7 +47,8 @@ pub(crate) struct Flags {
     /// A safetensors file to write.
     #[arg(long)]
     pub output: PathBuf,
-    /// The head: causal, classifier, masked or seq2seq; without it the one of `config.json`.
+    /// The head: causal, classifier, token-classifier, masked, discriminator, seq2seq, or trunk for hidden states and
+    /// their normalised means; without it the one of `config.json`.
     #[arg(long)]
     pub head: Option<String>,
     /// Write the gradient of every tensor.
@@ -178,6 +179,20 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
             };
             measure(flags, &checkpoint, &model, &given.on_text(), logits, loss)
         }
+        Head::Trunk => {
+            let trunk = checkpoint.trunk(&device)?;
+            let (batch, length) = (given.tokens.batch(), given.tokens.length());
+            let hidden = trunk.hidden(&given.tokens, off);
+            let width = hidden.dims()[1];
+            let vectors = trunk.embed(&given.tokens, Place::Mean, off);
+            let values = |tensor: Tensor<2>| tensor.into_data().iter::<f32>().collect();
+            let hidden = (vec![batch, length, width], values(hidden));
+            let vectors = (vec![batch, width], values(vectors));
+            Ok(Output::from([
+                ("hidden".to_owned(), hidden),
+                ("embeddings".to_owned(), vectors),
+            ]))
+        }
         other => Err(format!("{other} heads are not compared here").into()),
     }
 }
@@ -205,6 +220,7 @@ fn named(head: &str) -> Result<Head, Box<dyn Error>> {
         Head::Masked,
         Head::Discriminator,
         Head::Seq2Seq,
+        Head::Trunk,
     ];
     let found = heads.into_iter().find(|known| known.to_string() == head);
     found.ok_or_else(|| {

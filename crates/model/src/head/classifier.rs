@@ -1,9 +1,8 @@
 //! The class of a text.
 
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
-use super::causal::gather;
 use super::pooler::{self, pooled};
 use super::{Head, Network};
 use crate::blueprint::{self, Blueprint, ClassifierHead, Place};
@@ -56,31 +55,13 @@ impl Classifier {
     pub fn logits(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
         let x = self.embeddings.forward(tokens, noise);
         let x = self.stack.forward(x, tokens, noise, None);
-        let mut x = match self.place {
-            Place::First => gather(x, &tokens.first_places()),
-            Place::Last => gather(x, &tokens.last_places()),
-            Place::End => gather(x, &tokens.end_places()),
-            Place::Mean => mean(x, tokens, tokens.shares(true)),
-            Place::MeanOfPlaces => mean(x, tokens, tokens.shares(false)),
-        };
+        let mut x = pooler::standing(x, tokens, self.place);
         let noise = noise.site(site::HEAD);
         let layers = (self.pooler.as_ref(), self.norm.as_ref());
         x = pooled(x, layers, self.pooling, noise);
         x = op::dropout(x, self.dropout, noise.site(1));
         self.head.forward(x, noise.site(2))
     }
-}
-
-/// The mean of the hidden states of each row, each with its share.
-///
-/// # Shapes
-/// `[batch * length, width]` to `[batch, width]`.
-fn mean(x: Tensor<2>, tokens: &Tokens, shares: Vec<f32>) -> Tensor<2> {
-    let (batch, length, width) = (tokens.batch(), tokens.length(), x.dims()[1]);
-    let shares = TensorData::new(shares, [batch, 1, length]);
-    let shares: Tensor<3> = Tensor::from_data(shares, (&x.device(), x.dtype()));
-    let means = shares.matmul(x.reshape([batch, length, width]));
-    means.reshape([batch, width])
 }
 
 impl Network for Classifier {

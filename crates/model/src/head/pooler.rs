@@ -1,11 +1,39 @@
-//! What some heads do to hidden states before the projection to the classes.
+//! The hidden state that stands for a text, and what some heads do to it before the projection to the classes.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
-use crate::blueprint::{Pooler, Projection};
+use super::causal::gather;
+use crate::blueprint::{Place, Pooler, Projection};
 use crate::noise::Noise;
 use crate::op;
 use crate::part::{Init, Linear, Norm};
+use crate::tokens::Tokens;
+
+/// The hidden state that stands for each row.
+///
+/// # Shapes
+/// `[batch * length, width]` to `[batch, width]`.
+pub(super) fn standing(x: Tensor<2>, tokens: &Tokens, place: Place) -> Tensor<2> {
+    match place {
+        Place::First => gather(x, &tokens.first_places()),
+        Place::Last => gather(x, &tokens.last_places()),
+        Place::End => gather(x, &tokens.end_places()),
+        Place::Mean => mean(x, tokens, tokens.shares(true)),
+        Place::MeanOfPlaces => mean(x, tokens, tokens.shares(false)),
+    }
+}
+
+/// The mean of the hidden states of each row, each with its share.
+///
+/// # Shapes
+/// `[batch * length, width]` to `[batch, width]`.
+fn mean(x: Tensor<2>, tokens: &Tokens, shares: Vec<f32>) -> Tensor<2> {
+    let (batch, length, width) = (tokens.batch(), tokens.length(), x.dims()[1]);
+    let shares = TensorData::new(shares, [batch, 1, length]);
+    let shares: Tensor<3> = Tensor::from_data(shares, (&x.device(), x.dtype()));
+    let means = shares.matmul(x.reshape([batch, length, width]));
+    means.reshape([batch, width])
+}
 
 /// The layers of a pooler, where there is one, with random weights.
 pub(super) fn layers(
