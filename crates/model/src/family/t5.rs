@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::settings::{Settings, invalid, unsupported};
 use super::{Architecture, decoder};
 use crate::blueprint::{
-    Again, AttentionBias, ClassifierHead, Place, Pooler, Projection, TokenClassifierHead, Blueprint, Direction, Distance, Dropout, Embedding, FeedForward,
-    FeedForwardKind, Heads, Norm, NormKind, Position, Residual, Scale, Seq2SeqHead, Spread,
+    Again, AttentionBias, Blueprint, ClassifierHead, Direction, Distance, Dropout, Embedding,
+    FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Pooler, Position, Projection,
+    Residual, Scale, Seq2SeqHead, Spread, TokenClassifierHead,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -14,9 +15,10 @@ use crate::head::Head;
 use crate::op::Activation;
 
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
-    settings.only("is_encoder_decoder", true)?;
     settings.only("is_decoder", false)?;
     let blueprint = blueprint(settings)?;
+    // Files of the encoder alone say so.
+    let answers = settings.flag(&["is_encoder_decoder"], true)?;
     let head = Seq2SeqHead {
         depth: settings.depth(&["num_decoder_layers"], blueprint.depth)?,
         scale: if scaled(settings)? {
@@ -30,8 +32,11 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     };
     Ok(Architecture {
         heads: Heads {
-            seq2seq: Some(head),
-            classifier: Some(classifier(settings, head)?),
+            seq2seq: answers.then_some(head),
+            classifier: match answers {
+                true => Some(classifier(settings, head)?),
+                false => None,
+            },
             token_classifier: Some(TokenClassifierHead {
                 pooler: None,
                 bias: true,

@@ -41,7 +41,8 @@ impl Classifier {
     pub fn new(init: &Init, plan: &Blueprint, head: ClassifierHead) -> Self {
         let width = plan.width;
         let (pooler, norm) = pooler::layers(init, width, head.pooler);
-        let decoder = |again: Again| Stack::decoder(&init.at("decoder"), &plan.decoder(again.depth));
+        let decoder =
+            |again: Again| Stack::decoder(&init.at("decoder"), &plan.decoder(again.depth));
         Self {
             embeddings: Embeddings::new(&init.at("embeddings"), plan),
             stack: Stack::new(&init.at("stack"), plan),
@@ -64,9 +65,10 @@ impl Classifier {
         let x = self.embeddings.forward(tokens, noise);
         let x = self.stack.forward(x, tokens, noise, None);
         let mut x = match (&self.decoder, self.again) {
-            (Some(decoder), Some(again)) => {
-                gather(self.read_again(x, tokens, (decoder, again), noise), &tokens.ends(again.end))
-            }
+            (Some(decoder), Some(again)) => gather(
+                self.read_again(x, tokens, (decoder, again), noise),
+                &tokens.ends(again.end),
+            ),
             _ => pooler::standing(x, tokens, self.place),
         };
         let noise = noise.site(site::HEAD);
