@@ -114,11 +114,26 @@ fn tied_tensors_must_be_equal_and_are_written_back() {
 #[test]
 fn a_file_that_changes_after_opening() {
     let folder = good(config());
+    let path = weights_of(&folder);
+    let bytes = fs::read(&path).unwrap();
+    let replace = || {
+        let beside = path.with_extension("new");
+        fs::write(&beside, &bytes).unwrap();
+        fs::rename(beside, &path).unwrap();
+    };
+    let changes: [&dyn Fn(); 3] = [
+        &|| fs::write(&path, &bytes[..bytes.len() - 4]).unwrap(),
+        &|| fs::write(&path, [&bytes[..], &[0; 4]].concat()).unwrap(),
+        &replace,
+    ];
+    for change in changes {
+        fs::write(&path, &bytes).unwrap();
+        let checkpoint = open(&folder).unwrap();
+        change();
+        let error = checkpoint.causal_lm(&device()).unwrap_err();
+        assert!(matches!(error, ModelError::FileChanged { .. }), "{error}");
+    }
     let checkpoint = open(&folder).unwrap();
-    let bytes = fs::read(weights_of(&folder)).unwrap();
-    fs::write(weights_of(&folder), &bytes[..bytes.len() - 4]).unwrap();
-    let error = checkpoint.causal_lm(&device()).unwrap_err();
-    assert!(matches!(error, ModelError::FileChanged { .. }), "{error}");
     fs::remove_file(weights_of(&folder)).unwrap();
     let error = checkpoint.causal_lm(&device()).unwrap_err();
     assert!(matches!(error, ModelError::Io { .. }), "{error}");
