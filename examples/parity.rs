@@ -2,10 +2,10 @@
 //!
 //!     cargo run --release --example parity -- --checkpoint FOLDER --inputs in.safetensors --output out.safetensors --gradients
 //!
-//! The inputs hold `input_ids`, `attention_mask`, `labels` (-100 where nothing is learned) and, where the model takes
-//! them, `token_type_ids`, `decoder_input_ids` (without them, the labels behind the start token),
-//! `decoder_attention_mask`, `perm_mask` and `target_mapping`. The output holds `logits`, `loss` (the mean that
-//! transformers reports), `grad.<name>` for
+//! The inputs hold `input_ids`, `attention_mask`, `labels` (-100 where nothing is learned; floats for numbers and for
+//! several classes at once) and, where the model takes them, `token_type_ids`, `decoder_input_ids` (without them, the
+//! labels behind the start token), `decoder_attention_mask`, `perm_mask` and `target_mapping`. The output holds
+//! `logits`, `loss` (the mean that transformers reports), `grad.<name>` for
 //! every tensor of the checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the
 //! first row). `--save` writes the model after these steps, so that others can open it.
 
@@ -21,7 +21,10 @@ use finetune::burn::tensor::{Device, Int, Tensor, TensorData, activation::log_so
 use finetune::data::Origin;
 use finetune::model::blueprint::Predicts;
 use finetune::model::generate::Autoregressive;
-use finetune::model::{Head, Network, Noise, Order, Seq2Seq, Targets, Tokens, lora, op, weights};
+use finetune::model::{
+    Discriminator, Head, MaskedLm, Network, Noise, Order, Seq2Seq, Targets, TokenClassifier,
+    Tokens, lora, op, weights,
+};
 use finetune::prelude::*;
 use finetune::train::{Batch, Decay, Event, Result as TrainResult, Schedule};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -91,14 +94,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
         None => checkpoint
             .head()
             .ok_or("config.json names no head that is known; give --head")?,
-        Some("causal") => Head::Causal,
-        Some("classifier") => Head::Classifier,
-        Some("masked") => Head::Masked,
-        Some("seq2seq") => Head::Seq2Seq,
-        Some(other) => {
-            let known = "causal, classifier, masked or seq2seq";
-            return Err(format!("--head {other}: expected {known}").into());
-        }
+        Some(name) => named(name)?,
     };
     let off = Noise::off();
     match head {
@@ -128,28 +124,31 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
             Ok(out)
         }
         Head::Classifier => {
-            let model = adapted(
-                checkpoint.classifier(checkpoint.labels().len(), &device)?,
-                &checkpoint,
-                flags,
-            )?;
+            let labels = checkpoint.labels().len();
+            let model = checkpoint.classifier(labels, &device)?;
+            let model = adapted(model, &checkpoint, flags)?;
             let logits = |model: &Classifier| model.logits(&given.tokens, off);
+            let problem = Problem::of(&checkpoint, &given)?;
+            let given = problem.given(&given);
             let loss = |model: &Classifier, batch: &Given, noise| {
-                let scores = log_softmax(model.logits(&batch.tokens, noise), 1);
-                let ids: Vec<i32> = batch.targets.ids.iter().map(|id| *id as i32).collect();
-                let ids: Tensor<2, Int> = Tensor::from_data(
-                    TensorData::new(ids, [batch.targets.len(), 1]),
-                    &scores.device(),
-                );
-                op::sum(scores.gather(1, ids).reshape([batch.targets.len()])).neg()
+                problem.loss(model.logits(&batch.tokens, noise), batch)
+            };
+            measure(flags, &checkpoint, &model, &given, logits, loss)
+        }
+        Head::TokenClassifier => {
+            let labels = checkpoint.labels().len();
+            let model = checkpoint.token_classifier(labels, &device)?;
+            let model = adapted(model, &checkpoint, flags)?;
+            let logits = |model: &TokenClassifier| model.logits(&given.tokens, off);
+            let loss = |model: &TokenClassifier, batch: &Given, noise| {
+                op::sum(model.log_probs(&batch.tokens, &batch.targets, noise)).neg()
             };
             measure(flags, &checkpoint, &model, &given, logits, loss)
         }
         Head::Masked => {
             let model = adapted(checkpoint.masked_lm(&device)?, &checkpoint, flags)?;
-            let logits =
-                |model: &finetune::model::MaskedLm| model.logits(model.hidden(&given.tokens, off));
-            let loss = |model: &finetune::model::MaskedLm, batch: &Given, noise| {
+            let logits = |model: &MaskedLm| model.logits(model.hidden(&given.tokens, off));
+            let loss = |model: &MaskedLm, batch: &Given, noise| {
                 op::sum(model.log_probs(&batch.tokens, &batch.targets, noise)).neg()
             };
             measure(flags, &checkpoint, &model, &given, logits, loss)
@@ -171,6 +170,14 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
             }
             Ok(out)
         }
+        Head::Discriminator => {
+            let model = adapted(checkpoint.discriminator(&device)?, &checkpoint, flags)?;
+            let logits = |model: &Discriminator| model.logits(&given.tokens, off);
+            let loss = |model: &Discriminator, batch: &Given, noise| {
+                op::sum(model.log_probs(&batch.tokens, &batch.targets, noise)).neg()
+            };
+            measure(flags, &checkpoint, &model, &given.on_text(), logits, loss)
+        }
         other => Err(format!("{other} heads are not compared here").into()),
     }
 }
@@ -188,6 +195,22 @@ fn greedy<M: Autoregressive>(
     let ids: Vec<f32> = made[0].ids.iter().map(|id| *id as f32).collect();
     out.insert("greedy".to_owned(), (vec![ids.len()], ids));
     Ok(())
+}
+
+fn named(head: &str) -> Result<Head, Box<dyn Error>> {
+    let heads = [
+        Head::Causal,
+        Head::Classifier,
+        Head::TokenClassifier,
+        Head::Masked,
+        Head::Discriminator,
+        Head::Seq2Seq,
+    ];
+    let found = heads.into_iter().find(|known| known.to_string() == head);
+    found.ok_or_else(|| {
+        let known = heads.map(|head| head.to_string()).join(", ");
+        format!("--head {head}: expected one of {known}").into()
+    })
 }
 
 fn adapted<M: Network>(
@@ -235,10 +258,10 @@ fn measure<M: Network + 'static>(
         "logits".to_owned(),
         (shape, scores.into_data().iter::<f32>().collect()),
     );
-    if given.targets.is_empty() {
+    if given.targets() == 0 {
         return Ok(out);
     }
-    let mean = loss(model, given, Noise::off()) / given.targets.len() as f64;
+    let mean = loss(model, given, Noise::off()) / given.targets() as f64;
     out.insert(
         "loss".to_owned(),
         (vec![], mean.to_data().iter::<f32>().collect()),
@@ -299,6 +322,66 @@ fn curve<M: Network + 'static>(
     Ok((losses, trained.model))
 }
 
+/// What a classifier is asked for, as transformers decides it: `problem_type`, or one output means a number, labels that
+/// are whole mean one class, and others several at once.
+#[derive(Clone, Copy)]
+enum Problem {
+    Regression,
+    OneClass,
+    SeveralClasses,
+}
+
+impl Problem {
+    fn of(checkpoint: &Checkpoint, given: &Given) -> Result<Self, Box<dyn Error>> {
+        let named = checkpoint.config().get("problem_type");
+        match named.and_then(|name| name.as_str()) {
+            Some("regression") => Ok(Self::Regression),
+            Some("single_label_classification") => Ok(Self::OneClass),
+            Some("multi_label_classification") => Ok(Self::SeveralClasses),
+            Some(other) => Err(format!("problem_type {other} is not known").into()),
+            None if checkpoint.labels().len() == 1 => Ok(Self::Regression),
+            None if given.targets.is_empty() => Ok(Self::SeveralClasses),
+            None => Ok(Self::OneClass),
+        }
+    }
+
+    /// The labels as the problem takes them.
+    fn given(self, given: &Given) -> Given {
+        match self {
+            Self::OneClass => given.clone(),
+            Self::Regression | Self::SeveralClasses => Given {
+                targets: Targets::default(),
+                numbers: given.labels.clone(),
+                ..given.clone()
+            },
+        }
+    }
+
+    /// The sum of the losses: of each row, or of each of its numbers.
+    fn loss(self, scores: Tensor<2>, batch: &Given) -> Tensor<1> {
+        let ([rows, labels], device) = (scores.dims(), scores.device());
+        let numbers = || {
+            let data = TensorData::new(batch.numbers.clone(), [rows, labels]);
+            Tensor::<2>::from_data(data, &device)
+        };
+        let losses = match self {
+            Self::Regression => (scores - numbers()).square(),
+            Self::SeveralClasses => {
+                let tail = scores.clone().abs().neg().exp().log1p();
+                scores.clone().clamp_min(0.0) - scores * numbers() + tail
+            }
+            Self::OneClass => {
+                let ids: Vec<i32> = batch.targets.ids.iter().map(|id| *id as i32).collect();
+                let ids = TensorData::new(ids, [rows, 1]);
+                let ids: Tensor<2, Int> = Tensor::from_data(ids, &device);
+                log_softmax(scores, 1).gather(1, ids).neg()
+            }
+        };
+        let count = losses.shape().num_elements();
+        op::sum(losses.reshape([count]))
+    }
+}
+
 /// The same batch in every epoch.
 struct Again(Given);
 
@@ -319,15 +402,22 @@ struct Given {
     order: Order,
     ids: Vec<u32>,
     mask: Vec<bool>,
-    labels: Option<(Vec<i64>, usize)>,
+    /// The labels as they are.
+    labels: Vec<f32>,
+    /// How many of them a row has.
+    labels_length: usize,
+    /// What a decoder reads, where it is given, and its mask.
     decoder_ids: Option<(Vec<i64>, usize)>,
     decoder_mask: Option<Vec<bool>>,
+    /// Those that are classes or tokens.
     targets: Targets,
+    /// Those that are numbers.
+    numbers: Vec<f32>,
 }
 
 impl Batch for Given {
     fn targets(&self) -> usize {
-        self.targets.len()
+        self.targets.len() + self.numbers.len()
     }
 
     fn tokens(&self) -> usize {
@@ -370,24 +460,26 @@ impl Given {
             tokens =
                 tokens.with_kinds(&kinds.iter().map(|kind| *kind as u32).collect::<Vec<_>>())?;
         }
-        let floats = |name: &str| file.tensor(name).ok().map(|view| reals(&view)).transpose();
+        let given = |name: &str| file.tensor(name).ok().map(|view| floats(&view)).transpose();
         let mut order = Order::new(&tokens);
-        if let Some(hidden) = floats("perm_mask")? {
+        if let Some(hidden) = given("perm_mask")? {
             order = order.hiding(&hidden.iter().map(|one| *one > 0.0).collect::<Vec<_>>())?;
         }
-        if let Some(asked) = floats("target_mapping")? {
+        if let Some(asked) = given("target_mapping")? {
             order = order.asking(&asked, &tokens)?;
         }
+        let view = file.tensor("labels").ok();
+        let labels_length = view.as_ref().and_then(|view| view.shape().last().copied());
+        let labels = view.as_ref().map(floats).transpose()?.unwrap_or_default();
         let mut targets = Targets::default();
-        let labels = rows("labels")?;
-        for (place, label) in labels
-            .iter()
-            .flat_map(|(labels, _)| labels)
-            .enumerate()
-            .filter(|(_, label)| **label >= 0)
-        {
-            targets.places.push(place as u32);
-            targets.ids.push(*label as u32);
+        if view.is_some_and(|view| view.dtype() != Dtype::F32) {
+            let known = labels
+                .iter()
+                .enumerate()
+                .filter(|(_, label)| **label >= 0.0);
+            (targets.places, targets.ids) = known
+                .map(|(place, label)| (place as u32, *label as u32))
+                .unzip();
         }
         Ok(Self {
             tokens,
@@ -395,10 +487,12 @@ impl Given {
             ids,
             mask,
             labels,
+            labels_length: labels_length.unwrap_or(1),
             decoder_ids: rows("decoder_input_ids")?,
             decoder_mask: numbers("decoder_attention_mask")?
                 .map(|mask| mask.iter().map(|one| *one != 0).collect()),
             targets,
+            numbers: Vec::new(),
         })
     }
 
@@ -411,25 +505,22 @@ impl Given {
 
     /// What the decoder reads: as given, or the labels behind the start token, padding where nothing is learned.
     fn answer(&self, model: &Seq2Seq, checkpoint: &Checkpoint) -> Result<Tokens, Box<dyn Error>> {
-        let (ids, length) = match (&self.decoder_ids, &self.labels) {
-            (Some((ids, length)), _) => (ids.clone(), *length),
-            (None, Some((labels, length))) => {
-                let start = model
-                    .start()
-                    .ok_or("config.json names no decoder_start_token_id")?;
-                let pad = checkpoint.config()["pad_token_id"].as_i64().unwrap_or(0);
-                let shifted = labels.chunks(*length).flat_map(|row| {
-                    let before = &row[..length - 1];
-                    let known = before.iter().map(|id| if *id < 0 { pad } else { *id });
-                    std::iter::once(i64::from(start))
-                        .chain(known)
-                        .collect::<Vec<_>>()
-                });
-                (shifted.collect(), *length)
-            }
-            (None, None) => {
-                return Err("the inputs hold neither decoder_input_ids nor labels".into());
-            }
+        let (ids, length) = if let Some((ids, length)) = &self.decoder_ids {
+            (ids.clone(), *length)
+        } else {
+            let start = model
+                .start()
+                .ok_or("config.json names no decoder_start_token_id")?;
+            let pad = checkpoint.config()["pad_token_id"].as_i64().unwrap_or(0);
+            let shifted = self.labels.chunks(self.labels_length).flat_map(|row| {
+                let before = &row[..row.len() - 1];
+                let known = before
+                    .iter()
+                    .map(|id| if *id < 0.0 { pad } else { *id as i64 });
+                let all = std::iter::once(i64::from(start)).chain(known);
+                all.collect::<Vec<_>>()
+            });
+            (shifted.collect(), self.labels_length)
         };
         let ids: Vec<u32> = ids.iter().map(|id| *id as u32).collect();
         let all = vec![true; ids.len()];
@@ -440,6 +531,17 @@ impl Given {
             length,
             &self.tokens.ids.device(),
         )?)
+    }
+
+    /// A discriminator judges all text, and nothing else.
+    fn on_text(&self) -> Self {
+        let targets = self.targets.places.iter().zip(&self.targets.ids);
+        let text = targets.filter(|(place, _)| self.mask[**place as usize]);
+        let (places, ids) = text.map(|(place, id)| (*place, *id)).unzip();
+        Self {
+            targets: Targets { places, ids },
+            ..self.clone()
+        }
     }
 
     /// A causal model predicts each label from the place before it.
@@ -485,15 +587,15 @@ fn integers(view: &TensorView<'_>) -> Result<Vec<i64>, Box<dyn Error>> {
     }
 }
 
-fn reals(view: &TensorView<'_>) -> Result<Vec<f32>, Box<dyn Error>> {
-    match view.dtype() {
-        Dtype::F32 => Ok(view
-            .data()
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes(b.try_into().unwrap_or_default()))
-            .collect()),
-        _ => Ok(integers(view)?.iter().map(|one| *one as f32).collect()),
+fn floats(view: &TensorView<'_>) -> Result<Vec<f32>, Box<dyn Error>> {
+    if view.dtype() != Dtype::F32 {
+        return Ok(integers(view)?
+            .iter()
+            .map(|number| *number as f32)
+            .collect());
     }
+    let number = |b: &[u8]| f32::from_le_bytes(b.try_into().unwrap_or_default());
+    Ok(view.data().chunks_exact(4).map(number).collect())
 }
 
 /// Writes tensors as a safetensors file, all in f32 but for token ids.

@@ -5,16 +5,22 @@ use std::path::Path;
 
 use finetune::burn::tensor::{Device, Tensor};
 use finetune::model::lora::{self, LoraConfig, LoraTargets};
-use finetune::model::{Checkpoint, Head, Network, Noise, Tokens};
+use finetune::model::{Checkpoint, Classifier, Head, Network, Noise, Tokens, weights};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
 /// The golden cases with an adapter that peft wrote.
-const ADAPTED: [&str; 4] = [
+const ADAPTED: [&str; 10] = [
     "bert_classifier",
+    "bert_tokens",
+    "distilbert_classifier",
+    "electra_classifier",
     "gpt2_tied",
     "llama_grouped",
     "llama_tied_bias",
+    "modernbert_classifier",
+    "roberta_classifier",
+    "xlnet_classifier",
 ];
 
 /// Shape and bytes by name.
@@ -105,14 +111,21 @@ fn adapters_of_peft_are_written_as_they_came_and_merge_as_in_peft() {
         let folder = super::case(name);
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let (tokens, mask) = inputs(&folder);
-        let merged = if checkpoint.head() == Some(Head::Classifier) {
-            let model = checkpoint.classifier(3, &device).unwrap();
-            again_and_merged(name, model, &checkpoint, |model| model.logits(&tokens, off))
-        } else {
-            let model = checkpoint.causal_lm(&device).unwrap();
-            again_and_merged(name, model, &checkpoint, |model| {
-                model.logits(model.hidden(&tokens, off, None))
-            })
+        let merged = match checkpoint.head().unwrap() {
+            Head::Classifier => {
+                let model = checkpoint.classifier(3, &device).unwrap();
+                again_and_merged(name, model, &checkpoint, |model| model.logits(&tokens, off))
+            }
+            Head::TokenClassifier => {
+                let model = checkpoint.token_classifier(3, &device).unwrap();
+                again_and_merged(name, model, &checkpoint, |model| model.logits(&tokens, off))
+            }
+            _ => {
+                let model = checkpoint.causal_lm(&device).unwrap();
+                again_and_merged(name, model, &checkpoint, |model| {
+                    model.logits(model.hidden(&tokens, off, None))
+                })
+            }
         };
         let [rows, width] = merged.dims();
         let (shape, bytes) = &read(&folder.join("adapter.safetensors"))["merged"];
@@ -148,16 +161,88 @@ fn all_linear_names<M: Network>(checkpoint: &Checkpoint, model: M) -> BTreeSet<S
     file.names().iter().map(bare).collect()
 }
 
+/// The parameters beside the factors that are trained.
+fn trained<M: Network>(model: M) -> BTreeSet<String> {
+    weights::parameters(&model.train())
+        .into_iter()
+        .filter(|parameter| parameter.trainable && !parameter.path.contains(".lora."))
+        .map(|parameter| parameter.path)
+        .collect()
+}
+
 #[test]
-fn a_classifier_whose_head_has_several_layers_is_refused() {
-    let checkpoint = Checkpoint::open(super::case("roberta_classifier")).unwrap();
-    let model = checkpoint.classifier(3, &Device::default()).unwrap();
-    let error = lora::attach(model, checkpoint.architecture(), &LoraConfig::default()).unwrap_err();
-    let text = error.to_string();
-    assert!(
-        text.contains("classifier.dense, classifier.out_proj"),
-        "{text}"
-    );
+fn what_a_head_has_beside_the_trunk_is_trained_and_comes_back() {
+    let layers =
+        |names: &[&str]| LoraTargets::Names(names.iter().map(|n| (*n).to_owned()).collect());
+    let both = ["head.bias", "head.weight", "pooler.bias", "pooler.weight"];
+    for (name, targets, expected, saved) in [
+        (
+            "roberta_classifier",
+            LoraTargets::Family,
+            &both[..],
+            json!(["classifier"]),
+        ),
+        (
+            "roberta_classifier",
+            LoraTargets::AllLinear,
+            &both[..],
+            json!(["classifier"]),
+        ),
+        (
+            "distilbert_classifier",
+            LoraTargets::AllLinear,
+            &both[..],
+            json!(["pre_classifier", "classifier"]),
+        ),
+        (
+            "bert_classifier",
+            LoraTargets::Family,
+            &both[..2],
+            json!(["classifier"]),
+        ),
+        (
+            "modernbert_left",
+            layers(&["Wqkv", "classifier"]),
+            &[
+                "head.bias",
+                "head.weight",
+                "norm.bias",
+                "norm.weight",
+                "pooler.weight",
+            ],
+            json!(["head", "classifier"]),
+        ),
+        (
+            "modernbert_left",
+            LoraTargets::AllLinear,
+            &both[..2],
+            json!(["classifier"]),
+        ),
+    ] {
+        let folder = super::case(name);
+        let checkpoint = Checkpoint::open(&folder).unwrap();
+        let base = checkpoint.classifier(3, &Device::default()).unwrap();
+        let config = LoraConfig {
+            targets,
+            ..LoraConfig::default()
+        };
+        let model = lora::attach(base.clone(), checkpoint.architecture(), &config).unwrap();
+        let expected: BTreeSet<String> = expected.iter().map(ToString::to_string).collect();
+        assert_eq!(trained(model.clone()), expected, "{name}");
+        let model = weights::map_values(model, &mut |path, value| {
+            let moved = expected.contains(path) || path.ends_with("lora.b");
+            if moved { value + 0.125 } else { value }
+        });
+        let written = tempfile::tempdir().unwrap();
+        lora::save(&model, checkpoint.architecture(), "base", written.path()).unwrap();
+        assert_eq!(settings(written.path())["modules_to_save"], saved, "{name}");
+        let again = lora::load(base.clone(), checkpoint.architecture(), written.path()).unwrap();
+        assert_eq!(trained(again.clone()), expected, "{name}");
+        let (tokens, _) = inputs(&folder);
+        let logits = |model: &Classifier| model.logits(&tokens, Noise::off()).into_data();
+        assert_eq!(logits(&model), logits(&again), "{name}");
+        assert_ne!(logits(&model), logits(&base), "{name}");
+    }
 }
 
 #[test]
@@ -182,6 +267,9 @@ fn all_linear_layers_are_those_that_peft_adapts_and_trains() {
             }
             Head::Masked => all_linear_names(&checkpoint, checkpoint.masked_lm(&device).unwrap()),
             Head::Seq2Seq => all_linear_names(&checkpoint, checkpoint.seq2seq(&device).unwrap()),
+            Head::Discriminator => {
+                all_linear_names(&checkpoint, checkpoint.discriminator(&device).unwrap())
+            }
             other => panic!("{other}"),
         };
         let list = |field: &str| -> Vec<String> {

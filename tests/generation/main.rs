@@ -5,7 +5,6 @@
 
 mod batches;
 mod beams;
-mod measure;
 mod parity;
 mod rules;
 mod seam;

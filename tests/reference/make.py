@@ -29,36 +29,54 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
+    BertForTokenClassification,
     BloomConfig,
     BloomForCausalLM,
     BloomForSequenceClassification,
+    BloomForTokenClassification,
     DistilBertConfig,
     DistilBertForMaskedLM,
     DistilBertForSequenceClassification,
+    DistilBertForTokenClassification,
     ElectraConfig,
+    ElectraForMaskedLM,
+    ElectraForPreTraining,
     ElectraForSequenceClassification,
+    ElectraForTokenClassification,
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma2ForSequenceClassification,
     Gemma3ForCausalLM,
     Gemma3TextConfig,
+    Gemma3TextForSequenceClassification,
     GemmaConfig,
     GemmaForCausalLM,
+    GemmaForSequenceClassification,
     GPT2Config,
     GPT2ForSequenceClassification,
+    GPT2ForTokenClassification,
     GPT2LMHeadModel,
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
     GPTNeoXForSequenceClassification,
+    GPTNeoXForTokenClassification,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
+    LlamaForTokenClassification,
     MistralConfig,
     MistralForCausalLM,
     MistralForSequenceClassification,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    ModernBertForSequenceClassification,
+    ModernBertForTokenClassification,
     Olmo2Config,
     Olmo2ForCausalLM,
+    Olmo2ForSequenceClassification,
     Phi3Config,
     Phi3ForCausalLM,
+    Phi3ForSequenceClassification,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen2ForSequenceClassification,
@@ -68,12 +86,15 @@ from transformers import (
     RobertaConfig,
     RobertaForMaskedLM,
     RobertaForSequenceClassification,
+    RobertaForTokenClassification,
     SmolLM3Config,
     SmolLM3ForCausalLM,
+    SmolLM3ForSequenceClassification,
     T5Config,
     T5ForConditionalGeneration,
     XLNetConfig,
     XLNetForSequenceClassification,
+    XLNetForTokenClassification,
     XLNetLMHeadModel,
 )
 
@@ -165,7 +186,16 @@ def xlnet(**changes):
     return XLNetConfig(**{**settings, **changes})
 
 
-# name -> (model class, config, where the padding goes, adapter targets)
+def modernbert(**changes):
+    settings = dict(
+        vocab_size=61, hidden_size=24, intermediate_size=20, num_hidden_layers=4, num_attention_heads=4,
+        max_position_embeddings=64, local_attention=6, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
+        pad_token_id=0, num_labels=3,
+    )
+    return ModernBertConfig(**{**settings, **changes})
+
+
+# name -> (model class, config, where the padding goes, adapter targets); with "pairs" each row holds two texts
 CASES = {
     "llama_grouped": (LlamaForCausalLM, llama(), "right", ["q_proj", "v_proj"]),
     "llama_tied_bias": (
@@ -185,17 +215,88 @@ CASES = {
     "gpt2_classifier": (GPT2ForSequenceClassification, gpt2(num_labels=3), "right", None),
     "bert_classifier": (BertForSequenceClassification, bert(), "right", ["query", "value"]),
     "bert_masked": (BertForMaskedLM, bert(hidden_act="gelu_new"), "right", None),
-    "roberta_classifier": (RobertaForSequenceClassification, encoder(RobertaConfig, pad_token_id=1), "left", None),
+    "roberta_classifier": (RobertaForSequenceClassification, encoder(RobertaConfig, pad_token_id=1), "left", ["query", "value"]),
     "roberta_masked": (RobertaForMaskedLM, encoder(RobertaConfig, pad_token_id=1, type_vocab_size=1), "right", None),
-    "distilbert_classifier": (DistilBertForSequenceClassification, distilbert(), "right", None),
+    "distilbert_classifier": (DistilBertForSequenceClassification, distilbert(), "right", ["q_lin", "v_lin"]),
     "distilbert_masked": (DistilBertForMaskedLM, distilbert(activation="relu"), "left", None),
     "electra_classifier": (
         ElectraForSequenceClassification,
         encoder(ElectraConfig, embedding_size=16),
         "right",
-        None,
+        "all-linear",
     ),
     "electra_equal": (ElectraForSequenceClassification, encoder(ElectraConfig, embedding_size=24), "left", None),
+    "electra_discriminator": (
+        ElectraForPreTraining, encoder(ElectraConfig, embedding_size=16, hidden_act="relu"), "left", "all-linear",
+    ),
+    "electra_masked": (
+        ElectraForMaskedLM, encoder(ElectraConfig, embedding_size=16, hidden_act="relu"), "right", None,
+    ),
+    "electra_masked_untied": (
+        ElectraForMaskedLM, encoder(ElectraConfig, embedding_size=16, tie_word_embeddings=False), "left", None,
+    ),
+    "bert_tokens": (BertForTokenClassification, bert(vocab_size=61, hidden_size=24), "right", ["query", "value"]),
+    "roberta_tokens": (RobertaForTokenClassification, encoder(RobertaConfig, pad_token_id=1), "left", None),
+    "distilbert_tokens": (DistilBertForTokenClassification, distilbert(), "left", None),
+    "electra_tokens": (ElectraForTokenClassification, encoder(ElectraConfig, embedding_size=16), "right", None),
+    "gpt2_tokens": (GPT2ForTokenClassification, gpt2(n_embd=24, num_labels=3, classifier_dropout=0.0), "right", None),
+    "llama_tokens": (
+        LlamaForTokenClassification,
+        decoder(LlamaConfig, num_labels=4, token_classification_bias=False, classifier_dropout=0.0),
+        "left",
+        None,
+    ),
+    "neox_tokens": (GPTNeoXForTokenClassification, neox(num_labels=3), "right", None),
+    "bloom_tokens": (BloomForTokenClassification, bloom(num_labels=3), "right", None),
+    "bert_pairs": (BertForSequenceClassification, bert(vocab_size=61, hidden_size=24), "left pairs", None),
+    "bert_regression": (
+        BertForSequenceClassification, bert(vocab_size=61, hidden_size=24, num_labels=1), "right pairs", None,
+    ),
+    "bert_multi_label": (
+        BertForSequenceClassification,
+        bert(vocab_size=61, hidden_size=24, num_labels=4, problem_type="multi_label_classification"),
+        "right",
+        None,
+    ),
+    "electra_numbers": (
+        ElectraForSequenceClassification, encoder(ElectraConfig, embedding_size=24, problem_type="regression"), "left pairs",
+        None,
+    ),
+    "llama_regression": (LlamaForSequenceClassification, decoder(LlamaConfig, num_labels=1), "left", None),
+    "modernbert_classifier": (ModernBertForSequenceClassification, modernbert(), "right", "all-linear"),
+    "modernbert_left": (
+        ModernBertForSequenceClassification,
+        modernbert(local_attention=3, hidden_activation="gelu_new", classifier_activation="tanh", norm_bias=True),
+        "left",
+        None,
+    ),
+    "modernbert_mean": (
+        ModernBertForSequenceClassification,
+        modernbert(
+            classifier_pooling="mean", attention_bias=True, mlp_bias=True, norm_bias=True, classifier_bias=True,
+            classifier_activation="silu", norm_eps=1e-3, num_hidden_layers=3,
+            layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+            rope_parameters={
+                "sliding_attention": rope("default", rope_theta=50.0),
+                "full_attention": rope("linear", factor=2.0, rope_theta=1000.0),
+            },
+        ),
+        "left",
+        ["Wqkv"],
+    ),
+    "modernbert_masked": (
+        ModernBertForMaskedLM, modernbert(mlp_bias=True, classifier_bias=True, sparse_pred_ignore_index=-1), "left", None,
+    ),
+    "modernbert_untied": (
+        ModernBertForMaskedLM,
+        modernbert(
+            tie_word_embeddings=False, decoder_bias=False, attention_bias=True, classifier_activation="relu",
+            global_attn_every_n_layers=2, global_rope_theta=900.0, local_rope_theta=40.0,
+        ),
+        "right",
+        None,
+    ),
+    "modernbert_tokens": (ModernBertForTokenClassification, modernbert(local_attention=4), "left", None),
     "llama_linear": (LlamaForCausalLM, decoder(LlamaConfig, rope_parameters=rope("linear", factor=2.5)), "left", None),
     "llama_dynamic": (
         LlamaForCausalLM,
@@ -245,6 +346,30 @@ CASES = {
             final_logit_softcapping=3.0, num_hidden_layers=3,
         ),
         "left",
+        None,
+    ),
+    "gemma_classifier": (GemmaForSequenceClassification, decoder(GemmaConfig, head_dim=8, num_labels=3), "left", None),
+    "gemma2_classifier": (
+        Gemma2ForSequenceClassification,
+        decoder(Gemma2Config, head_dim=8, sliding_window=5, attn_logit_softcapping=2.0, num_labels=3),
+        "right",
+        None,
+    ),
+    "gemma3_classifier": (
+        Gemma3TextForSequenceClassification,
+        decoder(
+            Gemma3TextConfig, head_dim=8, sliding_window=4, num_labels=3,
+            layer_types=["sliding_attention", "full_attention"],
+        ),
+        "left",
+        None,
+    ),
+    "phi3_classifier": (Phi3ForSequenceClassification, decoder(Phi3Config, num_labels=3), "right", None),
+    "olmo2_classifier": (Olmo2ForSequenceClassification, decoder(Olmo2Config, num_labels=3), "left", None),
+    "smollm3_classifier": (
+        SmolLM3ForSequenceClassification,
+        decoder(SmolLM3Config, no_rope_layer_interval=2, num_labels=3),
+        "right",
         None,
     ),
     "gemma2_unbounded": (
@@ -344,6 +469,8 @@ CASES = {
         "right",
         None,
     ),
+    "xlnet_tokens": (XLNetForTokenClassification, xlnet(clamp_len=4), "left", None),
+    "xlnet_numbers": (XLNetForSequenceClassification, xlnet(num_labels=1, n_layer=1, summary_type="mean"), "left", None),
     "xlnet": (XLNetLMHeadModel, xlnet(tie_word_embeddings=False), "left", ["layer_1"]),
     "xlnet_streams": (XLNetLMHeadModel, xlnet(n_layer=3, mem_len=9), "left", None),
     "xlnet_uni": (
@@ -372,6 +499,15 @@ def part(model, case):
         model.all_tied_weights_keys.pop(f"{name}.weight", None)
 
 
+# Settings as the files of earlier versions have them, and what these had instead of others.
+OLD = {
+    "modernbert_untied": (
+        {"global_attn_every_n_layers": 2, "global_rope_theta": 900.0, "local_rope_theta": 40.0},
+        ["layer_types", "rope_parameters"],
+    ),
+}
+
+
 def perturb(model, seed):
     """Random values everywhere, biases and norms included, so that no term can be missing unnoticed."""
     torch.manual_seed(seed)
@@ -389,21 +525,39 @@ def inputs(model, side, seed):
     ids = torch.full((3, width), pad, dtype=torch.long)
     mask = torch.zeros(3, width, dtype=torch.long)
     for row, length in enumerate(lengths):
-        place = slice(width - length, width) if side == "left" else slice(0, length)
+        place = slice(width - length, width) if "left" in side else slice(0, length)
         ids[row, place] = torch.randint(3, config.vocab_size, (length,), generator=generator)
         mask[row, place] = 1
     given = {"input_ids": ids, "attention_mask": mask}
     name = type(model).__name__
-    if getattr(config, "type_vocab_size", 1) > 1:
+    if "pairs" in side:
+        # The second text begins after a third of the first row, half of the second, and all but two of the third.
+        begins = torch.tensor([lengths[0] // 3, lengths[1] // 2, lengths[2] - 2])
+        given["token_type_ids"] = (mask.cumsum(1) > begins[:, None]).long() * mask
+    elif getattr(config, "type_vocab_size", 1) > 1:
         given["token_type_ids"] = ((torch.arange(width) > 7).long()[None] * mask).contiguous()
     if "SequenceClassification" in name:
-        given["labels"] = torch.tensor([2, 0, 1])
+        kind = config.problem_type or ("regression" if config.num_labels == 1 else None)
+        if kind == "regression":
+            shape = (3,) if config.num_labels == 1 else (3, config.num_labels)
+            given["labels"] = torch.randn(shape, generator=generator)
+        elif kind == "multi_label_classification":
+            given["labels"] = torch.randint(0, 2, (3, config.num_labels), generator=generator).float()
+        else:
+            given["labels"] = torch.tensor([2, 0, 1])
     elif "ConditionalGeneration" in name:
         answers, longest = [7, 12, 3], 12
         labels = torch.full((3, longest), -100, dtype=torch.long)
         for row, length in enumerate(answers):
             labels[row, :length] = torch.randint(3, config.vocab_size, (length,), generator=generator)
         given["labels"] = labels
+    elif "TokenClassification" in name:
+        labels = torch.randint(0, config.num_labels, (3, width), generator=generator)
+        labels[mask == 0] = -100
+        labels[:, 8] = -100
+        given["labels"] = labels
+    elif "PreTraining" in name:
+        given["labels"] = torch.randint(0, 2, (3, width), generator=generator) * mask
     else:
         labels = ids.clone()
         labels[mask == 0] = -100
@@ -520,6 +674,8 @@ def adapter(kind, config, state, given, targets, folder):
         for name, parameter in tuned.named_parameters():
             if "lora_" in name:
                 parameter.copy_(torch.randn_like(parameter) * 0.2)
+            if "modules_to_save" in name:
+                parameter.add_(torch.randn_like(parameter) * 0.1)
     tuned.save_pretrained(folder / "adapter")
     for stray in (folder / "adapter").glob("README.md"):
         stray.unlink()
@@ -527,6 +683,16 @@ def adapter(kind, config, state, given, targets, folder):
     logits = tuned.eval()(**without).logits.detach()
     merged = tuned.merge_and_unload()(**without).logits.detach()
     save_file({"logits": logits.contiguous(), "merged": merged.contiguous()}, folder / "adapter.safetensors")
+
+
+def older(kind, model, folder, instead, without):
+    """Writes the settings as an earlier version did, and sees that the reference reads them alike."""
+    path = folder / "config.json"
+    config = {k: v for k, v in json.loads(path.read_text()).items() if k not in without}
+    path.write_text(json.dumps({**config, **instead}, indent=2, sort_keys=True) + "\n")
+    ids = torch.arange(3, 20)[None]
+    again = kind.from_pretrained(folder, attn_implementation="eager").eval()
+    assert torch.equal(again(input_ids=ids).logits, model(input_ids=ids).logits)
 
 
 def make(case, quiet=False):
@@ -546,6 +712,8 @@ def make(case, quiet=False):
     model.save_pretrained(folder)
     for stray in folder.glob("generation_config.json"):
         stray.unlink()
+    if case in OLD:
+        older(kind, model, folder, *OLD[case])
     state = {k: v.clone() for k, v in model.state_dict().items()}
     given = inputs(model, side, seed)
     given = CHANGED.get(case, lambda given: given)(given)
@@ -584,6 +752,8 @@ def task(kind):
         return "SEQ_CLS"
     if "ConditionalGeneration" in kind.__name__:
         return "SEQ_2_SEQ_LM"
+    if "TokenClassification" in kind.__name__:
+        return "TOKEN_CLS"
     return "CAUSAL_LM" if "CausalLM" in kind.__name__ or "LMHead" in kind.__name__ else None
 
 
@@ -594,10 +764,11 @@ def all_linear():
     cases = {case: (kind, config) for case, (kind, config, _, _) in CASES.items()} | {"bert_masked untied": untied}
     found = {}
     for case, (kind, config) in cases.items():
-        # Heads of two layers, which peft trains as a whole or not at all, are not built.
-        if case in ("roberta_classifier", "distilbert_classifier", "electra_classifier", "electra_equal"):
+        try:
+            tuned = get_peft_model(kind(config), LoraConfig(r=3, target_modules="all-linear", task_type=task(kind)))
+        except TypeError:
+            # peft would adapt a layer that it also trains as a whole, and fails.
             continue
-        tuned = get_peft_model(kind(config), LoraConfig(r=3, target_modules="all-linear", task_type=task(kind)))
         modules = [name for name, module in tuned.named_modules() if hasattr(module, "lora_A") and module.lora_A]
         wrapped = [name for name, _ in tuned.named_modules() if name.endswith(".modules_to_save.default")]
         found[case] = {

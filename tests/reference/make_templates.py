@@ -670,6 +670,26 @@ def make_pairs(states):
     return result
 
 
+def make_words(states):
+    """Words that are split already, and for each token the word that begins with it."""
+    sentences = [
+        "EU rejects German call to boycott British lamb .".split(),
+        ["Grüße", ",", "世界", "!", "😀"],
+        ["a", "", "batch", " ", "of", "rows-and-columns"],
+        [],
+    ]
+    result = []
+    for name in ("words", "pieces", "unigram", "bytes"):
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(states[name])))
+        for words in sentences:
+            for length in (None, 8):
+                encoded = tokenizer(words, is_split_into_words=True, truncation=length is not None, max_length=length)
+                of = encoded.word_ids()
+                first = [word if word not in of[:place] else None for place, word in enumerate(of)]
+                result.append([name, words, length, encoded["input_ids"], first])
+    return result
+
+
 def make_texts(states):
     """Texts as they are, encoded without special tokens and decoded again."""
     texts = [message["content"] for messages in CONVERSATIONS.values() for message in messages]
@@ -779,6 +799,7 @@ def main():
     for name, entry in TEMPLATES.items():
         write(f"chat/{name}.json", make_template(name, entry, states))
     write("pairs.json", make_pairs(states))
+    write("words.json", make_words(states))
     write("texts.json", make_texts(states))
     write("packing.json", make_packing())
     write("completions.json", make_completions(states))

@@ -31,6 +31,8 @@ ADAPTERS = {
     "all-linear, rsLoRA": {"rank": 4, "alpha": 6.0, "rslora": True, "targets": "all-linear"},
     "one block": {"rank": 2, "alpha": 3.0, "targets": {"pattern": r".*\.1\..*"}},
 }
+# Where peft has no layers of its own choice, these are taken.
+LAYERS = {"distilbert": ["q_lin", "v_lin"], "modernbert": ["Wqkv"]}
 
 
 class Ours:
@@ -124,7 +126,10 @@ def variants(ours, case, folder):
     yield "whole", checkpoint(ours, case, inputs)
     yield "whole, bf16", checkpoint(ours, short, inputs, exact=False)
     yield "whole, shards", checkpoint(ours, shards, inputs)
+    own = LAYERS.get(model.config.model_type)
     for name, config in ADAPTERS.items():
+        if own and name == "family":
+            config = {**config, "targets": {"names": own}}
         yield f"adapter: {name}", adapter(ours, case, inputs, "--lora", json.dumps(config))
     config = json.dumps(ADAPTERS["all-linear, rsLoRA"])
     yield "adapter: base in bf16", adapter(ours, short, inputs, "--lora", config)

@@ -53,6 +53,24 @@ fn pairs_have_the_ids_and_kinds_of_transformers() {
 }
 
 #[test]
+fn words_have_the_ids_of_transformers_and_begin_at_the_same_tokens() {
+    type Entry = (
+        String,
+        Vec<String>,
+        Option<usize>,
+        Vec<u32>,
+        Vec<Option<usize>>,
+    );
+    let entries: Vec<Entry> = serde_json::from_str(&read("words.json")).unwrap();
+    for (name, words, length, ids, first) in entries {
+        let (tokenizer, _folder) = open(&tokenizer(&name), &json!({}));
+        let (encoded, found) = tokenizer.encode_words(&words, length).unwrap();
+        assert_eq!(encoded.ids, ids, "{name} {words:?} {length:?}");
+        assert_eq!(found, first, "{name} {words:?} {length:?}");
+    }
+}
+
+#[test]
 fn special_tokens_come_from_every_file_of_the_folder() {
     let folder = TempDir::new().unwrap();
     let write =

@@ -302,6 +302,8 @@ pub enum NormKind {
     RmsFromOne,
     /// `(x - mean) / sqrt(variance + eps) · weight + bias` (Ba et al. 2016).
     Layer,
+    /// The same without the bias.
+    LayerWithoutBias,
 }
 
 /// Where the normalisation stands in a block.
@@ -309,6 +311,8 @@ pub enum NormKind {
 pub enum Residual {
     /// `x + part(norm(x))`, and one more norm after the last block.
     PreNorm,
+    /// The same, but the first block's attention takes `x` as it comes: the embeddings are normalised already.
+    PreNormFromSecond,
     /// `norm(x + part(x))`.
     PostNorm,
     /// `x + attention(norm(x)) + feed_forward(norm'(x))`, and one more norm after the last block.
@@ -352,10 +356,14 @@ pub struct Heads {
     pub causal: Option<CausalHead>,
     /// Predicts the class of a text.
     pub classifier: Option<ClassifierHead>,
+    /// Predicts the class of every token.
+    pub token_classifier: Option<TokenClassifierHead>,
     /// Predicts hidden tokens.
     pub masked: Option<MaskedHead>,
     /// Turns one text into another.
     pub seq2seq: Option<Seq2SeqHead>,
+    /// Predicts which tokens were replaced.
+    pub discriminator: Option<DiscriminatorHead>,
 }
 
 /// The head that predicts the next token: one projection to the vocabulary.
@@ -409,15 +417,41 @@ pub struct ClassifierHead {
     pub labels: usize,
 }
 
-/// What becomes of the hidden state that stands for a text.
+/// The head that predicts the class of every token.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pooler {
-    /// Whether it is projected, to as many features.
-    pub projects: bool,
-    /// The function after that, where there is one.
-    pub activation: Option<Activation>,
+pub struct TokenClassifierHead {
+    /// One more projection before that to the classes, where there is one.
+    pub pooler: Option<Pooler>,
+    /// Whether the projection to the classes has a bias.
+    pub bias: bool,
     /// The rate of dropout before it.
     pub dropout: f64,
+    /// Number of classes.
+    pub labels: usize,
+}
+
+/// What becomes of a hidden state before the projection to the classes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pooler {
+    /// The rate of dropout before everything else.
+    pub dropout: f64,
+    /// A projection to as many features.
+    pub projection: Projection,
+    /// The function after that, where there is one.
+    pub activation: Option<Activation>,
+    /// The norm after the function, where there is one.
+    pub norm: Option<Norm>,
+}
+
+/// A projection that may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projection {
+    /// None.
+    None,
+    /// One without a bias.
+    Plain,
+    /// One with a bias.
+    Biased,
 }
 
 /// Which hidden state stands for a text.
@@ -427,10 +461,12 @@ pub enum Place {
     First,
     /// That of the last token.
     Last,
-    /// That of the last token. (The reference takes the last place, padding or not.)
-    End,
-    /// The mean over the tokens. (The reference takes the mean over all places.)
+    /// The mean of all of the text.
     Mean,
+    /// That of the last token; in the reference's convention that of the row's last place, padding or not.
+    End,
+    /// The mean of all of the text; in the reference's convention that of all places, padding or not.
+    Every,
 }
 
 /// The head that predicts hidden tokens: a projection, a function and a norm, then a projection to the vocabulary.
@@ -439,6 +475,29 @@ pub struct MaskedHead {
     /// Whether the last projection is the embedding of the tokens.
     pub tied: bool,
     /// The function after the first projection.
+    pub activation: Activation,
+    /// Whether the first projection has a bias.
+    pub transform_bias: bool,
+    /// Whether the last projection has a bias.
+    pub bias: bool,
+}
+
+impl MaskedHead {
+    /// A head whose projections have biases.
+    pub fn new(tied: bool, activation: Activation) -> Self {
+        Self {
+            tied,
+            activation,
+            transform_bias: true,
+            bias: true,
+        }
+    }
+}
+
+/// The head that predicts which tokens were replaced: a projection, a function, and a projection to one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiscriminatorHead {
+    /// The function between the projections.
     pub activation: Activation,
 }
 

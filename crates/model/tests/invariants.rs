@@ -37,6 +37,14 @@ fn xlnet(attention: &str) -> Value {
     })
 }
 
+fn modernbert(pooling: &str) -> Value {
+    json!({
+        "model_type": "modernbert", "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24,
+        "num_hidden_layers": 4, "num_attention_heads": 4, "local_attention": 2, "pad_token_id": null,
+        "classifier_pooling": pooling, "initializer_range": 0.3,
+    })
+}
+
 fn causal(config: Value) -> CausalLm {
     Checkpoint::create(config, 5)
         .unwrap()
@@ -170,6 +178,34 @@ fn a_masked_model_sees_its_document_alone() {
     close(&own(&tokens(&rows(&texts()), Side::Right)), &expected, 2e-6);
     close(&own(&tokens(&rows(&texts()), Side::Left)), &expected, 2e-6);
     close(&own(&tokens(&[texts()], Side::Right)), &expected, 2e-6);
+}
+
+#[test]
+fn padding_changes_no_class_and_packing_no_class_of_a_token() {
+    let device = Device::default();
+    for pooling in ["cls", "mean"] {
+        let checkpoint = Checkpoint::create(modernbert(pooling), 5).unwrap();
+        let model = checkpoint.classifier(3, &device).unwrap();
+        let logits = |tokens: &Tokens| read(model.logits(tokens, Noise::off()));
+        let one = |text: &Vec<u32>| logits(&Tokens::single(text, &device).unwrap());
+        let alone: Vec<f32> = texts().iter().flat_map(one).collect();
+        for side in [Side::Right, Side::Left] {
+            close(&logits(&tokens(&rows(&texts()), side)), &alone, 2e-6);
+        }
+    }
+    let checkpoint = Checkpoint::create(modernbert("cls"), 5).unwrap();
+    let model = checkpoint.token_classifier(3, &device).unwrap();
+    let classes = |tokens: &Tokens| {
+        let mut targets = next_tokens(tokens);
+        targets.ids.iter_mut().for_each(|id| *id %= 3);
+        read(model.log_probs(tokens, &targets, Noise::off()))
+    };
+    let one = |text: &Vec<u32>| classes(&Tokens::single(text, &device).unwrap());
+    let alone: Vec<f32> = texts().iter().flat_map(one).collect();
+    for side in [Side::Right, Side::Left] {
+        close(&classes(&tokens(&rows(&texts()), side)), &alone, 2e-6);
+        close(&classes(&tokens(&[texts()], side)), &alone, 2e-6);
+    }
 }
 
 #[test]

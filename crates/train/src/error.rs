@@ -38,6 +38,17 @@ pub enum TrainError {
         /// The first of them.
         origins: Vec<Origin>,
     },
+    /// Rows in which no token has a label, so that they would only cost time.
+    #[error(
+        "{count} rows have no token with a label: {}; label them, or drop them",
+        list(origins)
+    )]
+    NoLabels {
+        /// How many rows.
+        count: usize,
+        /// The first of them.
+        origins: Vec<Origin>,
+    },
     /// No row teaches the model to stop, so it would never stop.
     #[error(
         "none of {rows} rows learns a stop token ({}): the model would never learn to stop. Let the template end with \

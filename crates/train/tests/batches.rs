@@ -14,9 +14,9 @@ use finetune_model::{
 };
 use finetune_train::batch::{
     AnswerBatch, AnswerBatches, CausalBatch, CausalBatches, LabelBatch, LabelBatches, Labels,
-    Specials,
+    Specials, TokenLabelBatch, TokenLabelBatches,
 };
-use finetune_train::objective::{Classification, NextToken, Regression};
+use finetune_train::objective::{Classification, EachToken, NextToken, Regression, SeveralClasses};
 use finetune_train::optimizer::{self, Gradients};
 use finetune_train::{
     Batch, BatchConfig, Batches, Decay, Event, Objective, Order, Result, Schedule, TrainConfig,
@@ -411,6 +411,134 @@ fn a_bert_learns_classes_and_numbers() {
     let held_out = data.clone().in_order();
     let trained = Trainer::new(config)
         .fit(bert(1), &Regression, &data, Some(&held_out))
+        .unwrap();
+    assert!(trained.best().unwrap().loss < 0.05, "{:?}", trained.best());
+}
+
+/// Rows whose labels follow from their ids; the first token of each has none.
+fn tagged(label: impl Fn(u32) -> u32) -> Vec<(Row, Vec<Option<u32>>)> {
+    let tag = |row: Row| {
+        let ids = row.encoded.ids.iter().enumerate();
+        let labels = ids.map(|(place, id)| (place > 0).then(|| label(*id)));
+        let labels = labels.collect();
+        (row, labels)
+    };
+    rows(&[5, 7, 6, 9, 4, 8]).into_iter().map(tag).collect()
+}
+
+#[test]
+fn labels_of_tokens_stand_at_their_places_and_are_checked() {
+    let build = |rows: Vec<(Row, Vec<Option<u32>>)>| {
+        let config = config(4, false, Order::Sequential);
+        TokenLabelBatches::new(rows, 3, &config, 1, 0, &device())
+    };
+    let data = build(tagged(|id| id % 3)).unwrap();
+    let batches: Vec<TokenLabelBatch> = data.epoch(0, 0).map(Result::unwrap).collect();
+    assert_eq!(batches.len(), 2);
+    let (batch, length) = (&batches[0], batches[0].tokens.length() as u32);
+    assert_eq!(length, 9);
+    assert_eq!(batch.targets(), 4 + 6 + 5 + 8);
+    assert_eq!(batch.targets.places[..5], [1, 2, 3, 4, length + 1]);
+    let ids = &data.rows()[1].0.encoded.ids;
+    assert_eq!(batch.targets.ids[4], ids[1] % 3);
+    let refused = |change: &dyn Fn(&mut Vec<Option<u32>>), parts: &[&str]| {
+        let mut rows = tagged(|id| id % 3);
+        change(&mut rows[2].1);
+        let error = build(rows).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    };
+    refused(
+        &|labels| labels[1] = Some(3),
+        &["rows.jsonl:2", "label 3; expected one below 3"],
+    );
+    refused(
+        &|labels| labels.truncate(5),
+        &["list of 5; expected one for each of 6 tokens"],
+    );
+    refused(
+        &|labels| labels.fill(None),
+        &["1 rows have no token with a label: rows.jsonl:2"],
+    );
+    assert!(build(Vec::new()).is_err());
+}
+
+#[test]
+fn an_electra_learns_classes_of_tokens_replaced_tokens_and_hidden_ones() {
+    let checkpoint = Checkpoint::create(
+        json!({
+            "model_type": "electra", "vocab_size": VOCABULARY, "embedding_size": 8, "hidden_size": 16,
+            "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 4, "max_position_embeddings": 32,
+            "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "initializer_range": 0.2,
+        }),
+        3,
+    )
+    .unwrap();
+    let mut config = TrainConfig {
+        steps: Some(80),
+        schedule: Schedule::constant(1e-2),
+        ..TrainConfig::default()
+    };
+    config.batch.rows = 3;
+    let data = |classes, label: &dyn Fn(u32) -> u32| {
+        let rows = tagged(label);
+        TokenLabelBatches::new(rows, classes, &config.batch, 1, 0, &device()).unwrap()
+    };
+    let classes = data(3, &|id| id % 3);
+    let model = checkpoint.token_classifier(3, &device()).unwrap();
+    let classified = Trainer::new(config.clone())
+        .fit(model, &EachToken, &classes, Some(&classes))
+        .unwrap();
+    let replaced = data(2, &|id| id % 2);
+    let model = checkpoint.discriminator(&device()).unwrap();
+    let told = Trainer::new(config.clone())
+        .fit(model, &EachToken, &replaced, Some(&replaced))
+        .unwrap();
+    let hidden = data(VOCABULARY as usize, &|id| (id + 1) % 7);
+    let model = checkpoint.masked_lm(&device()).unwrap();
+    let guessed = Trainer::new(config.clone())
+        .fit(model, &EachToken, &hidden, Some(&hidden))
+        .unwrap();
+    for best in [classified.best(), told.best(), guessed.best()] {
+        assert!(best.unwrap().loss < 0.1, "{best:?}");
+    }
+}
+
+#[test]
+fn a_bert_learns_several_classes_of_a_row() {
+    let mut config = TrainConfig {
+        steps: Some(60),
+        schedule: Schedule::constant(5e-3),
+        ..TrainConfig::default()
+    };
+    config.batch.rows = 3;
+    let [good, bad] = ["good", "bad"].map(|name| Label::Class(name.to_owned()));
+    let sets = [vec![], vec![bad.clone()], vec![good, bad]];
+    let rows = rows(&[5, 7, 6, 9, 4, 8]).into_iter();
+    let rows = rows.zip(sets.into_iter().cycle()).collect();
+    let data = LabelBatches::several(rows, &names(), &config.batch, 1, 0, &device()).unwrap();
+    let held_out = data.clone().in_order();
+    let first = all(&held_out).remove(0);
+    assert_eq!(first.targets(), 3 * 2);
+    let model = bert(2);
+    let logits: Vec<f64> = model
+        .logits(&first.tokens, Noise::off())
+        .into_data()
+        .iter::<f64>()
+        .collect();
+    let signs = [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0];
+    let losses = logits
+        .iter()
+        .zip(signs)
+        .map(|(x, sign)| (-sign * x).exp().ln_1p());
+    let expected: f64 = losses.sum();
+    let loss = SeveralClasses.loss(&model, &first, Noise::off());
+    let found = f64::from(loss.into_scalar::<f32>());
+    assert!(
+        (found - expected).abs() < 1e-5,
+        "{found}, expected {expected}"
+    );
+    let trained = Trainer::new(config)
+        .fit(model, &SeveralClasses, &data, Some(&held_out))
         .unwrap();
     assert!(trained.best().unwrap().loss < 0.05, "{:?}", trained.best());
 }

@@ -60,6 +60,42 @@ impl Tokenizer {
         Ok(encoded)
     }
 
+    /// The tokens of a text that is split into words already, between the special tokens that the tokenizer puts around a
+    /// text. Every word is tokenized by itself, as transformers does with `is_split_into_words`. A row longer than
+    /// `length` loses tokens at its end.
+    ///
+    /// # Returns
+    ///
+    /// The tokens, and for each of them the number of the word that begins with it; `None` for the other tokens of a word
+    /// and for special tokens. That is where a label of the word goes. A word of which no token is left has none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::encode`].
+    pub fn encode_words(
+        &self,
+        words: &[impl AsRef<str>],
+        length: Option<usize>,
+    ) -> Result<(Encoded, Vec<Option<usize>>)> {
+        let frame = &self.inner.single;
+        let mut tokens = Vec::new();
+        for (number, word) in words.iter().enumerate() {
+            let ids = self.encode(word.as_ref())?.into_iter().enumerate();
+            tokens.extend(ids.map(|(place, id)| (id, (place == 0).then_some(number))));
+        }
+        if let Some(length) = length {
+            tokens.truncate(length.saturating_sub(frame.len(false)));
+        }
+        let (ids, first): (Vec<u32>, Vec<Option<usize>>) = tokens.into_iter().unzip();
+        let mut encoded = Encoded::default();
+        encoded.extend(&frame.before);
+        encoded.extend_from(ids, frame.kinds[0]);
+        encoded.extend(&frame.after);
+        let around = |tokens: &[(u32, u32)]| vec![None; tokens.len()];
+        let first = [around(&frame.before), first, around(&frame.after)].concat();
+        Ok((encoded, first))
+    }
+
     /// The ids that the tokenizer puts before a text of its own accord, such as its BOS token.
     pub fn prefix(&self) -> Vec<u32> {
         self.inner.single.before.iter().map(|&(id, _)| id).collect()

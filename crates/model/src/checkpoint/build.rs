@@ -5,9 +5,11 @@ use serde_json::Value;
 
 use super::Checkpoint;
 use super::plan::Plan;
-use crate::blueprint::ClassifierHead;
+use crate::blueprint::{ClassifierHead, TokenClassifierHead};
 use crate::error::{ModelError, Result};
-use crate::head::{Apart, CausalLm, Classifier, Head, MaskedLm, Network, Seq2Seq};
+use crate::head::{
+    Apart, CausalLm, Classifier, Discriminator, Head, MaskedLm, Network, Seq2Seq, TokenClassifier,
+};
 use crate::part::Init;
 use crate::weights;
 
@@ -30,6 +32,26 @@ impl Checkpoint {
     /// When the family has no such head, or the weights do not fit.
     pub fn classifier(&self, labels: usize, device: &Device) -> Result<Classifier> {
         self.fill(self.empty_classifier(labels, device)?)
+    }
+
+    /// Builds the model that predicts the class of every token. Where the weights have no such head it is new and
+    /// random; [`Checkpoint::fresh`] says what would be.
+    ///
+    /// # Arguments
+    /// - `labels`: number of classes; `checkpoint.labels().len()` is the configuration's
+    ///
+    /// # Errors
+    /// When the family has no such head, or the weights do not fit.
+    pub fn token_classifier(&self, labels: usize, device: &Device) -> Result<TokenClassifier> {
+        self.fill(self.empty_token_classifier(labels, device)?)
+    }
+
+    /// Builds the model that predicts which tokens were replaced.
+    ///
+    /// # Errors
+    /// When the family has no such head, or the weights do not fit.
+    pub fn discriminator(&self, device: &Device) -> Result<Discriminator> {
+        self.fill(self.empty_discriminator(device)?)
     }
 
     /// Builds the model that predicts hidden tokens.
@@ -56,18 +78,14 @@ impl Checkpoint {
     /// # Errors
     /// When the family has no such head, or the weights do not fit.
     pub fn fresh(&self, head: Head, device: &Device) -> Result<Vec<String>> {
+        let labels = self.labels().len();
         let plan = match head {
             Head::Causal => self.plan(&self.empty_causal(device)?)?,
-            Head::Classifier => {
-                let labels = self
-                    .architecture
-                    .heads
-                    .classifier
-                    .map_or(1, |head| head.labels);
-                self.plan(&self.empty_classifier(labels, device)?)?
-            }
+            Head::Classifier => self.plan(&self.empty_classifier(labels, device)?)?,
+            Head::TokenClassifier => self.plan(&self.empty_token_classifier(labels, device)?)?,
             Head::Masked => self.plan(&self.empty_masked(device)?)?,
             Head::Seq2Seq => self.plan(&self.empty_seq2seq(device)?)?,
+            Head::Discriminator => self.plan(&self.empty_discriminator(device)?)?,
         };
         Ok(plan.fresh().map(ToOwned::to_owned).collect())
     }
@@ -86,6 +104,21 @@ impl Checkpoint {
         let head = head.ok_or_else(|| self.no_head(Head::Classifier))?;
         let head = ClassifierHead { labels, ..head };
         Ok(Classifier::new(&self.init(device), self.blueprint(), head))
+    }
+
+    fn empty_token_classifier(&self, labels: usize, device: &Device) -> Result<TokenClassifier> {
+        let head = self.architecture.heads.token_classifier;
+        let head = head.ok_or_else(|| self.no_head(Head::TokenClassifier))?;
+        let head = TokenClassifierHead { labels, ..head };
+        let init = self.init(device);
+        Ok(TokenClassifier::new(&init, self.blueprint(), head))
+    }
+
+    fn empty_discriminator(&self, device: &Device) -> Result<Discriminator> {
+        let head = self.architecture.heads.discriminator;
+        let head = head.ok_or_else(|| self.no_head(Head::Discriminator))?;
+        let init = self.init(device);
+        Ok(Discriminator::new(&init, self.blueprint(), head))
     }
 
     fn empty_masked(&self, device: &Device) -> Result<MaskedLm> {

@@ -15,7 +15,7 @@ mod header;
 pub(crate) mod json;
 mod load;
 pub mod names;
-mod plan;
+pub(crate) mod plan;
 mod save;
 mod shard;
 mod source;
@@ -183,7 +183,11 @@ impl Checkpoint {
     /// The same with classes of one's own; a head for another number of classes has to be trained anew.
     pub fn with_labels<S: AsRef<str>>(mut self, labels: &[S]) -> Self {
         set_labels(&mut self.config, labels.iter().map(AsRef::as_ref));
-        if let Some(head) = &mut self.architecture.heads.classifier {
+        let heads = &mut self.architecture.heads;
+        if let Some(head) = &mut heads.classifier {
+            head.labels = labels.len();
+        }
+        if let Some(head) = &mut heads.token_classifier {
             head.labels = labels.len();
         }
         self
@@ -223,11 +227,10 @@ impl Checkpoint {
 
     /// The names of the classes, in the order of their numbers.
     pub fn labels(&self) -> Vec<String> {
-        let count = self
-            .architecture
-            .heads
-            .classifier
-            .map_or(0, |head| head.labels);
+        let heads = &self.architecture.heads;
+        let of_texts = heads.classifier.map(|head| head.labels);
+        let of_tokens = heads.token_classifier.map(|head| head.labels);
+        let count = of_texts.or(of_tokens).unwrap_or(0);
         let named = self.config.get("id2label");
         let name = |number: usize| {
             let name = named.and_then(|names| names.get(number.to_string())?.as_str());

@@ -29,10 +29,10 @@ pub(super) struct Slot {
 
 /// One parameter inside a tensor of the file.
 #[derive(Debug, Clone)]
-pub(super) struct Part {
-    pub(super) path: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) window: Window,
+pub(crate) struct Part {
+    pub(crate) path: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) window: Window,
 }
 
 /// Every tensor of a checkpoint and every parameter of a model, matched.
@@ -182,9 +182,9 @@ impl<'a> Matching<'a> {
         Ok(())
     }
 
-    /// A classifier's head may be new: pretrained trunks come without one.
+    /// The head of a task may be new: pretrained trunks come without one.
     fn may_be_new(&self, entry: &Entry) -> bool {
-        if self.head != Head::Classifier || entry.owner != Owner::Head(self.head) {
+        if !self.head.is_for_a_task() || entry.owner != Owner::Head(self.head) {
             return false;
         }
         // Weight and bias are new together or not at all.
@@ -293,7 +293,7 @@ impl<'a> Matching<'a> {
 }
 
 /// The shape of a tensor in the file, and where its parameters lie in it.
-fn windows(entry: &Entry, shapes: &BTreeMap<&str, &[usize]>) -> (Vec<usize>, Vec<Part>) {
+pub(crate) fn windows(entry: &Entry, shapes: &BTreeMap<&str, &[usize]>) -> (Vec<usize>, Vec<Part>) {
     let shape_of = |path: &String| shapes[path.as_str()].to_vec();
     let columns_of = |shape: &[usize]| shape.last().copied().unwrap_or(1);
     let first = shape_of(&entry.parts[0]);

@@ -41,7 +41,7 @@ impl Checkpoint {
             .into_iter()
             .find(|p| p.path == "head.weight");
         let labels = labels
-            .filter(|_| M::HEAD == Head::Classifier)
+            .filter(|_| M::HEAD.is_for_a_task())
             .map(|p| p.shape[1]);
         let saving = Saving {
             checkpoint: self,
@@ -104,10 +104,9 @@ impl Checkpoint {
         {
             config["architectures"] = json!([class]);
         }
-        let count = self.architecture.heads.classifier.map(|head| head.labels);
         if let Some(labels) = labels {
             let named = config.get("id2label").is_some_and(Value::is_object);
-            if count != Some(labels) || !named {
+            if self.labels().len() != labels || !named {
                 let names: Vec<String> = (0..labels).map(|n| format!("LABEL_{n}")).collect();
                 set_labels(&mut config, names.iter().map(String::as_str));
             }

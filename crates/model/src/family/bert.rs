@@ -4,7 +4,8 @@ use super::settings::Settings;
 use super::{Architecture, decoder};
 use crate::blueprint::{
     AttentionBias, Blueprint, ClassifierHead, Direction, Dropout, Embedding, FeedForward,
-    FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Pooler, Position, Residual,
+    FeedForwardKind, Heads, MaskedHead, Norm, NormKind, Place, Pooler, Position, Projection,
+    Residual, TokenClassifierHead,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -12,22 +13,21 @@ use crate::head::Head;
 use crate::op::Activation;
 
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
-    let blueprint = blueprint(settings, 768)?;
+    let blueprint = blueprint(settings, 768, 0)?;
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
     let dropout = head_dropout(settings, &blueprint)?;
     Ok(Architecture {
         heads: Heads {
             classifier: Some(by_first(settings, Activation::Tanh, [0.0, dropout])?),
-            masked: Some(MaskedHead {
-                tied,
-                activation: blueprint.feed_forward.activation,
-            }),
+            token_classifier: Some(by_token(settings, dropout)?),
+            masked: Some(MaskedHead::new(tied, blueprint.feed_forward.activation)),
             ..Heads::default()
         },
         names: names(blueprint.depth, tied),
         classes: &[
             (Head::Masked, "BertForMaskedLM"),
             (Head::Classifier, "BertForSequenceClassification"),
+            (Head::TokenClassifier, "BertForTokenClassification"),
         ],
         spread: settings.spread()?,
         adapted: &["query", "value"],
@@ -48,12 +48,23 @@ pub(super) fn by_first(
     Ok(ClassifierHead {
         place: Place::First,
         pooler: Some(Pooler {
-            projects: true,
-            activation: Some(activation),
             dropout: dropout[0],
+            projection: Projection::Biased,
+            activation: Some(activation),
+            norm: None,
         }),
         bias: true,
         dropout: dropout[1],
+        labels: settings.labels()?,
+    })
+}
+
+/// The class of every token by its hidden state alone.
+pub(super) fn by_token(settings: Settings<'_>, dropout: f64) -> Result<TokenClassifierHead> {
+    Ok(TokenClassifierHead {
+        pooler: None,
+        bias: true,
+        dropout,
         labels: settings.labels()?,
     })
 }
@@ -67,7 +78,8 @@ pub(super) fn head_dropout(settings: Settings<'_>, blueprint: &Blueprint) -> Res
 ///
 /// # Arguments
 /// - `width`: the features of the hidden state where the file is silent; everything else is a fixed part of it
-pub(super) fn blueprint(settings: Settings<'_>, width: usize) -> Result<Blueprint> {
+/// - `padding`: the token that fills rows where the file is silent
+pub(super) fn blueprint(settings: Settings<'_>, width: usize, padding: usize) -> Result<Blueprint> {
     settings.only("is_decoder", false)?;
     settings.only("add_cross_attention", false)?;
     settings.only("position_embedding_type", "absolute")?;
@@ -82,7 +94,7 @@ pub(super) fn blueprint(settings: Settings<'_>, width: usize) -> Result<Blueprin
         direction: Direction::Both,
         embedding: Embedding {
             vocabulary,
-            padding: settings.padding(vocabulary)?,
+            padding: settings.padding_or(padding, vocabulary)?,
             kinds: Some(settings.count(&["type_vocab_size"], 2)?),
             width: None,
             scale: None,
@@ -156,6 +168,8 @@ fn names(depth: usize, tied: bool) -> Names {
         .head(Head::Classifier)
         .linear("pooler.dense", "pooler")
         .bare()
+        .linear("classifier", "head")
+        .head(Head::TokenClassifier)
         .linear("classifier", "head")
         .head(Head::Masked)
         .linear("cls.predictions.transform.dense", "transform")

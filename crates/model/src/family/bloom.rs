@@ -15,12 +15,14 @@ use crate::op::Activation;
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let blueprint = blueprint(settings)?;
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
+    let dropout = settings.rate(&["classifier_dropout", "hidden_dropout"], 0.0)?;
     Ok(Architecture {
-        heads: decoder::heads(settings, tied)?,
+        heads: decoder::heads(settings, tied, dropout)?,
         names: names(&blueprint, tied),
         classes: &[
             (Head::Causal, "BloomForCausalLM"),
             (Head::Classifier, "BloomForSequenceClassification"),
+            (Head::TokenClassifier, "BloomForTokenClassification"),
         ],
         spread: settings.spread()?,
         adapted: &["query_key_value"],
@@ -97,6 +99,8 @@ fn names(blueprint: &Blueprint, tied: bool) -> Names {
         .bare()
         .head(Head::Classifier)
         .linear("score", "head")
+        .head(Head::TokenClassifier)
+        .linear("classifier", "head")
         .head(Head::Causal);
     if tied {
         names.copy("lm_head.weight", "embeddings.tokens.weight")

@@ -7,7 +7,7 @@ use super::{Architecture, rotary};
 use crate::blueprint::{
     Attention, AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Each,
     Embedding, FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Position, Predicts,
-    QueryKeyNorm, Residual, Scale,
+    QueryKeyNorm, Residual, Scale, TokenClassifierHead,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -28,6 +28,8 @@ pub(super) struct Defaults {
     pub(super) eps: f64,
     /// The base of the rotation.
     pub(super) base: f64,
+    /// The token that fills rows.
+    pub(super) padding: Option<usize>,
     pub(super) tied: bool,
 }
 
@@ -42,6 +44,7 @@ pub(super) const LLAMA: Defaults = Defaults {
     head_width: None,
     eps: 1e-6,
     base: 10_000.0,
+    padding: None,
     tied: false,
 };
 
@@ -57,7 +60,10 @@ pub(super) fn blueprint(settings: Settings<'_>, defaults: &Defaults) -> Result<B
         direction: Direction::Causal,
         embedding: Embedding {
             vocabulary,
-            padding: settings.padding(vocabulary)?,
+            padding: match defaults.padding {
+                Some(token) => settings.padding_or(token, vocabulary)?,
+                None => settings.padding(vocabulary)?,
+            },
             kinds: None,
             width: None,
             scale: None,
@@ -192,8 +198,11 @@ pub(super) fn grouped(
     }
 }
 
-/// The heads of a decoder: the next token, or the class by the last token.
-pub(super) fn heads(settings: Settings<'_>, tied: bool) -> Result<Heads> {
+/// The heads of a decoder: the next token, the class by the last token, or the class of every token.
+///
+/// # Arguments
+/// - `dropout`: the rate before the classes of tokens
+pub(super) fn heads(settings: Settings<'_>, tied: bool, dropout: f64) -> Result<Heads> {
     Ok(Heads {
         causal: Some(CausalHead {
             tied,
@@ -208,6 +217,12 @@ pub(super) fn heads(settings: Settings<'_>, tied: bool) -> Result<Heads> {
             dropout: 0.0,
             labels: settings.labels()?,
         }),
+        token_classifier: Some(TokenClassifierHead {
+            pooler: None,
+            bias: true,
+            dropout,
+            labels: settings.labels()?,
+        }),
         ..Heads::default()
     })
 }
@@ -220,8 +235,19 @@ pub(super) fn assembled(
     classes: &'static [(Head, &'static str)],
 ) -> Result<Architecture> {
     let tied = settings.flag(&["tie_word_embeddings"], defaults.tied)?;
+    let dropout = settings.rate(&["classifier_dropout", "hidden_dropout"], 0.1)?;
+    let mut heads = heads(settings, tied, dropout)?;
+    let bias = settings.flag(&["token_classification_bias"], true)?;
+    // The reference has not every head in every family.
+    let known = |head| classes.iter().any(|(known, _)| *known == head);
+    heads.token_classifier = heads
+        .token_classifier
+        .filter(|_| known(Head::TokenClassifier));
+    if let Some(head) = &mut heads.token_classifier {
+        head.bias = bias;
+    }
     Ok(Architecture {
-        heads: heads(settings, tied)?,
+        heads,
         adapted: &["q_proj", "v_proj"],
         names: names(&blueprint, tied),
         classes,
@@ -288,6 +314,8 @@ fn around(names: Names, blueprint: &Blueprint, tied: bool) -> Names {
         .keep(&["layers.{}.self_attn.rotary_emb.inv_freq"])
         .bare()
         .head(Head::Classifier)
+        .linear("score", "head")
+        .head(Head::TokenClassifier)
         .linear("score", "head")
         .head(Head::Causal);
     if tied {

@@ -18,16 +18,15 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     Ok(Architecture {
         heads: Heads {
             classifier: Some(bert::by_first(settings, Activation::Relu, [0.0, dropout])?),
-            masked: Some(MaskedHead {
-                tied,
-                activation: blueprint.feed_forward.activation,
-            }),
+            token_classifier: Some(bert::by_token(settings, blueprint.dropout.fed)?),
+            masked: Some(MaskedHead::new(tied, blueprint.feed_forward.activation)),
             ..Heads::default()
         },
         names: names(blueprint.depth, tied),
         classes: &[
             (Head::Masked, "DistilBertForMaskedLM"),
             (Head::Classifier, "DistilBertForSequenceClassification"),
+            (Head::TokenClassifier, "DistilBertForTokenClassification"),
         ],
         spread: settings.spread()?,
         // PEFT has no layers of its own choice here.
@@ -48,7 +47,7 @@ fn blueprint(settings: Settings<'_>) -> Result<Blueprint> {
         direction: Direction::Both,
         embedding: Embedding {
             vocabulary,
-            padding: settings.padding(vocabulary)?,
+            padding: settings.padding_or(0, vocabulary)?,
             kinds: None,
             width: None,
             scale: None,
@@ -105,6 +104,8 @@ fn names(depth: usize, tied: bool) -> Names {
         .bare()
         .head(Head::Classifier)
         .linear("pre_classifier", "pooler")
+        .linear("classifier", "head")
+        .head(Head::TokenClassifier)
         .linear("classifier", "head")
         .head(Head::Masked)
         .linear("vocab_transform", "transform")

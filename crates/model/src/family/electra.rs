@@ -2,36 +2,61 @@
 
 use super::settings::Settings;
 use super::{Architecture, bert};
-use crate::blueprint::Heads;
+use crate::blueprint::{DiscriminatorHead, Heads, MaskedHead};
+use crate::checkpoint::names::Names;
 use crate::error::Result;
 use crate::head::Head;
 use crate::op::Activation;
 
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
-    let mut blueprint = bert::blueprint(settings, 256)?;
+    let mut blueprint = bert::blueprint(settings, 256, 0)?;
     blueprint.embedding.width = Some(settings.count(&["embedding_size"], 128)?);
     let dropout = bert::head_dropout(settings, &blueprint)?;
+    let tied = settings.flag(&["tie_word_embeddings"], true)?;
     Ok(Architecture {
         heads: Heads {
             classifier: Some(bert::by_first(settings, Activation::Gelu, [dropout; 2])?),
+            token_classifier: Some(bert::by_token(settings, dropout)?),
+            masked: Some(MaskedHead::new(tied, Activation::Gelu)),
+            discriminator: Some(DiscriminatorHead {
+                activation: blueprint.feed_forward.activation,
+            }),
             ..Heads::default()
         },
-        names: bert::trunk("electra", blueprint.depth)
-            .linear("embeddings_project", "embeddings.project")
-            // The heads of pretraining.
-            .keep(&[
-                "discriminator_predictions.{}",
-                "generator_predictions.{}",
-                "generator_lm_head.{}",
-            ])
-            .bare()
-            .head(Head::Classifier)
-            .linear("classifier.dense", "pooler")
-            .linear("classifier.out_proj", "head"),
-        classes: &[(Head::Classifier, "ElectraForSequenceClassification")],
+        names: names(blueprint.depth, tied),
+        classes: &[
+            (Head::Discriminator, "ElectraForPreTraining"),
+            (Head::Masked, "ElectraForMaskedLM"),
+            (Head::Classifier, "ElectraForSequenceClassification"),
+            (Head::TokenClassifier, "ElectraForTokenClassification"),
+        ],
         spread: settings.spread()?,
         adapted: &["query", "value"],
         longest: blueprint.longest(),
         blueprint,
     })
+}
+
+fn names(depth: usize, tied: bool) -> Names {
+    let names = bert::trunk("electra", depth)
+        .linear("embeddings_project", "embeddings.project")
+        .bare()
+        .head(Head::Classifier)
+        .linear("classifier.dense", "pooler")
+        .linear("classifier.out_proj", "head")
+        .head(Head::TokenClassifier)
+        .linear("classifier", "head")
+        .head(Head::Discriminator)
+        .linear("discriminator_predictions.dense", "transform")
+        .linear("discriminator_predictions.dense_prediction", "head")
+        .head(Head::Masked)
+        .linear("generator_predictions.dense", "transform")
+        .norm("generator_predictions.LayerNorm", "norm");
+    if tied {
+        names
+            .same("generator_lm_head.bias", "bias")
+            .copy("generator_lm_head.weight", "embeddings.tokens.weight")
+    } else {
+        names.linear("generator_lm_head", "decoder")
+    }
 }

@@ -19,6 +19,7 @@ const FIRST: Defaults = Defaults {
     groups: Some(16),
     head_width: Some(256),
     tied: true,
+    padding: Some(0),
     ..LLAMA
 };
 
@@ -48,6 +49,7 @@ pub(super) fn first(settings: Settings<'_>) -> Result<Architecture> {
     let classes = &[
         (Head::Causal, "GemmaForCausalLM"),
         (Head::Classifier, "GemmaForSequenceClassification"),
+        (Head::TokenClassifier, "GemmaForTokenClassification"),
     ];
     decoder::assembled(settings, &FIRST, blueprint, classes)
 }
@@ -57,6 +59,7 @@ pub(super) fn second(settings: Settings<'_>) -> Result<Architecture> {
     let classes = &[
         (Head::Causal, "Gemma2ForCausalLM"),
         (Head::Classifier, "Gemma2ForSequenceClassification"),
+        (Head::TokenClassifier, "Gemma2ForTokenClassification"),
     ];
     bounded(settings, &SECOND, blueprint, Some(30.0), classes)
 }
@@ -113,7 +116,8 @@ fn two_rotations(settings: Settings<'_>, blueprint: &Blueprint) -> Result<Positi
     let far = rotary::plan_of(settings, old.or(far), width, THIRD.base, 1.0)?;
     let local = settings.number(&["rope_local_base_freq"], 10_000.0, 1.0..=1e15)?;
     // `rope_theta` of the whole file is that of the other blocks.
-    let near = rotary::plan_of(Settings::default(), near, width, local, 1.0)?;
+    let longest = settings.count(&["max_position_embeddings"], 131_072)?;
+    let near = rotary::of_blocks(near, width, local, longest)?;
     let of = |block| match blueprint.attention.window.of(block) {
         Some(_) => Some(near.clone()),
         None => Some(far.clone()),

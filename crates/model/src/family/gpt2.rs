@@ -16,12 +16,14 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let blueprint = blueprint(settings)?;
     let tied = settings.flag(&["tie_word_embeddings"], true)?;
     let spread = settings.spread_of_weights()?;
+    let dropout = settings.rate(&["classifier_dropout", "hidden_dropout"], 0.1)?;
     Ok(Architecture {
-        heads: decoder::heads(settings, tied)?,
+        heads: decoder::heads(settings, tied, dropout)?,
         names: names(blueprint.depth, tied),
         classes: &[
             (Head::Causal, "GPT2LMHeadModel"),
             (Head::Classifier, "GPT2ForSequenceClassification"),
+            (Head::TokenClassifier, "GPT2ForTokenClassification"),
         ],
         // "We scale the weights of residual layers at initialization by a factor of 1/√N" (section 2.3), N = 2·depth.
         spread: Spread::Fixed {
@@ -119,6 +121,8 @@ fn names(depth: usize, tied: bool) -> Names {
         .bare()
         .head(Head::Classifier)
         .linear("score", "head")
+        .head(Head::TokenClassifier)
+        .linear("classifier", "head")
         .head(Head::Causal);
     if tied {
         names.copy("lm_head.weight", "embeddings.tokens.weight")

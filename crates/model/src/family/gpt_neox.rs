@@ -16,12 +16,14 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     settings.only("is_decoder", false)?;
     let blueprint = blueprint(settings)?;
     let tied = settings.flag(&["tie_word_embeddings"], false)?;
+    let dropout = settings.rate(&["classifier_dropout"], 0.1)?;
     Ok(Architecture {
-        heads: decoder::heads(settings, tied)?,
+        heads: decoder::heads(settings, tied, dropout)?,
         names: names(&blueprint, tied),
         classes: &[
             (Head::Causal, "GPTNeoXForCausalLM"),
             (Head::Classifier, "GPTNeoXForSequenceClassification"),
+            (Head::TokenClassifier, "GPTNeoXForTokenClassification"),
         ],
         spread: settings.spread()?,
         adapted: &["query_key_value"],
@@ -121,6 +123,8 @@ fn names(blueprint: &Blueprint, tied: bool) -> Names {
         .bare()
         .head(Head::Classifier)
         .linear("score", "head")
+        .head(Head::TokenClassifier)
+        .linear("classifier", "head")
         .head(Head::Causal);
     if tied {
         names.copy("embed_out.weight", "embeddings.tokens.weight")

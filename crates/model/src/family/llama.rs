@@ -12,6 +12,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let classes = &[
         (Head::Causal, "LlamaForCausalLM"),
         (Head::Classifier, "LlamaForSequenceClassification"),
+        (Head::TokenClassifier, "LlamaForTokenClassification"),
     ];
     decoder::assembled(settings, &LLAMA, blueprint, classes)
 }

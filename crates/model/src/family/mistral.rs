@@ -20,6 +20,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let classes = &[
         (Head::Causal, "MistralForCausalLM"),
         (Head::Classifier, "MistralForSequenceClassification"),
+        (Head::TokenClassifier, "MistralForTokenClassification"),
     ];
     decoder::assembled(settings, &DEFAULTS, blueprint, classes)
 }

@@ -10,6 +10,7 @@ mod gpt2;
 mod gpt_neox;
 mod llama;
 mod mistral;
+mod modernbert;
 mod olmo2;
 mod phi3;
 mod qwen;
@@ -64,6 +65,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("gpt_neox", gpt_neox::architecture),
     ("llama", llama::architecture),
     ("mistral", mistral::architecture),
+    ("modernbert", modernbert::architecture),
     ("olmo2", olmo2::architecture),
     ("phi3", phi3::architecture),
     ("qwen2", qwen::second),

@@ -10,6 +10,7 @@ use crate::head::Head;
 const DEFAULTS: Defaults = Defaults {
     vocabulary: 50_304,
     eps: 1e-5,
+    padding: Some(1),
     ..LLAMA
 };
 

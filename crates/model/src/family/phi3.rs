@@ -12,6 +12,7 @@ const DEFAULTS: Defaults = Defaults {
     width: 3072,
     inner: 8192,
     eps: 1e-5,
+    padding: Some(32_000),
     ..LLAMA
 };
 
@@ -25,6 +26,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let classes = &[
         (Head::Causal, "Phi3ForCausalLM"),
         (Head::Classifier, "Phi3ForSequenceClassification"),
+        (Head::TokenClassifier, "Phi3ForTokenClassification"),
     ];
     let mut architecture = decoder::assembled(settings, &DEFAULTS, blueprint, classes)?;
     let tied = architecture.heads.causal.is_some_and(|head| head.tied);

@@ -21,6 +21,7 @@ pub(super) fn second(settings: Settings<'_>) -> Result<Architecture> {
     let classes = &[
         (Head::Causal, "Qwen2ForCausalLM"),
         (Head::Classifier, "Qwen2ForSequenceClassification"),
+        (Head::TokenClassifier, "Qwen2ForTokenClassification"),
     ];
     decoder::assembled(settings, &DEFAULTS, blueprint, classes)
 }
@@ -35,6 +36,7 @@ pub(super) fn third(settings: Settings<'_>) -> Result<Architecture> {
     let classes = &[
         (Head::Causal, "Qwen3ForCausalLM"),
         (Head::Classifier, "Qwen3ForSequenceClassification"),
+        (Head::TokenClassifier, "Qwen3ForTokenClassification"),
     ];
     decoder::assembled(settings, &defaults, blueprint, classes)
 }

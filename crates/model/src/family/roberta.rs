@@ -9,7 +9,7 @@ use crate::head::Head;
 use crate::op::Activation;
 
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
-    let mut blueprint = bert::blueprint(settings, 768)?;
+    let mut blueprint = bert::blueprint(settings, 768, 1)?;
     if let Position::Learned { first, .. } = &mut blueprint.position {
         // The reference numbers positions from behind the padding's id.
         *first = settings.whole("pad_token_id", 1)? + 1;
@@ -19,16 +19,15 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     Ok(Architecture {
         heads: Heads {
             classifier: Some(bert::by_first(settings, Activation::Tanh, [dropout; 2])?),
-            masked: Some(MaskedHead {
-                tied,
-                activation: Activation::Gelu,
-            }),
+            token_classifier: Some(bert::by_token(settings, dropout)?),
+            masked: Some(MaskedHead::new(tied, Activation::Gelu)),
             ..Heads::default()
         },
         names: names(blueprint.depth, tied),
         classes: &[
             (Head::Masked, "RobertaForMaskedLM"),
             (Head::Classifier, "RobertaForSequenceClassification"),
+            (Head::TokenClassifier, "RobertaForTokenClassification"),
         ],
         spread: settings.spread()?,
         adapted: &["query", "value"],
@@ -44,6 +43,8 @@ fn names(depth: usize, tied: bool) -> Names {
         .head(Head::Classifier)
         .linear("classifier.dense", "pooler")
         .linear("classifier.out_proj", "head")
+        .head(Head::TokenClassifier)
+        .linear("classifier", "head")
         .head(Head::Masked)
         .linear("lm_head.dense", "transform")
         .norm("lm_head.layer_norm", "norm");

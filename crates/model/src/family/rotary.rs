@@ -6,6 +6,8 @@ use super::settings::{Settings, invalid, unsupported};
 use crate::blueprint::{Rotary, Scaling};
 use crate::error::Result;
 
+const ORIGINAL: &str = "original_max_position_embeddings";
+
 /// Rotary settings lie in `rope_parameters` (transformers 5), or in `rope_theta` and `rope_scaling` (before).
 pub(super) fn plan(settings: Settings<'_>, head_width: usize, base: f64) -> Result<Rotary> {
     let nested = settings.object(&["rope_scaling", "rope_parameters"])?;
@@ -35,9 +37,11 @@ pub(super) fn plan_of(
         let why = format!("expected an even number of rotated features per head, found {width}");
         return Err(invalid("head_dim", Some(&head_width.into()), why));
     }
+    let longest = settings.count(&["max_position_embeddings"], 2048)?;
+    let original = settings.count_if(&[ORIGINAL])?;
     let scaling = match nested {
         None => Scaling::None,
-        Some(nested) => scaling(settings, nested, base, width)?,
+        Some(nested) => scaling(nested, base, width, longest, original)?,
     };
     Ok(Rotary {
         base,
@@ -46,16 +50,42 @@ pub(super) fn plan_of(
     })
 }
 
+/// The rotation of some of the blocks, from fields that are theirs alone: all features of a head are rotated.
+///
+/// # Arguments
+/// - `nested`: the fields, where there are any
+/// - `base`: the base, where nothing is said
+/// - `longest`: the length of texts that the model was made for
+pub(super) fn of_blocks(
+    nested: Option<Settings<'_>>,
+    head_width: usize,
+    base: f64,
+    longest: usize,
+) -> Result<Rotary> {
+    let own = nested.unwrap_or_default();
+    own.number(&["partial_rotary_factor"], 1.0, 1.0..=1.0)?;
+    let rotary = plan_of(Settings::default(), None, head_width, base, 1.0)?;
+    let base = own.number(&["rope_theta"], base, 1.0..=1e15)?;
+    Ok(Rotary {
+        base,
+        scaling: scaling(own, base, rotary.width, longest, None)?,
+        ..rotary
+    })
+}
+
+/// # Arguments
+/// - `longest`: the length of texts that the model is made for
+/// - `original`: that of its pretraining, where it stands outside of these fields
 fn scaling(
-    settings: Settings<'_>,
     nested: Settings<'_>,
     base: f64,
     width: usize,
+    longest: usize,
+    original: Option<usize>,
 ) -> Result<Scaling> {
     let factor = || nested.number(&["factor"], 1.0, 1.0..=1e6);
-    let longest = settings.count(&["max_position_embeddings"], 2048)?;
-    let field = &["original_max_position_embeddings"];
-    let original = settings.count(field, nested.count(field, longest)?)?;
+    let inner = nested.count(&[ORIGINAL], longest)?;
+    let original = original.unwrap_or(inner);
     match nested.text(&["rope_type", "type"])?.unwrap_or("default") {
         "default" => Ok(Scaling::None),
         "linear" => Ok(Scaling::Linear { factor: factor()? }),

@@ -287,6 +287,24 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// The same where the reference takes a token of its own when the file is silent.
+    ///
+    /// # Errors
+    /// When the field is not a token of the vocabulary, or the reference's own is none.
+    pub fn padding_or(&self, default: usize, vocabulary: usize) -> Result<Option<usize>> {
+        let name = "pad_token_id";
+        if self.value(&[name]).is_some() || self.is_null(name) {
+            return self.padding(vocabulary);
+        }
+        if default < vocabulary {
+            return Ok(Some(default));
+        }
+        let why = format!(
+            "the reference takes {default}, which is no token of the vocabulary of {vocabulary}; write a token, or null"
+        );
+        Err(invalid(name, None, why))
+    }
+
     /// The spread of new weights, the same for all of them.
     ///
     /// # Errors

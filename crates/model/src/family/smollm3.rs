@@ -15,6 +15,7 @@ const DEFAULTS: Defaults = Defaults {
     groups: Some(4),
     base: 2e6,
     tied: true,
+    padding: Some(128_004),
     ..LLAMA
 };
 
@@ -33,6 +34,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     let classes = &[
         (Head::Causal, "SmolLM3ForCausalLM"),
         (Head::Classifier, "SmolLM3ForSequenceClassification"),
+        (Head::TokenClassifier, "SmolLM3ForTokenClassification"),
     ];
     decoder::assembled(settings, &DEFAULTS, blueprint, classes)
 }

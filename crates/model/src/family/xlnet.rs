@@ -4,8 +4,8 @@ use super::settings::{Settings, invalid, unsupported};
 use super::{Architecture, decoder};
 use crate::blueprint::{
     AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Embedding,
-    FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Pooler, Position, Predicts, Recall,
-    Relative, Residual,
+    FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Pooler, Position, Predicts,
+    Projection, Recall, Relative, Residual, TokenClassifierHead,
 };
 use crate::checkpoint::names::{Layout, Names};
 use crate::error::Result;
@@ -24,12 +24,19 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
                 predicts: Predicts::Own(recall(settings)?),
             }),
             classifier: Some(summary(settings)?),
+            token_classifier: Some(TokenClassifierHead {
+                pooler: None,
+                bias: true,
+                dropout: 0.0,
+                labels: settings.labels()?,
+            }),
             ..Heads::default()
         },
         names: names(blueprint.depth, blueprint.attention.heads, tied),
         classes: &[
             (Head::Causal, "XLNetLMHeadModel"),
             (Head::Classifier, "XLNetForSequenceClassification"),
+            (Head::TokenClassifier, "XLNetForTokenClassification"),
         ],
         spread: settings.spread()?,
         // PEFT has no layers of its own choice here: queries, keys and values are no layers of the reference.
@@ -139,7 +146,7 @@ fn summary(settings: Settings<'_>) -> Result<ClassifierHead> {
         // Without an index of its own the reference takes the last place.
         "last" | "cls_index" => Place::End,
         "first" => Place::First,
-        "mean" => Place::Mean,
+        "mean" => Place::Every,
         other => {
             let known = "\"last\", \"first\", \"mean\" and \"cls_index\" are";
             return Err(unsupported("summary_type", &other.into(), known));
@@ -154,9 +161,13 @@ fn summary(settings: Settings<'_>) -> Result<ClassifierHead> {
     Ok(ClassifierHead {
         place,
         pooler: Some(Pooler {
-            projects: settings.flag(&["summary_use_proj"], true)?,
-            activation,
             dropout: settings.rate(&["summary_first_dropout"], 0.0)?,
+            projection: match settings.flag(&["summary_use_proj"], true)? {
+                true => Projection::Biased,
+                false => Projection::None,
+            },
+            activation,
+            norm: None,
         }),
         bias: true,
         dropout: settings.rate(&["summary_last_dropout"], 0.1)?,
@@ -212,4 +223,6 @@ fn names(depth: usize, heads: usize, tied: bool) -> Names {
         .head(Head::Classifier)
         .linear("sequence_summary.summary", "pooler")
         .linear("logits_proj", "head")
+        .head(Head::TokenClassifier)
+        .linear("classifier", "head")
 }

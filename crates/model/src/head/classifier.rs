@@ -4,12 +4,13 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
 use super::causal::gather;
+use super::pooler::{self, pooled};
 use super::{Head, Network};
 use crate::blueprint::{self, Blueprint, ClassifierHead, Place};
 use crate::noise::Noise;
 use crate::op;
-use crate::part::{Embeddings, Init, Linear, LinearVisitor, Stack, site};
-use crate::tokens::Tokens;
+use crate::part::{Embeddings, Init, Linear, LinearVisitor, Norm, Stack, site};
+use crate::tokens::{Convention, Tokens};
 
 /// A model that predicts the class of a text, or a number when it has one class.
 #[derive(Module, Debug)]
@@ -20,6 +21,8 @@ pub struct Classifier {
     pub stack: Stack,
     /// One more projection of the hidden state that stands for the text.
     pub pooler: Option<Linear>,
+    /// The norm after it.
+    pub norm: Option<Norm>,
     /// Width to classes.
     pub head: Linear,
     #[module(skip)]
@@ -33,11 +36,12 @@ impl Classifier {
     /// A model with random weights.
     pub fn new(init: &Init, plan: &Blueprint, head: ClassifierHead) -> Self {
         let width = plan.width;
-        let pooler = || Linear::new(&init.at("pooler"), width, width, true);
+        let (pooler, norm) = pooler::layers(init, width, head.pooler);
         Self {
             embeddings: Embeddings::new(&init.at("embeddings"), plan),
             stack: Stack::new(&init.at("stack"), plan),
-            pooler: head.pooler.filter(|plan| plan.projects).map(|_| pooler()),
+            pooler,
+            norm,
             head: Linear::new(&init.at("head"), width, head.labels, head.bias),
             place: head.place,
             pooling: head.pooler,
@@ -56,33 +60,15 @@ impl Classifier {
             Place::First => gather(x, &tokens.first_places()),
             Place::Last => gather(x, &tokens.last_places()),
             Place::End => gather(x, &tokens.end_places()),
-            Place::Mean => mean(x, tokens),
+            Place::Mean => mean(x, tokens, false),
+            Place::Every => mean(x, tokens, tokens.convention == Convention::Reference),
         };
         let noise = noise.site(site::HEAD);
-        if let Some(plan) = self.pooling {
-            x = op::dropout(x, plan.dropout, noise.site(3));
-            if let Some(pooler) = &self.pooler {
-                x = pooler.forward(x, noise.site(0));
-            }
-            if let Some(activation) = plan.activation {
-                x = op::activate(x, activation);
-            }
-        }
+        let layers = (self.pooler.as_ref(), self.norm.as_ref());
+        x = pooled(x, layers, self.pooling, noise);
         x = op::dropout(x, self.dropout, noise.site(1));
         self.head.forward(x, noise.site(2))
     }
-}
-
-/// The mean of the hidden states of each row.
-///
-/// # Shapes
-/// `[batch * length, width]` to `[batch, width]`.
-fn mean(x: Tensor<2>, tokens: &Tokens) -> Tensor<2> {
-    let (batch, length, width) = (tokens.batch(), tokens.length(), x.dims()[1]);
-    let shares = TensorData::new(tokens.shares(), [batch, 1, length]);
-    let shares: Tensor<3> = Tensor::from_data(shares, (&x.device(), x.dtype()));
-    let means = shares.matmul(x.reshape([batch, length, width]));
-    means.reshape([batch, width])
 }
 
 impl Network for Classifier {
@@ -96,4 +82,23 @@ impl Network for Classifier {
         }
         visit("head", &mut self.head);
     }
+}
+
+/// The mean of each row's text, or of all its places; zeros where a row has no text.
+///
+/// # Shapes
+/// `[batch * length, width]` to `[batch, width]`.
+fn mean(x: Tensor<2>, tokens: &Tokens, every: bool) -> Tensor<2> {
+    let ([_, width], batch, length) = (x.dims(), tokens.batch(), tokens.length());
+    let text = tokens.text_positions();
+    let shares = text.chunks(length).flat_map(|row| {
+        let counts = move |at: &Option<u32>| every || at.is_some();
+        let share = 1.0 / row.iter().filter(|at| counts(at)).count() as f32;
+        row.iter()
+            .map(move |at| if counts(at) { share } else { 0.0 })
+    });
+    let shares = TensorData::new(shares.collect::<Vec<f32>>(), [batch, 1, length]);
+    let shares: Tensor<3> = Tensor::from_data(shares, (&x.device(), x.dtype()));
+    let x = x.reshape([batch, length, width]);
+    shares.matmul(x).reshape([batch, width])
 }

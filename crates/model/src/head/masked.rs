@@ -18,13 +18,13 @@ pub struct MaskedLm {
     pub embeddings: Embeddings,
     /// The blocks.
     pub stack: Stack,
-    /// Width to width, before the vocabulary.
+    /// Width to the width of the embedding, before the vocabulary.
     pub transform: Linear,
     /// The norm after it.
     pub norm: Norm,
-    /// Width to vocabulary; `None` when that is the embedding of the tokens.
+    /// To the vocabulary; `None` when that is the embedding of the tokens.
     pub decoder: Option<Linear>,
-    /// `[vocabulary]`, where the decoder is the embedding.
+    /// `[vocabulary]`, where the decoder is the embedding and there is a bias.
     pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     activation: Activation,
@@ -33,15 +33,18 @@ pub struct MaskedLm {
 impl MaskedLm {
     /// A model with random weights.
     pub fn new(init: &Init, plan: &Blueprint, head: MaskedHead) -> Self {
-        let (width, vocabulary) = (plan.width, plan.embedding.vocabulary);
-        let decoder = || Linear::new(&init.at("decoder"), width, vocabulary, true);
+        let vocabulary = plan.embedding.vocabulary;
+        // As wide as the embedding, so that the two can be one.
+        let width = plan.embedding.width.unwrap_or(plan.width);
+        let decoder = || Linear::new(&init.at("decoder"), width, vocabulary, head.bias);
+        let transform = init.at("transform");
         Self {
             embeddings: Embeddings::new(&init.at("embeddings"), plan),
             stack: Stack::new(&init.at("stack"), plan),
-            transform: Linear::new(&init.at("transform"), width, width, true),
+            transform: Linear::new(&transform, plan.width, width, head.transform_bias),
             norm: Norm::new(&init.at("norm"), width, plan.norm),
             decoder: (!head.tied).then(decoder),
-            bias: head.tied.then(|| init.constant("bias", [vocabulary], 0.0)),
+            bias: (head.tied && head.bias).then(|| init.constant("bias", [vocabulary], 0.0)),
             activation: head.activation,
         }
     }
@@ -49,7 +52,7 @@ impl MaskedLm {
     /// Hidden states, ready for the vocabulary.
     ///
     /// # Shapes
-    /// Tokens `[batch, length]` to `[batch * length, width]`.
+    /// Tokens `[batch, length]` to `[batch * length, width of the embedding]`.
     pub fn hidden(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
         let x = self.embeddings.forward(tokens, noise);
         let x = self.stack.forward(x, tokens, noise, None);
@@ -59,7 +62,7 @@ impl MaskedLm {
     /// Unnormalised log-probabilities of every token of the vocabulary.
     ///
     /// # Shapes
-    /// `[rows, width]` to `[rows, vocabulary]`.
+    /// `[rows, width of the embedding]` to `[rows, vocabulary]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         match &self.decoder {
             Some(decoder) => decoder.forward(hidden, Noise::off()),

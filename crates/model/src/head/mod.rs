@@ -2,8 +2,11 @@
 
 mod causal;
 mod classifier;
+mod discriminator;
 mod masked;
+mod pooler;
 mod seq2seq;
+mod token_classifier;
 
 use std::fmt;
 
@@ -13,8 +16,10 @@ use crate::part::LinearVisitor;
 
 pub use causal::CausalLm;
 pub use classifier::Classifier;
+pub use discriminator::Discriminator;
 pub use masked::MaskedLm;
 pub use seq2seq::{Apart, Seq2Seq};
+pub use token_classifier::TokenClassifier;
 
 /// What a model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,10 +29,21 @@ pub enum Head {
     Causal,
     /// The class of a text.
     Classifier,
+    /// The class of every token.
+    TokenClassifier,
     /// Hidden tokens.
     Masked,
     /// One text from another.
     Seq2Seq,
+    /// Which tokens were replaced.
+    Discriminator,
+}
+
+impl Head {
+    /// Whether the head is made for a task of one's own: pretrained trunks come without it.
+    pub fn is_for_a_task(self) -> bool {
+        matches!(self, Self::Classifier | Self::TokenClassifier)
+    }
 }
 
 impl fmt::Display for Head {
@@ -35,8 +51,10 @@ impl fmt::Display for Head {
         f.write_str(match self {
             Self::Causal => "causal",
             Self::Classifier => "classifier",
+            Self::TokenClassifier => "token-classifier",
             Self::Masked => "masked",
             Self::Seq2Seq => "seq2seq",
+            Self::Discriminator => "discriminator",
         })
     }
 }

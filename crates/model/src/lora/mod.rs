@@ -8,13 +8,13 @@ mod factor;
 mod merge;
 mod peft;
 mod target;
+mod whole;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::names::{Entry, Owner};
 use crate::error::{ModelError, Result};
 use crate::family::Architecture;
-use crate::head::{Head, Network};
+use crate::head::Network;
 
 pub use merge::{MergeReport, merge};
 pub use peft::{CONFIG_FILE, WEIGHTS_FILE, load, save};
@@ -45,7 +45,7 @@ pub enum LoraTargets {
     /// The layers that PEFT adapts by default in this family.
     #[default]
     Family,
-    /// Every linear layer but the one that makes the output: the vocabulary's, or a classifier's head.
+    /// Every linear layer but the one that makes the output: the vocabulary's, or a classifier's.
     AllLinear,
     /// Layers with one of these names, or whose name ends with a dot and one of them.
     Names(Vec<String>),
@@ -102,20 +102,19 @@ fn scale_of(alpha: f64, rank: usize, rslora: bool) -> f64 {
     alpha / if rslora { rank.sqrt() } else { rank }
 }
 
-/// Freezes the model and puts an adapter beside every chosen layer. The head of a classifier gets none and stays
-/// trainable as a whole: it is new, and PEFT saves it with the adapter too.
+/// Freezes the model and puts an adapter beside every chosen layer. What a classifier's head has beside the trunk
+/// (`classifier`, `score`, and such modules of ELECTRA, `RoBERTa`, `DistilBERT` and `ModernBERT` as no layer is chosen
+/// in) gets none and stays trainable as a whole: it is new more often than not, and PEFT saves it with the adapter too.
 ///
 /// The second factor begins as zeros, so the model computes what it did before.
 ///
 /// # Errors
-/// When a setting is out of its range, no layer is chosen (the error lists the layers there are), or the model is a
-/// classifier whose new head has several layers (`roberta`, `distilbert`, `electra`): that is not built.
+/// When a setting is out of its range, or no layer is chosen (the error lists the layers there are).
 pub fn attach<M: Network>(model: M, architecture: &Architecture, config: &LoraConfig) -> Result<M> {
     config.check()?;
-    check_head::<M>(architecture)?;
     let mut model = model.no_grad();
     let mut slots = target::slots(&mut model, &architecture.names);
-    slots.retain(|slot| M::HEAD != Head::Classifier || !slot.output);
+    slots.retain(|slot| !whole::is_never_adapted(M::HEAD, &slot.module));
     let chosen = target::choose(&slots, architecture, &config.targets, "targets")?;
     model.linears(&mut |path, linear| {
         if chosen
@@ -125,37 +124,6 @@ pub fn attach<M: Network>(model: M, architecture: &Architecture, config: &LoraCo
             linear.lora = Some(factor::fresh(path, linear, config));
         }
     });
-    Ok(train_head(model))
-}
-
-/// Refuses a classifier of whose head only the last layer would be trained, while the others stay random.
-fn check_head<M: Network>(architecture: &Architecture) -> Result<()> {
-    let new = |entry: &&Entry| entry.owner == Owner::Head(Head::Classifier) && !entry.prefixed;
-    let weights = architecture.names.entries().iter().filter(new);
-    let layers: Vec<&str> = weights
-        .filter_map(|entry| entry.names[0].strip_suffix(".weight"))
-        .collect();
-    if M::HEAD != Head::Classifier || layers.len() < 2 {
-        return Ok(());
-    }
-    Err(ModelError::Adapter {
-        place: "the classifier's head".to_owned(),
-        why: format!(
-            "its new layers are {}; adapters beside a head of several layers are not built. Train all weights",
-            layers.join(", ")
-        ),
-    })
-}
-
-/// Makes a classifier's head trainable, unless it has an adapter.
-fn train_head<M: Network>(mut model: M) -> M {
-    if M::HEAD == Head::Classifier {
-        model.linears(&mut |path, linear| {
-            if path == M::OUTPUT && linear.lora.is_none() {
-                linear.weight = linear.weight.clone().set_require_grad(true);
-                linear.bias = linear.bias.take().map(|bias| bias.set_require_grad(true));
-            }
-        });
-    }
-    model
+    let modules = whole::modules(&model, &architecture.names);
+    Ok(whole::train(model, &modules))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::LoraTargets;
+use super::{LoraTargets, whole};
 use crate::checkpoint::names::{Entry, Layout, Names};
 use crate::error::{ModelError, Result, escape};
 use crate::family::Architecture;
@@ -21,7 +21,7 @@ pub(super) struct Slot {
     pub(super) layout: Layout,
     /// In how many runs each of them is cut; see [`Entry::runs`].
     pub(super) runs: usize,
-    /// Whether it makes the model's output.
+    /// Whether it makes the model's output, by a name that PEFT looks for.
     pub(super) output: bool,
 }
 
@@ -79,10 +79,10 @@ pub(super) fn slots<M: Network>(model: &mut M, names: &Names) -> Vec<Slot> {
             .collect();
         let paths = paths.filter(|paths| paths.iter().all(|path| layers.contains_key(path)))?;
         Some(Slot {
-            module,
             layout: entry.layout,
             runs: entry.runs,
-            output: paths[0] == M::OUTPUT,
+            output: paths[0] == M::OUTPUT && is_known(M::HEAD, &module),
+            module,
             paths,
         })
     };
@@ -94,6 +94,11 @@ pub(super) fn slots<M: Network>(model: &mut M, names: &Names) -> Vec<Slot> {
         .collect()
 }
 
+/// Whether PEFT takes a layer that makes the output for such: a vocabulary's in any case, a classifier's by its name.
+fn is_known(head: Head, module: &str) -> bool {
+    !head.is_for_a_task() || whole::is_never_adapted(head, module)
+}
+
 /// Every linear layer by its path. Values are shared, not copied.
 pub(super) fn linears<M: Network>(model: &mut M) -> BTreeMap<String, Linear> {
     let mut layers = BTreeMap::new();
@@ -101,13 +106,6 @@ pub(super) fn linears<M: Network>(model: &mut M) -> BTreeMap<String, Linear> {
         layers.insert(path.to_owned(), linear.clone());
     });
     layers
-}
-
-/// The layer that is trained and saved as a whole beside an adapter: the head of a classifier, which is new.
-pub(super) fn whole_head<M: Network>(slots: &[Slot]) -> Option<&Slot> {
-    slots
-        .iter()
-        .find(|slot| M::HEAD == Head::Classifier && slot.output)
 }
 
 /// The layers that fit.

@@ -13,8 +13,8 @@ use crate::op::{self, Mask};
 /// Attention and feed-forward, each with a norm, each added to what came in.
 #[derive(Module, Debug)]
 pub struct Block {
-    /// The norm that belongs to the attention.
-    pub attention_norm: Norm,
+    /// The norm that belongs to the attention, where there is one.
+    pub attention_norm: Option<Norm>,
     /// How tokens look at each other.
     pub attention: Attention,
     /// How a decoder's tokens look at the encoder's, where there is an encoder.
@@ -70,9 +70,10 @@ impl Block {
     pub fn new(init: &Init, plan: &Blueprint, number: usize) -> Self {
         let norm = |name: &str| Norm::new(&init.at(name), plan.width, plan.norm);
         let more = |name: &str| (plan.residual == Residual::Sandwich).then(|| norm(name));
+        let bare = plan.residual == Residual::PreNormFromSecond && number == 0;
         let feed_forward = init.at("feed_forward");
         Self {
-            attention_norm: norm("attention_norm"),
+            attention_norm: (!bare).then(|| norm("attention_norm")),
             attention: Attention::new(&init.at("attention"), plan, number),
             across: None,
             feed_forward_norm: norm("feed_forward_norm"),
@@ -145,32 +146,33 @@ impl Block {
             let fed = self.feed_forward.forward(x, noise);
             op::dropout(fed, self.dropout[1], noise.site(site::AFTER_FEED_FORWARD))
         };
+        let attention_norm = |x| Norm::maybe(self.attention_norm.as_ref(), x);
         match self.residual {
-            Residual::PreNorm => {
-                let x = x.clone() + attend(self.attention_norm.forward(x));
+            Residual::PreNorm | Residual::PreNormFromSecond => {
+                let x = x.clone() + attend(attention_norm(x));
                 let x = self.looked_across(x, noise, other);
                 x.clone() + feed(self.feed_forward_norm.forward(x))
             }
             Residual::PostNorm => {
-                let x = self.attention_norm.forward(x.clone() + attend(x));
+                let x = attention_norm(x.clone() + attend(x));
                 self.feed_forward_norm.forward(x.clone() + feed(x))
             }
             Residual::Parallel => {
-                let seen = attend(self.attention_norm.forward(x.clone()));
+                let seen = attend(attention_norm(x.clone()));
                 let fed = feed(self.feed_forward_norm.forward(x.clone()));
                 x + seen + fed
             }
             Residual::NormedStream => {
-                let x = self.attention_norm.forward(x);
+                let x = attention_norm(x);
                 let x = self.feed_forward_norm.forward(x.clone() + attend(x));
                 x.clone() + feed(x)
             }
             Residual::OutputNorm => {
-                let x = x.clone() + self.attention_norm.forward(attend(x));
+                let x = x.clone() + attention_norm(attend(x));
                 x.clone() + self.feed_forward_norm.forward(feed(x))
             }
             Residual::Sandwich => {
-                let seen = attend(self.attention_norm.forward(x.clone()));
+                let seen = attend(attention_norm(x.clone()));
                 let x = x + Norm::maybe(self.attention_output_norm.as_ref(), seen);
                 let fed = feed(self.feed_forward_norm.forward(x.clone()));
                 x + Norm::maybe(self.feed_forward_output_norm.as_ref(), fed)

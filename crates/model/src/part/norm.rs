@@ -24,7 +24,7 @@ impl Norm {
         let bias = (plan.kind == NormKind::Layer).then(|| init.constant("bias", [width], 0.0));
         let one = match plan.kind {
             NormKind::RmsFromOne => 0.0,
-            NormKind::Rms | NormKind::Layer => 1.0,
+            NormKind::Rms | NormKind::Layer | NormKind::LayerWithoutBias => 1.0,
         };
         Self {
             weight: init.constant("weight", [width], one),
@@ -42,7 +42,7 @@ impl Norm {
     ///
     /// # Shapes
     /// `[rows, features]` to the same; the features are a multiple of the width.
-    pub(super) fn maybe(norm: Option<&Self>, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn maybe(norm: Option<&Self>, x: Tensor<2>) -> Tensor<2> {
         let Some(norm) = norm else {
             return x;
         };
@@ -58,7 +58,7 @@ impl Norm {
         match self.plan.kind {
             NormKind::Rms => op::rms_norm(x, self.weight.val(), self.plan.eps),
             NormKind::RmsFromOne => op::rms_norm(x, self.weight.val() + 1.0, self.plan.eps),
-            NormKind::Layer => {
+            NormKind::Layer | NormKind::LayerWithoutBias => {
                 let bias = self.bias.as_ref().map(Param::val);
                 op::layer_norm(x, self.weight.val(), bias, self.plan.eps)
             }

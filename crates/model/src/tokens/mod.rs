@@ -314,20 +314,6 @@ impl Tokens {
         }
     }
 
-    /// What each place of its row counts in the mean of the row: all of them the same in the reference's convention, text
-    /// alone in that of documents. `batch * length` numbers whose sum in each row with text is 1.
-    pub fn shares(&self) -> Vec<f32> {
-        let text = self.text_positions();
-        let counts = |at: &Option<u32>| self.convention == Convention::Reference || at.is_some();
-        let row = |row: &[Option<u32>]| {
-            let count = row.iter().filter(|at| counts(at)).count();
-            row.iter()
-                .map(|at| if counts(at) { 1.0 / count as f32 } else { 0.0 })
-                .collect::<Vec<_>>()
-        };
-        text.chunks(self.length()).flat_map(row).collect()
-    }
-
     /// The same with one more place behind each row, which belongs to no text. Its id is 0, as in the reference.
     pub(crate) fn with_open_place(&self) -> Self {
         let longer = |x: &Tensor<2, Int>, more| Tensor::cat(vec![x.clone(), more], 1);

@@ -37,8 +37,18 @@ fn the_tensors_of_transformers_come_back_as_they_were() {
                 let labels = checkpoint.labels().len();
                 checkpoint.save(&checkpoint.classifier(labels, &device()).unwrap(), &copy)
             }
+            Head::TokenClassifier => {
+                let labels = checkpoint.labels().len();
+                checkpoint.save(
+                    &checkpoint.token_classifier(labels, &device()).unwrap(),
+                    &copy,
+                )
+            }
             Head::Masked => checkpoint.save(&checkpoint.masked_lm(&device()).unwrap(), &copy),
             Head::Seq2Seq => checkpoint.save(&checkpoint.seq2seq(&device()).unwrap(), &copy),
+            Head::Discriminator => {
+                checkpoint.save(&checkpoint.discriminator(&device()).unwrap(), &copy)
+            }
             other => panic!("{other}"),
         }
         .unwrap();
@@ -189,6 +199,54 @@ fn a_classifier_on_a_pretrained_trunk_has_a_new_head() {
     says(&error, &["\"score.weight\" is [3, 8], expected [2, 8]"]);
     // The trunk's own head came along.
     assert!(read(&copy.join("model.safetensors")).contains_key("lm_head.weight"));
+}
+
+#[test]
+fn the_head_of_a_task_takes_what_the_pretrained_one_brings() {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference");
+    let classifier = ["classifier.weight", "classifier.bias"];
+    for (case, head, fresh) in [
+        ("modernbert_masked", Head::Classifier, &classifier[..]),
+        ("modernbert_masked", Head::TokenClassifier, &classifier),
+        ("bert_masked", Head::TokenClassifier, &classifier),
+        (
+            "distilbert_masked",
+            Head::Classifier,
+            &[
+                "pre_classifier.weight",
+                "pre_classifier.bias",
+                "classifier.weight",
+                "classifier.bias",
+            ],
+        ),
+        ("electra_discriminator", Head::TokenClassifier, &classifier),
+        ("electra_discriminator", Head::Discriminator, &[]),
+        (
+            "llama_grouped",
+            Head::TokenClassifier,
+            &["score.weight", "score.bias"],
+        ),
+    ] {
+        let checkpoint = Checkpoint::open(reference.join(case)).unwrap();
+        let found = checkpoint.fresh(head, &device()).unwrap();
+        assert_eq!(found, fresh, "{case}");
+    }
+    let checkpoint = Checkpoint::open(reference.join("bert_masked")).unwrap();
+    let checkpoint = checkpoint.with_labels(&["O", "B", "I", "E"]);
+    let model = checkpoint.token_classifier(4, &device()).unwrap();
+    let to = tempfile::tempdir().unwrap();
+    checkpoint.save(&model, to.path().join("copy")).unwrap();
+    let saved = Checkpoint::open(to.path().join("copy")).unwrap();
+    assert_eq!(saved.head(), Some(Head::TokenClassifier));
+    assert_eq!(saved.labels(), ["O", "B", "I", "E"]);
+    assert!(
+        saved
+            .fresh(Head::TokenClassifier, &device())
+            .unwrap()
+            .is_empty()
+    );
+    let error = checkpoint.discriminator(&device()).unwrap_err();
+    says(&error, &["bert", "discriminator", "token-classifier"]);
 }
 
 #[test]

@@ -142,3 +142,87 @@ fn settings_of_relative_positions_and_summaries() {
         create(field, value).unwrap();
     }
 }
+
+#[test]
+fn settings_of_a_modernbert_that_cannot_be_or_are_not_implemented() {
+    let config = json!({"model_type": "modernbert", "vocab_size": 20, "hidden_size": 8, "num_attention_heads": 2,
+        "num_hidden_layers": 2, "pad_token_id": 0});
+    let made = |changes: Value| {
+        let mut config = config.clone();
+        for (field, value) in changes.as_object().unwrap() {
+            config[field] = value.clone();
+        }
+        Checkpoint::create(config, 0)
+    };
+    let refuse = |changes: Value, parts: &[&str]| says(&made(changes).unwrap_err(), parts);
+    refuse(
+        json!({"classifier_pooling": "max"}),
+        &[
+            "classifier_pooling = \"max\" is not implemented",
+            "cls and mean",
+        ],
+    );
+    refuse(
+        json!({"local_attention": -1}),
+        &["local_attention: found -1"],
+    );
+    refuse(
+        json!({"global_attn_every_n_layers": 0}),
+        &["global_attn_every_n_layers: found 0"],
+    );
+    refuse(
+        json!({"layer_types": ["full_attention", "chunked_attention"]}),
+        &["layer_types = \"chunked_attention\" is not implemented"],
+    );
+    refuse(
+        json!({"layer_types": ["full_attention"]}),
+        &["one for each of 2 blocks, found 1"],
+    );
+    refuse(
+        json!({"hidden_activation": "mish"}),
+        &["hidden_activation = \"mish\""],
+    );
+    refuse(json!({"mlp_dropout": 1.0}), &["mlp_dropout", "rate"]);
+    let rotation = |layers: &str, fields: Value| json!({"rope_parameters": {layers: fields}});
+    refuse(
+        rotation("sliding_attention", json!({"rope_type": "longrope"})),
+        &["rope_type = \"longrope\" is not implemented"],
+    );
+    refuse(
+        rotation("full_attention", json!({"partial_rotary_factor": 0.5})),
+        &["partial_rotary_factor: found 0.5"],
+    );
+    let mut both = rotation("full_attention", json!({"rope_type": "default"}));
+    both["rope_scaling"] = json!({"rope_type": "linear", "factor": 2.0});
+    refuse(both, &["rope_scaling", "rope_parameters is there too"]);
+    refuse(
+        json!({"num_attention_heads": 3}),
+        &["hidden_size: found 8", "num_attention_heads (3)"],
+    );
+    // Silence means the reference's own token, which this vocabulary does not have; null means none.
+    let mut silent = config.clone();
+    silent.as_object_mut().unwrap().remove("pad_token_id");
+    let error = Checkpoint::create(silent, 0).unwrap_err();
+    says(&error, &["pad_token_id: found nothing", "takes 50283"]);
+    let none = made(json!({"pad_token_id": null})).unwrap();
+    assert_eq!(none.blueprint().embedding.padding, None);
+}
+
+#[test]
+fn a_head_that_the_reference_has_not_is_refused() {
+    let device = crate::files::device();
+    for (family, heads) in [
+        ("olmo2", "causal, classifier"),
+        ("gemma3_text", "causal, classifier"),
+    ] {
+        let config = json!({"model_type": family, "vocab_size": 20, "hidden_size": 8, "num_attention_heads": 2,
+            "num_key_value_heads": 1, "num_hidden_layers": 1, "intermediate_size": 8, "head_dim": 4});
+        let checkpoint = Checkpoint::create(config, 0).unwrap();
+        let error = checkpoint.token_classifier(2, &device).unwrap_err();
+        says(&error, &[family, "token-classifier", heads]);
+        says(
+            &checkpoint.discriminator(&device).unwrap_err(),
+            &["discriminator"],
+        );
+    }
+}

@@ -18,7 +18,7 @@ use crate::resume::hex;
 pub struct LabelBatch {
     /// The tokens, padded on the right by place.
     pub tokens: Tokens,
-    /// The labels, one per row.
+    /// The labels of the rows.
     pub labels: Labels,
     /// Where the rows come from.
     pub origins: Vec<Origin>,
@@ -31,15 +31,23 @@ pub struct LabelBatch {
 pub enum Labels {
     /// Numbers of classes, from 0.
     Classes(Vec<u32>),
+    /// Any number of classes for each row.
+    Several {
+        /// How many classes there are.
+        classes: usize,
+        /// Numbers of classes, from 0.
+        rows: Vec<Vec<u32>>,
+    },
     /// Values.
     Numbers(Vec<f32>),
 }
 
 impl Labels {
-    /// How many there are.
+    /// How many answers are judged: one for each row, or one for each class of each row.
     pub fn len(&self) -> usize {
         match self {
             Self::Classes(classes) => classes.len(),
+            Self::Several { classes, rows } => classes * rows.len(),
             Self::Numbers(numbers) => numbers.len(),
         }
     }
@@ -52,6 +60,13 @@ impl Labels {
     fn pick(&self, rows: &[usize]) -> Self {
         match self {
             Self::Classes(classes) => Self::Classes(rows.iter().map(|row| classes[*row]).collect()),
+            Self::Several {
+                classes,
+                rows: known,
+            } => Self::Several {
+                classes: *classes,
+                rows: rows.iter().map(|row| known[*row].clone()).collect(),
+            },
             Self::Numbers(numbers) => Self::Numbers(rows.iter().map(|row| numbers[*row]).collect()),
         }
     }
@@ -111,6 +126,37 @@ impl LabelBatches {
             .map(|(row, label)| class(&row.origin, label, names))
             .collect::<Result<_>>()?;
         Self::new(rows, Labels::Classes(labels), config, seed, pad, device)
+    }
+
+    /// Rows of which each has any number of named classes.
+    ///
+    /// # Arguments
+    ///
+    /// As [`LabelBatches::classes`].
+    ///
+    /// # Errors
+    ///
+    /// As [`LabelBatches::classes`].
+    pub fn several(
+        rows: Vec<(Row, Vec<Label>)>,
+        names: &[String],
+        config: &BatchConfig,
+        seed: u64,
+        pad: u32,
+        device: &Device,
+    ) -> Result<Self> {
+        let (rows, labels): (Vec<Row>, Vec<Vec<Label>>) = rows.into_iter().unzip();
+        let of = |(row, labels): (&Row, &Vec<Label>)| -> Result<Vec<u32>> {
+            let labels = labels.iter();
+            labels
+                .map(|label| class(&row.origin, label, names))
+                .collect()
+        };
+        let labels = Labels::Several {
+            classes: names.len(),
+            rows: rows.iter().zip(&labels).map(of).collect::<Result<_>>()?,
+        };
+        Self::new(rows, labels, config, seed, pad, device)
     }
 
     /// Rows with numbers, for regression.
@@ -214,7 +260,7 @@ impl Batches<LabelBatch> for LabelBatches {
 }
 
 /// The kinds of all places, where any token is of the second text of a pair. Padding is of kind 0.
-fn with_kinds(tokens: Tokens, rows: &[&Row]) -> Result<Tokens> {
+pub(super) fn with_kinds(tokens: Tokens, rows: &[&Row]) -> Result<Tokens> {
     if rows
         .iter()
         .all(|row| row.encoded.kinds.iter().all(|kind| *kind == 0))

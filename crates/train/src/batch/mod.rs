@@ -5,11 +5,13 @@ mod causal;
 mod labels;
 mod order;
 mod rows;
+mod token_labels;
 
 pub use answers::{AnswerBatch, AnswerBatches};
 pub use causal::{CausalBatch, CausalBatches};
 pub use labels::{LabelBatch, LabelBatches, Labels};
 pub use rows::Specials;
+pub use token_labels::{LabeledTokens, TokenLabelBatch, TokenLabelBatches};
 
 use finetune_data::Origin;
 

@@ -12,6 +12,11 @@ use crate::batch::{LabelBatch, Labels};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Classification;
 
+/// The binary cross-entropy of every class of each row: the sum of `−log p` of what holds, in nats, where every output
+/// is the logarithm of the odds of its class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeveralClasses;
+
 /// The squared error of each row's number, summed. The model has one output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Regression;
@@ -25,6 +30,20 @@ impl Objective<Classifier, LabelBatch> for Classification {
             panic!("Classification needs classes; build the batches with LabelBatches::classes")
         };
         cross_entropy(model.logits(&batch.tokens, noise), classes)
+    }
+}
+
+impl Objective<Classifier, LabelBatch> for SeveralClasses {
+    /// # Panics
+    ///
+    /// When the labels are not sets of classes, or the model has not one output for each.
+    fn loss(&self, model: &Classifier, batch: &LabelBatch, noise: Noise) -> Tensor<1> {
+        let Labels::Several { classes, rows } = &batch.labels else {
+            panic!(
+                "SeveralClasses needs sets of classes; build the batches with LabelBatches::several"
+            )
+        };
+        binary_cross_entropy(model.logits(&batch.tokens, noise), *classes, rows)
     }
 }
 
@@ -52,6 +71,31 @@ fn cross_entropy(logits: Tensor<2>, classes: &[u32]) -> Tensor<1> {
     let places = Tensor::<2, Int>::from_data(TensorData::new(classes, [rows, 1]), &device);
     let chosen = log_softmax(logits, 1).gather(1, places);
     op::sum(chosen.reshape([rows])).neg()
+}
+
+/// `Σ log(1 + exp(odds)) − odds·[the row has the class]`, without overflow: `max(x, 0) + log(1 + exp(−|x|)) − x·y`.
+///
+/// # Shapes
+///
+/// `odds`: `[rows, classes]`, result: `[1]`.
+fn binary_cross_entropy(odds: Tensor<2>, classes: usize, rows: &[Vec<u32>]) -> Tensor<1> {
+    assert_eq!(
+        odds.dims(),
+        [rows.len(), classes],
+        "the model needs one output for each class"
+    );
+    let mut holds = vec![0.0_f32; rows.len() * classes];
+    for (row, of) in rows.iter().enumerate() {
+        for class in of {
+            holds[row * classes + *class as usize] = 1.0;
+        }
+    }
+    let device = odds.device().without_autodiff();
+    let count = holds.len();
+    let holds = Tensor::<2>::from_data(TensorData::new(holds, [rows.len(), classes]), &device);
+    let tail = odds.clone().abs().neg().exp().log1p();
+    let losses = odds.clone().clamp_min(0.0) + tail - odds * holds;
+    op::sum(losses.reshape([count]))
 }
 
 /// `Σ (output − number)²`.

@@ -1,11 +1,13 @@
 //! What is minimised.
 
+mod each_token;
 mod labels;
 mod next_token;
 
 use burn::tensor::Tensor;
+pub use each_token::EachToken;
 use finetune_model::noise::Noise;
-pub use labels::{Classification, Regression};
+pub use labels::{Classification, Regression, SeveralClasses};
 pub use next_token::NextToken;
 
 /// A loss.

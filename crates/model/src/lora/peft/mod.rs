@@ -6,10 +6,10 @@
 //! rank whose second factor is zero outside each projection's own block.
 
 mod fields;
-mod head;
 mod layout;
 mod select;
 mod settings;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,9 +20,10 @@ use crate::error::{ModelError, Result, escape};
 use crate::family::Architecture;
 use crate::head::Network;
 use crate::part::{Linear, Lora};
+use crate::weights;
 
-use super::target::{Slot, linears, slots, whole_head};
-use super::{check_head, train_head};
+use super::target::{Slot, linears, slots};
+use super::whole::{Whole, fill, modules, train};
 use layout::Pair;
 use settings::Settings;
 
@@ -58,20 +59,13 @@ pub fn save<M: Network>(
         let why = "the model has no adapter; attach one before saving";
         return Err(invalid(folder, why));
     }
-    // A head with an adapter of its own is not trained as a whole.
-    let head = whole_head::<M>(&slots).filter(|head| {
-        !pairs
-            .iter()
-            .any(|(slot, _)| slot.output && slot.module == head.module)
-    });
-    let config = settings::written::<M>(&pairs, &slots, head, base);
+    let whole = modules(&model, &architecture.names);
+    let config = settings::written::<M>(&pairs, &slots, &whole, base);
     let mut tensors = Vec::new();
     for (slot, pair) in pairs {
         tensors.extend(pair.tensors(&slot.module));
     }
-    if let Some(head) = head {
-        tensors.extend(head::tensors(head, &layers));
-    }
+    tensors.extend(whole::tensors(&model, &whole));
     fs::create_dir_all(folder).map_err(ModelError::io(folder, "create"))?;
     floats::write(&folder.join(WEIGHTS_FILE), &tensors)?;
     let text = format!("{config:#}\n");
@@ -85,7 +79,6 @@ pub fn save<M: Network>(
 /// than the file has factors for, a tensor belongs to no layer of the model, or a shape does not fit.
 pub fn load<M: Network>(model: M, architecture: &Architecture, folder: &Path) -> Result<M> {
     check_files(folder)?;
-    check_head::<M>(architecture)?;
     let settings = Settings::read(&folder.join(CONFIG_FILE))?;
     let file = FloatFile::open(folder, WEIGHTS_FILE)?;
     let mut model = model.no_grad();
@@ -98,23 +91,26 @@ pub fn load<M: Network>(model: M, architecture: &Architecture, folder: &Path) ->
         layers: &layers,
     };
     let adapted = reading.adapted(&slots)?;
-    let head = whole_head::<M>(&slots);
-    reading.strays(&adapted, head)?;
+    let mut whole = modules(&model, &architecture.names);
+    // A head with an adapter of its own is not trained as a whole.
+    whole.retain(|module| !adapted.iter().any(|slot| module.holds(&slot.module)));
+    reading.strays(&adapted, &whole)?;
     reading.agrees(&adapted, &settings.chosen(&slots, architecture)?)?;
     let mut attached: BTreeMap<String, Lora> = BTreeMap::new();
     for slot in adapted {
         attached.extend(layout::split(&reading, slot)?);
     }
-    let head = head.map(|slot| head::read(&reading, slot)).transpose()?;
+    let declared = weights::declared(&model);
+    let mut values = BTreeMap::new();
+    for module in &whole {
+        values.extend(whole::read(&reading, module, &whole::shapes(&declared))?);
+    }
     model.linears(&mut |path, linear| {
-        if let (true, Some(Some(head))) = (path == M::OUTPUT, &head) {
-            *linear = head.clone();
-        }
         if let Some(lora) = attached.remove(path) {
             linear.lora = Some(lora);
         }
     });
-    Ok(train_head(model))
+    Ok(train(fill(model, values), &whole))
 }
 
 /// What is at hand while an adapter is read.
@@ -156,12 +152,13 @@ impl Reading<'_> {
     }
 
     /// Refuses tensors that nothing here would take.
-    fn strays(&self, adapted: &[&Slot], head: Option<&Slot>) -> Result<()> {
+    fn strays(&self, adapted: &[&Slot], whole: &[Whole]) -> Result<()> {
         let mut known: BTreeSet<String> = BTreeSet::new();
         for slot in adapted {
             known.extend(layout::keys(&slot.module));
         }
-        known.extend(head.into_iter().flat_map(|slot| head::keys(&slot.module)));
+        let entries = whole.iter().flat_map(|module| &module.entries);
+        known.extend(entries.map(whole::key));
         let strays: Vec<&str> = self
             .file
             .names()
@@ -170,12 +167,17 @@ impl Reading<'_> {
         let Some(first) = strays.first() else {
             return Ok(());
         };
+        let modules: Vec<&str> = whole.iter().map(|module| module.name.as_str()).collect();
+        let modules = if modules.is_empty() {
+            String::new()
+        } else {
+            format!(", and of {}", modules.join(", "))
+        };
         Err(self.invalid(&format!(
-            "\"{}\" and {} more belong to no layer of this model; expected lora_A and lora_B of linear layers{}. \
+            "\"{}\" and {} more belong to no layer of this model; expected lora_A and lora_B of linear layers{modules}. \
              Is it the adapter of another model?",
             escape(first),
             strays.len() - 1,
-            head.map_or(String::new(), |slot| format!(", and {}", slot.module))
         )))
     }
 

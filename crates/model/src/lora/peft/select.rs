@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::super::LoraTargets;
 use super::super::target::{Fit, Slot, choose};
+use super::super::whole::SAVED;
 use super::fields::{Fields, texts};
 use crate::error::Result;
 use crate::family::Architecture;
@@ -27,8 +28,9 @@ impl Selection {
         let mut saved = fields
             .optional("modules_to_save", "a list of names", texts)?
             .unwrap_or_default();
-        if fields.get("task_type").and_then(Value::as_str) == Some("SEQ_CLS") {
-            saved.extend(["classifier".to_owned(), "score".to_owned()]);
+        let task = fields.get("task_type").and_then(Value::as_str);
+        if matches!(task, Some("SEQ_CLS" | "TOKEN_CLS")) {
+            saved.extend(SAVED.map(str::to_owned));
         }
         Ok(Self {
             targets: targets(fields)?,
@@ -39,8 +41,20 @@ impl Selection {
         })
     }
 
-    /// Whether a module is trained as a whole.
-    pub(super) fn saves(&self, module: &str) -> bool {
+    /// Whether a module lies in one that is trained as a whole: PEFT looks for the ends of names, at whatever character
+    /// they begin.
+    pub(super) fn wraps(&self, module: &str) -> bool {
+        let around = module.match_indices('.').map(|(dot, _)| &module[..dot]);
+        let mut around = around.chain([module]);
+        around.any(|module| {
+            self.saved
+                .iter()
+                .any(|name| module.ends_with(name.as_str()))
+        })
+    }
+
+    /// Whether a module gets no factors because one of those holds it: here PEFT looks for whole names.
+    fn saves(&self, module: &str) -> bool {
         let bounded = format!(".{module}.");
         self.saved
             .iter()

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::scale_of;
 use super::super::target::Slot;
+use super::super::whole::Whole;
 use super::fields::{Fields, count, positive};
 use super::layout::Pair;
 use super::select::Selection;
@@ -90,9 +91,9 @@ impl Settings {
         (rank, scale_of(alpha, rank, self.rslora))
     }
 
-    /// Whether a module is trained as a whole.
-    pub(super) fn saves(&self, module: &str) -> bool {
-        self.selection.saves(module)
+    /// Whether PEFT trains a module as a whole.
+    pub(super) fn wraps(&self, module: &str) -> bool {
+        self.selection.wraps(module)
     }
 
     /// The layers that get factors.
@@ -109,7 +110,7 @@ impl Settings {
 pub(super) fn written<M: Network>(
     pairs: &[(&Slot, Pair)],
     slots: &[Slot],
-    head: Option<&Slot>,
+    whole: &[Whole],
     base: &str,
 ) -> Value {
     let (_, first) = &pairs[0];
@@ -126,10 +127,13 @@ pub(super) fn written<M: Network>(
     };
     let task = match M::HEAD {
         Head::Classifier => json!("SEQ_CLS"),
+        Head::TokenClassifier => json!("TOKEN_CLS"),
         Head::Causal => json!("CAUSAL_LM"),
         Head::Seq2Seq => json!("SEQ_2_SEQ_LM"),
-        Head::Masked => Value::Null,
+        Head::Masked | Head::Discriminator => Value::Null,
     };
+    let saved: Option<Vec<&str>> =
+        (!whole.is_empty()).then(|| whole.iter().map(|module| module.name.as_str()).collect());
     json!({
         "peft_type": "LORA",
         "task_type": task,
@@ -146,7 +150,7 @@ pub(super) fn written<M: Network>(
         "use_dora": false,
         "bias": "none",
         "init_lora_weights": true,
-        "modules_to_save": head.map(|slot| vec![slot.module.clone()]),
+        "modules_to_save": saved,
         "revision": Value::Null,
     })
 }
