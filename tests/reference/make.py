@@ -470,7 +470,7 @@ CASES = {
         None,
     ),
     "xlnet_tokens": (XLNetForTokenClassification, xlnet(clamp_len=4), "left", None),
-    "xlnet_numbers": (XLNetForSequenceClassification, xlnet(num_labels=1, n_layer=1, summary_type="mean"), "left", None),
+    "xlnet_numbers": (XLNetForSequenceClassification, xlnet(num_labels=1, summary_type="mean"), "left", None),
     "xlnet": (XLNetLMHeadModel, xlnet(tie_word_embeddings=False), "left", ["layer_1"]),
     "xlnet_streams": (XLNetLMHeadModel, xlnet(n_layer=3, mem_len=9), "left", None),
     "xlnet_uni": (

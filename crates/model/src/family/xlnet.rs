@@ -1,4 +1,6 @@
-//! XLNet (Yang et al. 2019): relative positions and segments, and a second stream of hidden states that asks.
+//! `XLNet` (Yang et al. 2019): relative positions and segments, and a second stream of hidden states that asks.
+
+use serde_json::Value;
 
 use super::settings::{Settings, invalid, unsupported};
 use super::{Architecture, decoder};
@@ -117,7 +119,7 @@ fn direction(settings: Settings<'_>) -> Result<Direction> {
 /// The largest distance that counts; any number below 1 says that there is none.
 fn clamp(settings: Settings<'_>) -> Result<Option<usize>> {
     let value = settings.value(&["clamp_len"]);
-    match value.map(|value| value.as_i64()) {
+    match value.map(Value::as_i64) {
         None => Ok(None),
         Some(Some(none)) if none <= 0 => Ok(None),
         Some(_) => settings.count_if(&["clamp_len"]),
@@ -126,9 +128,10 @@ fn clamp(settings: Settings<'_>) -> Result<Option<usize>> {
 
 /// What generation remembers. Training and classification give no memories to the model, and do not ask for them.
 fn recall(settings: Settings<'_>) -> Result<Recall> {
-    let most = match settings.is_null("mem_len") {
-        true => 0,
-        false => settings.whole("mem_len", 512)?,
+    let most = if settings.is_null("mem_len") {
+        0
+    } else {
+        settings.whole("mem_len", 512)?
     };
     Ok(match (settings.whole("reuse_len", 0)?, most) {
         _ if !settings.flag(&["use_mems_eval"], true)? => Recall::Nothing,
@@ -162,9 +165,10 @@ fn summary(settings: Settings<'_>) -> Result<ClassifierHead> {
         place,
         pooler: Some(Pooler {
             dropout: settings.rate(&["summary_first_dropout"], 0.0)?,
-            projection: match settings.flag(&["summary_use_proj"], true)? {
-                true => Projection::Biased,
-                false => Projection::None,
+            projection: if settings.flag(&["summary_use_proj"], true)? {
+                Projection::Biased
+            } else {
+                Projection::None
             },
             activation,
             norm: None,
