@@ -72,7 +72,7 @@ fn main() -> Result<(), Failure> {
 
     let device = device(flags.device.as_deref())?;
     let ask = |name: &str, model: &Path, adapter: Option<&Path>| -> Result<Run, Failure> {
-        let local = Local::open_with(model, adapter, &flags.template, &device)?;
+        let local = Local::of(&program::open(model)?, adapter, &flags.template, &device)?;
         Ok(evaluate(name, &local, task.as_ref(), &documents)?)
     };
     let before = flags.before.as_deref();

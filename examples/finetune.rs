@@ -91,7 +91,7 @@ fn main() -> Result<(), Failure> {
     program::vacant(output)?;
     let device = device(flags.device.as_deref())?.autodiff();
 
-    let checkpoint = Checkpoint::open(folder)?;
+    let checkpoint = program::open(folder)?;
     let answers = checkpoint.architecture().heads.causal.is_none();
     let encoder = match settings.template.as_deref() {
         None if answers => Encoder::new(Tokenizer::open(folder)?, Box::new(Plain::new(""))),

@@ -28,14 +28,14 @@ struct Flags {
     /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN.
     #[arg(long, default_value = "chat")]
     template: String,
-    /// The most new tokens; by default what the model's generation_config.json says, else 128.
+    /// The most new tokens; by default as many as the model's own settings say, else 128.
     #[arg(long)]
     tokens: Option<usize>,
-    /// 0 takes the likeliest token; by default what the model's generation_config.json says.
+    /// 0 takes the likeliest token; by default what the model's own settings say.
     #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f64>,
-    /// Another value for a field of generation_config.json, such as num_beams=4; may be given several times.
-    #[arg(long, value_parser = program::field)]
+    /// Replaces one of the model's own settings of generation; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = program::field)]
     set: Vec<(String, Value)>,
     /// End the answer before this text; may be given several times.
     #[arg(long)]
@@ -53,14 +53,15 @@ fn main() -> Result<(), Failure> {
     let mut flags = Flags::parse();
     let device = device(flags.device.as_deref())?;
     let (folder, adapter) = (&flags.model, flags.adapter.as_deref());
-    let mut settings = Checkpoint::open(folder)?.generation_with(flags.set.clone())?;
+    let checkpoint = program::open(folder)?;
+    let mut settings = checkpoint.generation_with(flags.set.clone())?;
     if let Some(temperature) = flags.temperature {
         settings.draw = temperature != 0.0;
         settings.drawn.temperature = temperature;
     }
     settings.drawn.seed = flags.seed;
     settings.notes.iter().for_each(|note| eprintln!("{note}"));
-    let local = Local::open_with(folder, adapter, &flags.template, &device)?;
+    let local = Local::of(&checkpoint, adapter, &flags.template, &device)?;
     flags.tokens = flags.tokens.or(settings.length.map(Length::tokens));
     let local = local.settings(settings);
     if let Some(prompt) = &flags.prompt {

@@ -30,7 +30,7 @@ fn main() -> Result<(), Failure> {
     let flags = Flags::parse();
     program::vacant(&flags.output)?;
     let device = device(flags.device.as_deref())?;
-    let checkpoint = Checkpoint::open(&flags.model)?;
+    let checkpoint = program::open(&flags.model)?;
     let model = lora::load(
         checkpoint.causal_lm(&device)?,
         checkpoint.architecture(),

@@ -4,10 +4,11 @@
 //!
 //! The inputs hold `input_ids`, `attention_mask`, `labels` (-100 where nothing is learned; floats for numbers and for
 //! several classes at once) and, where the model takes them, `token_type_ids`, `decoder_input_ids` (without them, the
-//! labels behind the start token), `decoder_attention_mask`, `perm_mask` and `target_mapping`. The output holds
-//! `logits`, `loss` (the mean that transformers reports), `grad.<name>` for
-//! every tensor of the checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the
-//! first row). `--save` writes the model after these steps, so that others can open it.
+//! labels behind the start token), `decoder_attention_mask`, `perm_mask` and `target_mapping`.
+//!
+//! The output holds `logits`, `loss` (the mean that transformers reports), `grad.<name>` for every tensor of the
+//! checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the first row). `--save`
+//! writes the model after these steps, so that others can open it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,7 +20,7 @@ use clap::Parser;
 use finetune::burn::module::Module;
 use finetune::burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use finetune::data::Origin;
-use finetune::model::blueprint::Predicts;
+use finetune::model::blueprint::{Place, Predicts};
 use finetune::model::generate::Autoregressive;
 use finetune::model::{
     Discriminator, Head, MaskedLm, Network, Noise, Order, Seq2Seq, Targets, TokenClassifier,
@@ -47,7 +48,8 @@ pub(crate) struct Flags {
     /// A safetensors file to write.
     #[arg(long)]
     pub output: PathBuf,
-    /// The head: causal, classifier, masked or seq2seq; without it the one of `config.json`.
+    /// The head: causal, classifier, token-classifier, masked, discriminator, seq2seq, or trunk for hidden states and
+    /// their normalised means; without it the one of `config.json`.
     #[arg(long)]
     pub head: Option<String>,
     /// Write the gradient of every tensor.
@@ -178,6 +180,20 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
             };
             measure(flags, &checkpoint, &model, &given.on_text(), logits, loss)
         }
+        Head::Trunk => {
+            let trunk = checkpoint.trunk(&device)?;
+            let (batch, length) = (given.tokens.batch(), given.tokens.length());
+            let hidden = trunk.hidden(&given.tokens, off);
+            let width = hidden.dims()[1];
+            let vectors = trunk.embed(&given.tokens, Place::Mean, off);
+            let values = |tensor: Tensor<2>| tensor.into_data().iter::<f32>().collect();
+            let hidden = (vec![batch, length, width], values(hidden));
+            let vectors = (vec![batch, width], values(vectors));
+            Ok(Output::from([
+                ("hidden".to_owned(), hidden),
+                ("embeddings".to_owned(), vectors),
+            ]))
+        }
         other => Err(format!("{other} heads are not compared here").into()),
     }
 }
@@ -205,6 +221,7 @@ fn named(head: &str) -> Result<Head, Box<dyn Error>> {
         Head::Masked,
         Head::Discriminator,
         Head::Seq2Seq,
+        Head::Trunk,
     ];
     let found = heads.into_iter().find(|known| known.to_string() == head);
     found.ok_or_else(|| {
@@ -251,7 +268,7 @@ fn measure<M: Network + 'static>(
     let scores = logits(model);
     let [rows, width] = scores.dims();
     let shape = match M::HEAD {
-        Head::Classifier => vec![rows, width],
+        Head::Classifier | Head::Discriminator => vec![rows, width],
         _ => vec![given.tokens.batch(), rows / given.tokens.batch(), width],
     };
     out.insert(
@@ -460,17 +477,22 @@ impl Given {
             tokens =
                 tokens.with_kinds(&kinds.iter().map(|kind| *kind as u32).collect::<Vec<_>>())?;
         }
-        let given = |name: &str| file.tensor(name).ok().map(|view| floats(&view)).transpose();
-        let mut order = Order::new(&tokens);
-        if let Some(hidden) = given("perm_mask")? {
-            order = order.hiding(&hidden.iter().map(|one| *one > 0.0).collect::<Vec<_>>())?;
-        }
-        if let Some(asked) = given("target_mapping")? {
-            order = order.asking(&asked, &tokens)?;
-        }
         let view = file.tensor("labels").ok();
         let labels_length = view.as_ref().and_then(|view| view.shape().last().copied());
         let labels = view.as_ref().map(floats).transpose()?.unwrap_or_default();
+        let floats = |name: &str| {
+            file.tensor(name)
+                .ok()
+                .map(|view| self::floats(&view))
+                .transpose()
+        };
+        let mut order = Order::new(&tokens);
+        if let Some(hidden) = floats("perm_mask")? {
+            order = order.hiding(&hidden.iter().map(|one| *one > 0.0).collect::<Vec<_>>())?;
+        }
+        if let Some(asked) = floats("target_mapping")? {
+            order = order.asking(&asked, &tokens)?;
+        }
         let mut targets = Targets::default();
         if view.is_some_and(|view| view.dtype() != Dtype::F32) {
             let known = labels

@@ -2,7 +2,9 @@
 //!
 //! The golden files are made by `tests/reference/make.py`. Runs on every CPU backend that is compiled in, or on the
 //! device that `BURN_DEVICE` names; `PARITY_CASES` names another folder of cases. The differences are printed:
-//! `docs/fidelity.md` and `docs/backends.md` list the worst.
+//! `docs/backends.md` lists the worst, and `docs/fidelity.md` those of every case, written by
+//!
+//!     FIDELITY=docs/fidelity.md BURN_DEVICE=flex cargo test --workspace --features ndarray --test parity
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // A test may panic, and compares exact figures.
 
@@ -10,6 +12,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
+
+#[path = "fidelity/table.rs"]
+mod table;
 
 #[path = "../examples/parity.rs"]
 #[allow(dead_code, missing_docs)]
@@ -233,17 +238,64 @@ fn compare(name: &str, case: &Path, device: &str) -> Differences {
     }
 }
 
+/// The difference of the logits with the adapter that peft wrote.
+fn adapted(name: &str, case: &Path, device: &str) -> f32 {
+    let expected = golden(&case.join("adapter.safetensors"));
+    let plain = parity::Flags {
+        adapter: Some(case.join("adapter")),
+        gradients: false,
+        steps: None,
+        greedy: None,
+        ..flags(case, device)
+    };
+    let found = parity::run(&plain).unwrap();
+    let logits = on_text(case, &found["logits"], &expected["logits"]);
+    assert!(
+        logits < most(case).0,
+        "{name}: logits with the adapter differ by {logits}"
+    );
+    logits
+}
+
+/// A row of the table in `docs/fidelity.md`.
+fn row(case: &Path, device: &str, differences: &Differences) -> table::Row {
+    let name = case.file_name().unwrap().to_string_lossy().into_owned();
+    let expected = golden(&case.join("expected.safetensors"));
+    let adapter = case.join("adapter").is_dir();
+    let figures = [
+        Some(differences.logits),
+        Some(differences.loss),
+        Some(differences.gradients),
+        Some(differences.curve),
+        adapter.then(|| adapted(&name, case, device)),
+    ];
+    let mask = &golden(&case.join("inputs.safetensors"))["attention_mask"];
+    table::Row::new(
+        case,
+        (&mask.1, mask.0[1]),
+        expected.contains_key("greedy"),
+        figures,
+    )
+}
+
 #[test]
 fn logits_gradients_curves_and_greedy_tokens_are_those_of_transformers() {
     for device in devices() {
         let mut worst = Differences::default();
+        let mut rows = Vec::new();
         for case in cases() {
             let name = format!("{device}, {}", case.file_name().unwrap().display());
             let differences = compare(&name, &case, &device);
             println!("{name}: {differences}");
             worst = worst.max(&differences);
+            if std::env::var_os("FIDELITY").is_some() {
+                rows.push(row(&case, &device, &differences));
+            }
         }
         println!("{device}, the worst: {worst}");
+        if let Some(path) = std::env::var_os("FIDELITY") {
+            table::write(Path::new(&path), &device, &rows);
+        }
     }
 }
 
@@ -256,20 +308,7 @@ fn adapters_of_peft_give_the_same_logits_here_and_come_back() {
                 continue;
             }
             let name = format!("{device}, {}", case.file_name().unwrap().display());
-            let expected = golden(&case.join("adapter.safetensors"));
-            let plain = parity::Flags {
-                adapter: Some(case.join("adapter")),
-                gradients: false,
-                steps: None,
-                greedy: None,
-                ..flags(&case, &device)
-            };
-            let found = parity::run(&plain).unwrap();
-            let logits = on_text(&case, &found["logits"], &expected["logits"]);
-            assert!(
-                logits < most(&case).0,
-                "{name}: logits with the adapter differ by {logits}"
-            );
+            let logits = adapted(&name, &case, &device);
             println!("{name}: logits with peft's adapter {logits:.1e}");
             seen += 1;
         }

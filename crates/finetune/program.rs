@@ -4,6 +4,13 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::model::checkpoint::Loading;
+use crate::model::{Checkpoint, Result as ModelResult};
 
 use crate::data::Value;
 
@@ -83,6 +90,39 @@ pub fn field(text: &str) -> Result<(String, Value), String> {
         .parse()
         .map_err(|error| format!("{value:?} is not JSON ({error}); a text stands in quotes"))?;
     Ok((name.to_owned(), value))
+}
+
+/// Opens a checkpoint whose weights show a bar on standard error while they are read, from a second on.
+///
+/// # Errors
+///
+/// As [`Checkpoint::open`].
+pub fn open(folder: impl AsRef<Path>) -> ModelResult<Checkpoint> {
+    Ok(shown(Checkpoint::open(folder)?))
+}
+
+/// The same checkpoint, showing a bar on standard error while weights are read, from a second on. Silent when that is
+/// no terminal.
+pub fn shown(checkpoint: Checkpoint) -> Checkpoint {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let begun = OnceLock::new();
+    let bar = OnceLock::new();
+    checkpoint.watch(move |loading: Loading| {
+        if begun.get_or_init(Instant::now).elapsed() < PATIENCE {
+            return;
+        }
+        let bar = bar.get_or_init(|| {
+            let style = ProgressStyle::with_template(
+                "reading weights {bar:24} {bytes}/{total_bytes}  {eta} left",
+            );
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(loading.total).with_style(style)
+        });
+        bar.set_position(loading.done);
+        if loading.done == loading.total {
+            bar.finish_and_clear();
+        }
+    })
 }
 
 /// Refuses a folder for results that holds something, before hours are spent on them.

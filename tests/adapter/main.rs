@@ -254,3 +254,37 @@ fn what_does_not_fit_is_refused_by_name() {
         "{error}"
     );
 }
+
+/// The names are those of the reference's bare class, which has no prefix, and the task is the one that PEFT calls so.
+#[test]
+fn a_trunk_has_adapters_by_the_names_of_a_bare_model() {
+    for (name, layer) in [
+        ("bert_masked", "encoder.layer.0.attention.self.query"),
+        ("llama_grouped", "layers.0.self_attn.q_proj"),
+        ("gpt2_tied", "h.0.attn.c_attn"),
+    ] {
+        let checkpoint = Checkpoint::open(case(name)).unwrap();
+        let (architecture, off) = (checkpoint.architecture(), Noise::off());
+        let trunk = checkpoint.trunk(&Device::default()).unwrap();
+        let trunk = lora::attach(trunk, architecture, &LoraConfig::default()).unwrap();
+        let trunk = weights::map_values(trunk, &mut |path, value| {
+            if path.ends_with("lora.b") {
+                value + 0.1
+            } else {
+                value
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        lora::save(&trunk, architecture, name, folder.path()).unwrap();
+        let bytes = std::fs::read(folder.path().join(lora::WEIGHTS_FILE)).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let key = format!("base_model.model.{layer}.lora_A.weight");
+        assert!(file.names().contains(&key.as_str()), "{:?}", file.names());
+        let config = std::fs::read_to_string(folder.path().join(lora::CONFIG_FILE)).unwrap();
+        assert!(config.contains("\"FEATURE_EXTRACTION\""), "{config}");
+        let again = checkpoint.trunk(&Device::default()).unwrap();
+        let again = lora::load(again, architecture, folder.path()).unwrap();
+        let [a, b] = [&trunk, &again].map(|trunk| trunk.hidden(&tokens(), off));
+        assert!(difference(a, b) < 1e-5, "{name}");
+    }
+}

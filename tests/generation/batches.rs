@@ -74,7 +74,7 @@ fn waiting_prompts_enter_a_running_batch_and_change_nothing() {
         let model = model(case);
         let many: Vec<Vec<u32>> = (0..11)
             .map(|n: u32| {
-                (0..1 + (n * 5) % 9)
+                (0..=(n * 5) % 9)
                     .map(|at| 3 + (n * 7 + at * 3) % 57)
                     .collect()
             })

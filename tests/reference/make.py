@@ -1,8 +1,8 @@
 """Makes the golden files of `tests/parity.rs`: tiny random checkpoints and what `transformers` computes from them.
 
-    python tests/reference/make.py            # rewrites tests/reference/<case>/ and all_linear.json
-    python tests/reference/make.py llama_yarn # only the cases that are named, and all_linear.json
-    python tests/reference/make.py all-linear # only the latter
+    python tests/reference/make.py            # rewrites tests/reference/<case>/ and the two lists
+    python tests/reference/make.py llama_yarn # only the cases that are named, and the two lists
+    python tests/reference/make.py all-linear # only the lists, all_linear.json and settings.json
 
 Needs torch, transformers 5.23, peft 0.21 and safetensors. Each case is a folder:
 
@@ -13,11 +13,13 @@ Needs torch, transformers 5.23, peft 0.21 and safetensors. Each case is a folder
     adapter.safetensors             the logits of base + adapter, and of the merged model
 
 `all_linear.json` lists, for each case, the layers that peft adapts for `target_modules="all-linear"`, and those that it
-trains as a whole.
+trains as a whole. `settings.json` lists the settings by which each case differs from the defaults of its family, for the
+table in `docs/fidelity.md`.
 """
 
 import copy
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -26,6 +28,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import (
+    AutoConfig,
     BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
@@ -179,13 +182,6 @@ def t5(**changes):
     return T5Config(**{**settings, **changes})
 
 
-def xlnet(**changes):
-    settings = dict(
-        vocab_size=61, d_model=24, n_layer=2, n_head=4, d_inner=40, dropout=0.0, summary_last_dropout=0.0, num_labels=3,
-    )
-    return XLNetConfig(**{**settings, **changes})
-
-
 def modernbert(**changes):
     settings = dict(
         vocab_size=61, hidden_size=24, intermediate_size=20, num_hidden_layers=4, num_attention_heads=4,
@@ -193,6 +189,13 @@ def modernbert(**changes):
         pad_token_id=0, num_labels=3,
     )
     return ModernBertConfig(**{**settings, **changes})
+
+
+def xlnet(**changes):
+    settings = dict(
+        vocab_size=61, d_model=24, n_layer=2, n_head=4, d_inner=40, dropout=0.0, summary_last_dropout=0.0, num_labels=3,
+    )
+    return XLNetConfig(**{**settings, **changes})
 
 
 # name -> (model class, config, where the padding goes, adapter targets); with "pairs" each row holds two texts
@@ -765,7 +768,10 @@ def all_linear():
     found = {}
     for case, (kind, config) in cases.items():
         try:
-            tuned = get_peft_model(kind(config), LoraConfig(r=3, target_modules="all-linear", task_type=task(kind)))
+            # peft knows heads by two names. A new head of another name has to be named, or it stays random.
+            saved = ["logits_proj"] if kind is XLNetForSequenceClassification else None
+            settings = LoraConfig(r=3, target_modules="all-linear", task_type=task(kind), modules_to_save=saved)
+            tuned = get_peft_model(kind(config), settings)
         except TypeError:
             # peft would adapt a layer that it also trains as a whole, and fails.
             continue
@@ -778,9 +784,46 @@ def all_linear():
     (HERE / "all_linear.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
+# Settings of no interest: sizes, which are tiny in every case, and what no arithmetic depends on.
+PLAIN = re.compile(
+    r".*(size|dim|embd|inner|layers?|heads?|_len|positions|embeddings|prob|drop|dropout|token_id|token|labels?|label2id)"
+    r"|d_\w+|layer_types|\w*pattern|architectures|dtype|transformers_version|use_cache|initializer_\w+|problem_type|_\w+|model_type"
+)
+TELLING = {"head_dim", "n_inner", "num_key_value_heads", "embedding_size", "type_vocab_size", "tie_word_embeddings"}
+
+
+def short(value):
+    """A setting's value in a table's cell."""
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name}={short(own)}" for name, own in sorted(value.items())) + ")"
+    return json.dumps(value).strip('"')
+
+
+def differing(folder):
+    """By which settings a case differs from the defaults of its family, in words."""
+    stored = json.loads((folder / "config.json").read_text())
+    kind = type(AutoConfig.from_pretrained(folder))
+    plain = kind().to_dict()
+    found = []
+    for name, value in sorted(stored.items()):
+        if name in plain and value != plain[name] and (name in TELLING or not PLAIN.fullmatch(name)):
+            found.append(f"{name}={short(value)}")
+    types = stored.get("layer_types")
+    if types and len(set(types)) > 1:
+        found.append("layers " + "/".join(kind.split("_")[0] for kind in types))
+    return ", ".join(found)
+
+
+def settings():
+    """Those of every case that lies here, made by this script or not."""
+    found = {path.parent.name: differing(path.parent) for path in sorted(HERE.glob("*/config.json"))}
+    (HERE / "settings.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for case in sys.argv[1:] or CASES:
         if case != "all-linear":
             make(case)
     all_linear()
+    settings()

@@ -148,6 +148,16 @@ pub struct Labeled {
     pub origin: Origin,
 }
 
+impl Labeled {
+    /// The text, and the second one of a pair on a line of its own.
+    pub fn whole(&self) -> String {
+        match &self.pair {
+            Some(pair) => format!("{}\n{pair}", self.text),
+            None => self.text.clone(),
+        }
+    }
+}
+
 /// What is to be predicted about a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -156,6 +166,15 @@ pub enum Label {
     Number(f64),
     /// A class by name.
     Class(String),
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Class(class) => class.fmt(f),
+        }
+    }
 }
 
 /// Two answers to the same prompt, of which one is better.

@@ -1,14 +1,15 @@
 //! One model, one task, a set of documents.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use finetune_data::Document;
+use finetune_data::{Document, Labeled};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, Continuation, Estimate, EvalError, LanguageModel, Metric, Outcome, Request, Result,
     Task,
-    metric::{Better, Unit},
+    metric::{Better, Unit, of_labels},
 };
 
 /// A measured metric.
@@ -76,6 +77,36 @@ impl Run {
             measured,
             seconds: 0.0,
         })
+    }
+
+    /// What an answer would reach that knows nothing of the text: the label that is most frequent in the training
+    /// examples (the first of equal ones), for every item.
+    ///
+    /// # Errors
+    /// [`EvalError::EmptyEvaluation`] if there is nothing to train on, or nothing to answer.
+    pub fn majority(
+        task: impl Into<String>,
+        train: &[Labeled],
+        examples: &[Labeled],
+    ) -> Result<Self> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for example in train {
+            *counts.entry(example.label.to_string()).or_default() += 1;
+        }
+        let task = task.into();
+        let most = counts.values().copied().max();
+        let Some((label, _)) = counts.iter().find(|(_, count)| Some(**count) == most) else {
+            return Err(EvalError::EmptyEvaluation { task });
+        };
+        let outcome = |example: &Labeled| {
+            let reference = example.label.to_string();
+            let right = f64::from(u8::from(reference == *label));
+            Outcome::new(example.origin.clone(), example.whole(), reference, label)
+                .with_score("acc", right)
+        };
+        let labels: Vec<String> = counts.keys().cloned().collect();
+        let outcomes = examples.iter().map(outcome).collect();
+        Self::of_outcomes("most frequent label", task, &of_labels(&labels), outcomes)
     }
 
     /// The estimate of a metric, by its name.

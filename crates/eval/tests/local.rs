@@ -8,8 +8,9 @@ use finetune_data::{
     tokenizer::{Tokenizer, TokenizerPlan},
 };
 use finetune_eval::{
-    Context, Continuation, EvalError, Finish, LanguageModel, Prompt, Score, evaluate,
+    Context, Continuation, EvalError, Finish, LanguageModel, Prompt, Report, Run, Score, evaluate,
     local::{Local, LocalClassifier, Long, Writer},
+    metric::of_labels,
     task::{LanguageModeling, Prompting, QuestionAnswering},
 };
 use finetune_model::{Checkpoint, Noise, Targets, Tokens, device};
@@ -397,6 +398,21 @@ fn classifiers_are_measured() {
             (sum - 1.0).abs() < 1e-5 && (a.log_likelihoods[0] - b.log_likelihoods[0]).abs() < 1e-4
         );
     }
+    // Five of nine are "bad"; a classifier is compared with that over the same items.
+    let majority = Run::majority("labels", &examples[..5], &examples).unwrap();
+    assert!(
+        majority
+            .outcomes
+            .iter()
+            .all(|outcome| outcome.output == "bad")
+    );
+    let report = Report::new("labels").compare(&[&majority, &all], &of_labels(&labels));
+    let report = report.unwrap().confusion(&all).unwrap();
+    let accuracy = majority.estimate("accuracy").unwrap();
+    assert!((accuracy.value - 5.0 / 9.0).abs() < 1e-12);
+    assert_eq!(report.confusion.unwrap().classes()[0].count, 5);
+    assert!(Run::majority("labels", &[], &examples).is_err());
+    assert!(Run::majority("labels", &examples, &[]).is_err());
     let model = checkpoint.classifier(2, &device).unwrap();
     let local = LocalClassifier::new(model, encoder(), labels.clone());
     assert!(matches!(

@@ -103,6 +103,32 @@ fn the_page_says_what_matters() {
 }
 
 #[test]
+fn which_label_became_which_is_shown_with_intervals() {
+    let report = Report::from_json(
+        r#"{"title": "Labels", "confusion": {"labels": ["mail", "network"], "counts": [[8, 2], [0, 10]]}}"#,
+    )
+    .unwrap();
+    let (page, table) = (report.to_html().unwrap(), report.to_string());
+    for part in [
+        "is ↓ given →",
+        "mail",
+        "network",
+        "80.0%",
+        "83.3%",
+        "88.9%",
+        "49.0–94.3%",
+    ] {
+        assert!(page.contains(part), "the page lacks {part}");
+        assert!(table.contains(part), "the table lacks {part}: {table}");
+    }
+    // A report is plain data: counts that are missing are none.
+    let ragged = r#"{"confusion": {"labels": ["a", "b"], "counts": [[1]]}}"#;
+    let ragged = Report::from_json(ragged).unwrap();
+    assert!(ragged.to_string().contains("100.0%"));
+    ragged.to_html().unwrap();
+}
+
+#[test]
 fn the_page_loads_nothing_and_runs_nothing() {
     let page = sample::report(40).unwrap().to_html().unwrap();
     for part in [

@@ -433,24 +433,24 @@ pub struct TokenClassifierHead {
 /// What becomes of a hidden state before the projection to the classes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pooler {
-    /// The rate of dropout before everything else.
+    /// The rate of dropout before everything.
     pub dropout: f64,
-    /// A projection to as many features.
+    /// The projection, to as many features.
     pub projection: Projection,
-    /// The function after that, where there is one.
+    /// The function after it, where there is one.
     pub activation: Option<Activation>,
     /// The norm after the function, where there is one.
     pub norm: Option<Norm>,
 }
 
-/// A projection that may be missing.
+/// A projection that may be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Projection {
-    /// None.
+    /// It is left out.
     None,
-    /// One without a bias.
-    Plain,
-    /// One with a bias.
+    /// Without a bias.
+    Bare,
+    /// With a bias.
     Biased,
 }
 
@@ -461,12 +461,12 @@ pub enum Place {
     First,
     /// That of the last token.
     Last,
+    /// That of the last token. (The reference takes the last place, padding or not.)
+    End,
     /// The mean of all of the text.
     Mean,
-    /// That of the last token; in the reference's convention that of the row's last place, padding or not.
-    End,
-    /// The mean of all of the text; in the reference's convention that of all places, padding or not.
-    Every,
+    /// The mean of all of the text. (The reference takes the mean over all places, padding or not.)
+    MeanOfPlaces,
 }
 
 /// The head that predicts hidden tokens: a projection, a function and a norm, then a projection to the vocabulary.

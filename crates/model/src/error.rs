@@ -184,12 +184,12 @@ pub enum ModelError {
         /// How many are allowed.
         limit: u64,
     },
-    /// The index names a shard that is not a plain file name inside the folder.
-    #[error("{}: shard \"{name}\" {why}; must be a file name inside the model folder", path.display())]
-    ShardPath {
+    /// The index names a shard that is not a plain file name inside the folder, or a file is a link that leads out of it.
+    #[error("{}: file \"{name}\" {why}; must be a file name inside the model folder", path.display())]
+    FilePath {
         /// The index file or the folder.
         path: PathBuf,
-        /// The shard's name (escaped, cut).
+        /// The file's name (escaped, cut).
         name: String,
         /// What is wrong with it.
         why: String,

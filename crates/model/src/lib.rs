@@ -2,7 +2,7 @@
 //!
 //! A [`Checkpoint`] opens a Hugging Face folder. Its [`family`] turns `config.json` into a
 //! [blueprint](blueprint::Blueprint) and a [table of names](checkpoint::names::Names), and never sees a tensor. One
-//! trunk, built from the [parts](part), serves every family; a [`head`] makes it a [`CausalLm`], a [`Classifier`],
+//! [`Trunk`], built from the [parts](part), serves every family; a [`head`] makes it a [`CausalLm`], a [`Classifier`],
 //! a [`TokenClassifier`], a [`MaskedLm`], a [`Discriminator`] or, with a decoder, a [`Seq2Seq`]. All of them read [`Tokens`], whose padding and packed documents are known by place.
 //!
 //! What holds everywhere: no layer keeps state between calls (the [`Cache`] is passed in) · randomness is a function of
@@ -29,7 +29,7 @@ pub use family::{Architecture, Families};
 pub use generate::cache::Cache;
 pub use generate::{Beams, Finish, Generated, Generator, Sampling, Stops};
 pub use head::{
-    CausalLm, Classifier, Discriminator, Head, MaskedLm, Network, Seq2Seq, TokenClassifier,
+    CausalLm, Classifier, Discriminator, Head, MaskedLm, Network, Seq2Seq, TokenClassifier, Trunk,
 };
 pub use noise::Noise;
 pub use tokens::{Convention, Order, Side, Span, Targets, Tokens};

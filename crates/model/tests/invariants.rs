@@ -4,6 +4,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Tensor};
+use finetune_model::blueprint::Place;
 use finetune_model::{
     Cache, CausalLm, Checkpoint, MaskedLm, Noise, Order, Side, Targets, Tokens, weights,
 };
@@ -320,4 +321,45 @@ fn a_text_beyond_the_learned_positions_is_a_mistake() {
     let model = causal(gpt2());
     let tokens = Tokens::single(&[1; 65], &Device::default()).unwrap();
     let _ = model.hidden(&tokens, Noise::off(), None);
+}
+
+#[test]
+fn a_text_has_one_vector_wherever_its_padding_lies() {
+    let off = Noise::off();
+    for config in [llama(), gpt2(), bert()] {
+        let checkpoint = Checkpoint::create(config, 5).unwrap();
+        let trunk = checkpoint.trunk(&Device::default()).unwrap();
+        for place in [Place::Mean, Place::First, Place::Last] {
+            let mut alone = Vec::new();
+            for text in texts() {
+                let one = Tokens::single(&text, &Device::default()).unwrap();
+                let hidden = read(trunk.hidden(&one, off));
+                let width = hidden.len() / text.len();
+                let of = |row: usize| hidden[row * width..(row + 1) * width].to_vec();
+                let expected = match place {
+                    Place::Mean => (0..width)
+                        .map(|i| (0..text.len()).map(|row| of(row)[i]).sum::<f32>())
+                        .map(|sum| sum / text.len() as f32)
+                        .collect(),
+                    Place::First => of(0),
+                    _ => of(text.len() - 1),
+                };
+                let pooled = read(trunk.pooled(&one, place, off));
+                close(&pooled, &expected, 1e-6);
+                alone.extend(pooled);
+            }
+            for side in [Side::Left, Side::Right] {
+                let padded = tokens(&rows(&texts()), side);
+                let pooled = read(trunk.pooled(&padded, place, off));
+                close(&pooled, &alone, 2e-6);
+                let width = pooled.len() / texts().len();
+                let unit = read(trunk.embed(&padded, place, off));
+                for (unit, pooled) in unit.chunks(width).zip(pooled.chunks(width)) {
+                    let length = pooled.iter().map(|x| x * x).sum::<f32>().sqrt();
+                    let expected: Vec<f32> = pooled.iter().map(|x| x / length).collect();
+                    close(unit, &expected, 1e-6);
+                }
+            }
+        }
+    }
 }

@@ -1,15 +1,12 @@
 //! Classifiers of this project.
 
 use finetune_data::{
-    Label, Labeled,
+    Labeled,
     encode::{Encoded, Encoder},
 };
 use finetune_model::{Classifier, ModelError, Noise, Side, Tokens};
 
-use crate::{
-    EvalError, Outcome, Result, Run,
-    metric::{MacroF1, Matthews, Mean},
-};
+use crate::{EvalError, Outcome, Result, Run, metric::of_labels};
 
 /// A classifier of this project with its tokenizer and labels, to be evaluated.
 pub struct LocalClassifier {
@@ -65,11 +62,7 @@ impl LocalClassifier {
                 outcomes[index] = Some(self.outcome(&examples[index], &labels[index], &logits)?);
             }
         }
-        let metrics: [Box<dyn crate::Metric>; 3] = [
-            Box::new(Mean::new("accuracy", "acc")),
-            Box::new(MacroF1::over(&self.labels)),
-            Box::new(Matthews),
-        ];
+        let metrics = of_labels(&self.labels);
         let run = Run::of_outcomes(
             name,
             task,
@@ -114,10 +107,7 @@ impl LocalClassifier {
 
     /// The label of an example, one that the classifier knows.
     fn label(&self, task: &str, example: &Labeled) -> Result<String> {
-        let label = match &example.label {
-            Label::Class(label) => label.clone(),
-            Label::Number(number) => number.to_string(),
-        };
+        let label = example.label.to_string();
         if self.labels.contains(&label) {
             return Ok(label);
         }
@@ -151,11 +141,7 @@ impl LocalClassifier {
             .position(|logit| f64::from(*logit) >= most)
             .unwrap_or(0);
         let output = self.labels.get(best).map_or("", String::as_str);
-        let text = match &example.pair {
-            Some(pair) => format!("{}\n{pair}", example.text),
-            None => example.text.clone(),
-        };
-        let mut outcome = Outcome::new(example.origin.clone(), text, label, output)
+        let mut outcome = Outcome::new(example.origin.clone(), example.whole(), label, output)
             .with_score("acc", f64::from(u8::from(output == label)));
         outcome.log_likelihoods = logits
             .iter()

@@ -17,7 +17,7 @@ use serde_json::Value;
 pub use classify::LocalClassifier;
 pub use writer::Writer;
 
-use crate::{Continuation, Generation, LanguageModel, Prompt, Result, Score};
+use crate::{Continuation, EvalError, Generation, LanguageModel, Prompt, Result, Score};
 
 /// The length that is taken where a model names none, in tokens; lm-evaluation-harness takes the same.
 const LENGTH: usize = 2048;
@@ -95,8 +95,25 @@ impl Local {
         template: &str,
         device: &Device,
     ) -> Result<Self> {
-        let folder = folder.as_ref();
-        let checkpoint = Checkpoint::open(folder)?;
+        Self::of(&Checkpoint::open(folder)?, adapter, template, device)
+    }
+
+    /// The model of a checkpoint that was opened with settings of its own.
+    ///
+    /// # Errors
+    /// As [`open_with`](Local::open_with), or if the checkpoint is new and has no folder with a tokenizer.
+    pub fn of(
+        checkpoint: &Checkpoint,
+        adapter: Option<&Path>,
+        template: &str,
+        device: &Device,
+    ) -> Result<Self> {
+        let Some(folder) = checkpoint.folder() else {
+            return Err(EvalError::Setting {
+                what: "the checkpoint".to_owned(),
+                reason: "it is new; expected one that was opened from a folder".to_owned(),
+            });
+        };
         let encoder = Encoder::open(folder, template)?;
         encoder
             .tokenizer()

@@ -4,8 +4,18 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Better, Bootstrap, Estimate, Metric, Unit, no_outcomes};
+use super::{Better, Bootstrap, Estimate, Mean, Metric, Unit, no_outcomes};
 use crate::{Outcome, Result};
+
+/// The metrics of a choice among these labels, the main one first: accuracy, macro F1, Matthews' correlation. Outcomes
+/// carry the score `acc`.
+pub fn of_labels(labels: &[String]) -> Vec<Box<dyn Metric>> {
+    vec![
+        Box::new(Mean::new("accuracy", "acc")),
+        Box::new(MacroF1::over(labels)),
+        Box::new(Matthews),
+    ]
+}
 
 /// Which label became which. `counts[reference][output]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,13 +60,20 @@ impl Confusion {
         })
     }
 
+    /// The number of items with one label that were given the other.
+    pub fn count(&self, reference: usize, output: usize) -> usize {
+        let row = self.counts.get(reference);
+        row.and_then(|row| row.get(output)).copied().unwrap_or(0)
+    }
+
     /// Precision, recall and F1 of every label.
     pub fn classes(&self) -> Vec<ClassFigures> {
-        (0..self.labels.len())
+        let all = || 0..self.labels.len();
+        all()
             .map(|class| {
-                let hits = self.counts[class][class];
-                let present: usize = self.counts[class].iter().sum();
-                let given: usize = self.counts.iter().map(|row| row[class]).sum();
+                let hits = self.count(class, class);
+                let present: usize = all().map(|output| self.count(class, output)).sum();
+                let given: usize = all().map(|reference| self.count(reference, class)).sum();
                 ClassFigures {
                     label: self.labels[class].clone(),
                     precision: Estimate::of_share(hits, given),

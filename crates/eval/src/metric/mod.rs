@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use bootstrap::Bootstrap;
 pub(crate) use difference::same_items;
 pub use difference::{Difference, sign_test};
-pub use label::{ClassFigures, Confusion, MacroF1, Matthews};
+pub use label::{ClassFigures, Confusion, MacroF1, Matthews, of_labels};
 pub use likelihood::{BitsPerByte, Perplexity};
 pub use mean::Mean;
 pub use rouge::{Overlap, rouge_l, rouge_n};

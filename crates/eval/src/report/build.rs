@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Analysis, Classes, Difference, Flow, Metric, Result, Run,
     analysis::{Judged, RIGHT},
-    metric::Better,
+    metric::{Better, Confusion},
 };
 
 /// How many examples of a kind are shown.
@@ -150,6 +150,16 @@ impl Report {
     pub fn flow(mut self, flow: Flow) -> Self {
         self.flow = Some(flow);
         self
+    }
+
+    /// Sets which label became which in a run.
+    ///
+    /// # Errors
+    /// [`NoOutcomes`](crate::EvalError::NoOutcomes) for a run of nothing.
+    pub fn confusion(mut self, run: &Run) -> Result<Self> {
+        let outcomes: Vec<_> = run.outcomes.iter().collect();
+        self.confusion = Some(Confusion::of(&outcomes)?);
+        Ok(self)
     }
 
     /// Adds a group of examples: the items at `indices`, with the answers of all analyses, which hold the same items in

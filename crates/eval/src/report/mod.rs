@@ -40,7 +40,7 @@ pub use curve::{Training, TrainingPoint, ValidationPoint};
 
 use crate::{
     Difference, Estimate, EvalError, Flow, Result,
-    metric::{Better, Unit},
+    metric::{Better, Confusion, Unit},
 };
 
 /// Everything on the page. All lists run in the order in which they are shown.
@@ -63,6 +63,8 @@ pub struct Report {
     pub errors: Vec<ErrorRow>,
     /// Which class became which.
     pub flow: Option<Flow>,
+    /// Which label became which, of the model that the report is about, where it chose among labels.
+    pub confusion: Option<Confusion>,
     /// How training went.
     pub training: Option<Training>,
     /// What the data hold: counts by name.

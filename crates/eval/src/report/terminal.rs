@@ -8,7 +8,8 @@ use super::{
     table::Table,
 };
 use crate::{
-    Flow,
+    Estimate, Flow,
+    metric::{Confusion, Unit},
     text::{one_line, shorten, visible},
 };
 
@@ -38,6 +39,9 @@ impl fmt::Display for Report {
         self.write_errors(f)?;
         if let Some(flow) = &self.flow {
             write_flow(f, flow)?;
+        }
+        if let Some(confusion) = &self.confusion {
+            write_confusion(f, confusion)?;
         }
         self.write_examples(f)?;
         self.write_entries(f)
@@ -224,5 +228,35 @@ fn write_flow(f: &mut fmt::Formatter<'_>, flow: &Flow) -> fmt::Result {
     writeln!(
         f,
         "\nFlow of the main error class from {before} to {after}\n{table}"
+    )
+}
+
+fn write_confusion(f: &mut fmt::Formatter<'_>, confusion: &Confusion) -> fmt::Result {
+    let labels = confusion.labels.iter().map(String::as_str);
+    let figures = ["recall", "precision", "F1", "n"];
+    let header = ["is ↓ given →"].into_iter().chain(labels).chain(figures);
+    let mut table = Table::new(header);
+    let shown = |estimate: Estimate| {
+        let bounds = interval(estimate, Unit::Share);
+        format!("{} ({bounds})", share(estimate.value))
+    };
+    let shown = |estimate: Option<Estimate>| estimate.map_or_else(|| "—".to_owned(), shown);
+    for (reference, class) in confusion.classes().into_iter().enumerate() {
+        let counts =
+            (0..confusion.labels.len()).map(|output| match confusion.count(reference, output) {
+                0 => "·".to_owned(),
+                count => grouped(count as i64),
+            });
+        let figures = [
+            shown(class.recall),
+            shown(class.precision),
+            share(class.f1),
+            grouped(class.count as i64),
+        ];
+        table.row([class.label].into_iter().chain(counts).chain(figures));
+    }
+    writeln!(
+        f,
+        "\nWhich label became which, with 95% intervals of recall and precision\n{table}"
     )
 }

@@ -1,12 +1,9 @@
 //! Classification of texts by a language model.
 
-use finetune_data::{Document, Label, Labeled, Mapping};
+use finetune_data::{Document, Labeled, Mapping};
 
 use super::{Answer, Request, Task, largest};
-use crate::{
-    Continuation, EvalError, Metric, Outcome, Prompt, Result,
-    metric::{MacroF1, Matthews, Mean},
-};
+use crate::{Continuation, EvalError, Metric, Outcome, Prompt, Result, metric::of_labels};
 
 /// The output of an item for which the model wrote no label of the list.
 pub const NO_LABEL: &str = "(no label)";
@@ -73,10 +70,7 @@ impl Classification {
     /// The text with its label, one of the list.
     fn read(&self, document: &Document) -> Result<(String, String)> {
         let labeled = self.mapping.example(document.clone())?;
-        let label = match labeled.label {
-            Label::Class(label) => label,
-            Label::Number(number) => number.to_string(),
-        };
+        let label = labeled.label.to_string();
         if !self.labels.contains(&label) {
             return Err(EvalError::UnknownLabel {
                 origin: document.origin.clone(),
@@ -85,11 +79,7 @@ impl Classification {
                 labels: self.labels.clone(),
             });
         }
-        let text = match labeled.pair {
-            Some(pair) => format!("{}\n{pair}", labeled.text),
-            None => labeled.text,
-        };
-        Ok((text, label))
+        Ok((labeled.whole(), label))
     }
 
     /// The label that the model wrote.
@@ -156,10 +146,6 @@ impl Task for Classification {
     }
 
     fn metrics(&self) -> Vec<Box<dyn Metric>> {
-        vec![
-            Box::new(Mean::new("accuracy", "acc")),
-            Box::new(MacroF1::over(&self.labels)),
-            Box::new(Matthews),
-        ]
+        of_labels(&self.labels)
     }
 }

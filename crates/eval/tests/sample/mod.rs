@@ -149,6 +149,16 @@ fn training() -> Training {
     }
 }
 
+/// Answers with one of two labels.
+fn labelled(items: usize) -> Result<Run> {
+    let label = |place: usize| ["yes", "no"][dice(place, 3) % 2];
+    let outcomes = (0..items).map(|place| {
+        let origin = Origin::new("data/questions.jsonl", place as u64 + 1);
+        Outcome::new(origin, "", label(place), label(place + place / 9))
+    });
+    Run::of_outcomes("fine-tuned", "labels", &[], outcomes.collect())
+}
+
 /// The report over `items` items.
 pub(crate) fn report(items: usize) -> Result<Report> {
     let task = QuestionAnswering::new(
@@ -187,6 +197,7 @@ pub(crate) fn report(items: usize) -> Result<Report> {
         .examples("What broke", "Questions that were right before and wrong after.", &analyses, &broken)
         .examples("The worst answers after training", "The least similar to their references.", &analyses, &worst)
         .flow(flow)
+        .confusion(&labelled(items)?)?
         .training(training())
         .count("pairs", "1,032", "facts × phrasings, seed 17")
         .count("training", 912, "")

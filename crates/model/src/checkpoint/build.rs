@@ -9,6 +9,7 @@ use crate::blueprint::{ClassifierHead, TokenClassifierHead};
 use crate::error::{ModelError, Result};
 use crate::head::{
     Apart, CausalLm, Classifier, Discriminator, Head, MaskedLm, Network, Seq2Seq, TokenClassifier,
+    Trunk,
 };
 use crate::part::Init;
 use crate::weights;
@@ -73,6 +74,14 @@ impl Checkpoint {
         self.fill(self.empty_seq2seq(device)?)
     }
 
+    /// Builds the trunk alone: hidden states, and one vector for a text.
+    ///
+    /// # Errors
+    /// When the weights do not fit.
+    pub fn trunk(&self, device: &Device) -> Result<Trunk> {
+        self.fill(self.empty_trunk(device))
+    }
+
     /// The names of the tensors that a model with this head would have and the files have not. Nothing is allocated.
     ///
     /// # Errors
@@ -86,6 +95,7 @@ impl Checkpoint {
             Head::Masked => self.plan(&self.empty_masked(device)?)?,
             Head::Seq2Seq => self.plan(&self.empty_seq2seq(device)?)?,
             Head::Discriminator => self.plan(&self.empty_discriminator(device)?)?,
+            Head::Trunk => self.plan(&self.empty_trunk(device))?,
         };
         Ok(plan.fresh().map(ToOwned::to_owned).collect())
     }
@@ -169,6 +179,10 @@ impl Checkpoint {
             return Ok(false);
         };
         Ok(shared != own && !self.source.same(&own, &shared)?)
+    }
+
+    fn empty_trunk(&self, device: &Device) -> Trunk {
+        Trunk::new(&self.init(device), self.blueprint())
     }
 
     fn init(&self, device: &Device) -> Init {

@@ -53,6 +53,11 @@ impl Dtype {
         self.bits
     }
 
+    /// The size of an element that has whole bytes.
+    pub(super) fn bytes(self) -> usize {
+        (self.bits / 8) as usize
+    }
+
     /// The type that a header or a configuration names.
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dtype| dtype.name == name)

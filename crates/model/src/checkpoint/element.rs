@@ -1,63 +1,111 @@
-//! Elements: from the bytes of a file to the numbers of a parameter and back, in any layout.
+//! Elements: the numbers that files store, where parameters lie in a tensor, and the way back into a file.
 
 use std::ops::Range;
 
 use burn::tensor::{DType, TensorData};
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::dtype::Dtype;
 use super::names::Layout;
 
+/// The side of the squares in which a matrix is turned.
+pub(super) const TILE: usize = 64;
+
 /// A number that files store and parameters hold.
-trait Number: Copy + Send + Sync + Default + 'static {
+pub(super) trait Number: Copy + Send + Sync + 'static {
     const SIZE: usize;
-    fn read(bytes: &[u8]) -> Self;
-    fn write(self, bytes: &mut [u8]);
-    fn to_f32(self) -> f32;
-    fn of_f32(value: f32) -> Self;
+    /// Reads a run of numbers.
+    fn widen(bytes: &[u8], out: &mut [f32]);
+    /// Rounds a run of numbers. Returns how many of the rounded ones are NaN or infinite.
+    fn narrow(values: &[f32], out: &mut [Self]) -> usize;
+    /// The same, as a file stores them.
+    fn write(values: &[f32], out: &mut [u8]) -> usize;
 }
 
-macro_rules! number {
-    ($type:ty, $size:literal, $to:expr, $of:expr) => {
+impl Number for f32 {
+    const SIZE: usize = 4;
+
+    fn widen(bytes: &[u8], out: &mut [f32]) {
+        for (bytes, out) in bytes.chunks_exact(4).zip(out) {
+            *out = Self::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+    }
+
+    fn narrow(values: &[f32], out: &mut [Self]) -> usize {
+        out.copy_from_slice(values);
+        not_finite(values)
+    }
+
+    fn write(values: &[f32], out: &mut [u8]) -> usize {
+        for (value, out) in values.iter().zip(out.chunks_exact_mut(4)) {
+            out.copy_from_slice(&value.to_le_bytes());
+        }
+        not_finite(values)
+    }
+}
+
+fn not_finite(values: &[f32]) -> usize {
+    values.iter().filter(|value| !value.is_finite()).count()
+}
+
+macro_rules! short {
+    ($type:ty) => {
         impl Number for $type {
-            const SIZE: usize = $size;
-            fn read(bytes: &[u8]) -> Self {
-                let mut own = [0; $size];
-                own.copy_from_slice(bytes);
-                Self::from_le_bytes(own)
+            const SIZE: usize = 2;
+
+            /// Slices convert many times faster than single numbers.
+            fn widen(bytes: &[u8], out: &mut [f32]) {
+                let mut own = [Self::ZERO; 64];
+                for (bytes, out) in bytes.chunks(128).zip(out.chunks_mut(64)) {
+                    for (bytes, own) in bytes.chunks_exact(2).zip(&mut own) {
+                        *own = Self::from_le_bytes([bytes[0], bytes[1]]);
+                    }
+                    own[..out.len()].convert_to_f32_slice(out);
+                }
             }
-            fn write(self, bytes: &mut [u8]) {
-                bytes.copy_from_slice(&self.to_le_bytes());
+
+            fn narrow(values: &[f32], out: &mut [Self]) -> usize {
+                out.convert_from_f32_slice(values);
+                out.iter().filter(|value| !value.is_finite()).count()
             }
-            fn to_f32(self) -> f32 {
-                $to(self)
-            }
-            fn of_f32(value: f32) -> Self {
-                $of(value)
+
+            fn write(values: &[f32], out: &mut [u8]) -> usize {
+                let mut own = [Self::ZERO; 64];
+                let pieces = values.chunks(64).zip(out.chunks_mut(128));
+                pieces
+                    .map(|(values, out)| {
+                        let own = &mut own[..values.len()];
+                        let wrong = Self::narrow(values, own);
+                        for (own, out) in own.iter().zip(out.chunks_exact_mut(2)) {
+                            out.copy_from_slice(&own.to_le_bytes());
+                        }
+                        wrong
+                    })
+                    .sum()
             }
         }
     };
 }
 
-number!(f32, 4, |value| value, |value| value);
-number!(f16, 2, f16::to_f32, f16::from_f32);
-number!(bf16, 2, bf16::to_f32, bf16::from_f32);
+short!(f16);
+short!(bf16);
 
 /// Where a parameter lies inside the tensor of a file: some columns of the `[rows, columns]` that the model sees.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
-    layout: Layout,
+    pub(super) layout: Layout,
     /// Rows of the model's view: the input features, or 1 for a vector.
-    rows: usize,
+    pub(super) rows: usize,
     /// Columns of the whole tensor.
-    columns: usize,
+    pub(super) columns: usize,
     /// The first of the parameter's columns.
     first: usize,
     /// How many are the parameter's.
-    count: usize,
+    pub(super) count: usize,
     /// How many of them lie behind each other; then those of other parameters follow.
-    run: usize,
+    pub(super) run: usize,
     /// From the beginning of a run to that of the next.
     stride: usize,
 }
@@ -91,21 +139,21 @@ impl Window {
         }
     }
 
-    /// The element of the file for one of the parameter's.
-    fn place(&self, row: usize, column: usize) -> usize {
-        let column = if column < self.run {
-            self.first + column
-        } else {
-            self.first + column / self.run * self.stride + column % self.run
-        };
+    /// How many numbers the parameter has.
+    pub(super) fn numbers(&self) -> usize {
+        self.rows * self.count
+    }
+
+    /// How many numbers a row of the file has.
+    pub(super) fn file_row(&self) -> usize {
         match self.layout {
-            Layout::Same => row * self.columns + column,
-            Layout::Transposed => column * self.rows + row,
+            Layout::Same => self.columns,
+            Layout::Transposed => self.rows,
         }
     }
 
     /// The columns of the whole tensor that hold the parameter's, run by run.
-    fn runs(&self) -> impl Iterator<Item = Range<usize>> + Clone {
+    pub(super) fn runs(&self) -> impl Iterator<Item = Range<usize>> + Clone {
         let (first, run, stride) = (self.first, self.run, self.stride);
         (0..self.count / run).map(move |number| {
             let start = first + number * stride;
@@ -117,57 +165,6 @@ impl Window {
 /// Whether parameters can be stored as this type.
 pub(super) fn is_number(dtype: Dtype) -> bool {
     [Dtype::F32, Dtype::F16, Dtype::BF16].contains(&dtype)
-}
-
-/// The numbers of a parameter.
-///
-/// # Returns
-/// The values in the given type, and how many of them are NaN or infinite.
-pub(super) fn decode(
-    bytes: &[u8],
-    stored: Dtype,
-    window: Window,
-    shape: &[usize],
-    dtype: DType,
-) -> (TensorData, usize) {
-    match stored {
-        Dtype::F16 => decode_from::<f16>(bytes, window, shape, dtype),
-        Dtype::BF16 => decode_from::<bf16>(bytes, window, shape, dtype),
-        _ => decode_from::<f32>(bytes, window, shape, dtype),
-    }
-}
-
-fn decode_from<S: Number>(
-    bytes: &[u8],
-    window: Window,
-    shape: &[usize],
-    dtype: DType,
-) -> (TensorData, usize) {
-    match dtype {
-        DType::F16 => {
-            let (values, wrong) = gathered::<S, f16>(bytes, window);
-            (TensorData::new(values, shape.to_vec()), wrong)
-        }
-        DType::BF16 => {
-            let (values, wrong) = gathered::<S, bf16>(bytes, window);
-            (TensorData::new(values, shape.to_vec()), wrong)
-        }
-        _ => {
-            let (values, wrong) = gathered::<S, f32>(bytes, window);
-            (TensorData::new(values, shape.to_vec()), wrong)
-        }
-    }
-}
-
-fn gathered<S: Number, T: Number>(bytes: &[u8], window: Window) -> (Vec<T>, usize) {
-    let mut values = vec![T::default(); window.rows * window.count];
-    let wrong = tiled(&mut values, window.count, 1, |row, column, value| {
-        let place = window.place(row, column) * S::SIZE;
-        let new = T::of_f32(S::read(&bytes[place..place + S::SIZE]).to_f32());
-        value[0] = new;
-        new.to_f32().is_finite()
-    });
-    (values, wrong)
 }
 
 /// The bytes of a file's tensor from the parameters that it holds.
@@ -203,81 +200,87 @@ fn encode_as<T: Number>(bytes: &mut [u8], window: Window, data: &TensorData) -> 
 }
 
 fn scattered<S: Number, T: Number>(bytes: &mut [u8], window: Window, values: &[u8]) -> usize {
-    let read = |row: usize, column: usize| {
-        let place = (row * window.count + column) * S::SIZE;
-        S::read(&values[place..place + S::SIZE]).to_f32()
-    };
-    let put = |value: f32, out: &mut [u8]| {
-        let new = T::of_f32(value);
-        new.write(out);
-        new.to_f32().is_finite()
-    };
+    if values.is_empty() {
+        return 0;
+    }
     match window.layout {
+        Layout::Same => {
+            let rows = bytes.par_chunks_mut(window.columns * T::SIZE);
+            let rows = rows.zip(values.par_chunks(window.count * S::SIZE));
+            let row = |(out, values): (&mut [u8], &[u8])| -> usize {
+                let runs = window.runs().zip(values.chunks(window.run * S::SIZE));
+                runs.map(|(run, values)| {
+                    converted::<S, T>(values, &mut out[run.start * T::SIZE..run.end * T::SIZE])
+                })
+                .sum()
+            };
+            rows.map(row).sum()
+        }
         // The columns of a run are neighbouring rows of the file.
         Layout::Transposed => {
-            let row_bytes = window.rows * T::SIZE;
-            let own = |(number, run): (usize, Range<usize>)| {
-                let own = &mut bytes[run.start * row_bytes..run.end * row_bytes];
-                tiled(own, window.rows, T::SIZE, |column, row, out| {
-                    put(read(row, number * window.run + column), out)
-                })
+            let row = window.rows * T::SIZE;
+            let own = |(number, run): (usize, Range<usize>)| -> usize {
+                let bands = bytes[run.start * row..run.end * row].par_chunks_mut(TILE * row);
+                let first = number * window.run;
+                bands
+                    .enumerate()
+                    .map(|(band, out)| turned::<S, T>(out, window, values, first + band * TILE))
+                    .sum()
             };
             window.runs().enumerate().map(own).sum()
-        }
-        Layout::Same => {
-            let row_bytes = window.columns * T::SIZE;
-            let rows = bytes.par_chunks_mut(row_bytes).enumerate();
-            rows.map(|(row, out)| {
-                let columns = window.runs().flatten().enumerate();
-                columns
-                    .filter(|(column, place)| {
-                        !put(read(row, *column), &mut out[place * T::SIZE..][..T::SIZE])
-                    })
-                    .count()
-            })
-            .sum()
         }
     }
 }
 
-/// Fills a matrix tile by tile, so that a transposed read stays in the cache, in parallel over bands of rows.
-///
-/// # Arguments
-/// - `step`: how many `T` an element takes
-/// - `fill`: from row, column and the element's place to whether the number is finite
-///
-/// # Returns
-/// How many numbers are not finite.
-fn tiled<T: Send>(
-    out: &mut [T],
-    columns: usize,
-    step: usize,
-    fill: impl Fn(usize, usize, &mut [T]) -> bool + Sync,
-) -> usize {
-    const TILE: usize = 64;
-    if columns == 0 {
-        return 0;
-    }
-    let bands = out.par_chunks_mut(TILE * columns * step).enumerate();
-    bands
-        .map(|(band, out)| {
-            let mut wrong = 0;
-            for first in (0..columns).step_by(TILE) {
-                let last = columns.min(first + TILE);
-                for (row, out) in out.chunks_mut(columns * step).enumerate() {
-                    let tile = out[first * step..last * step].chunks_mut(step);
-                    for (column, out) in (first..last).zip(tile) {
-                        wrong += usize::from(!fill(band * TILE + row, column, out));
-                    }
-                }
-            }
-            wrong
+/// A run of numbers in the other type.
+fn converted<S: Number, T: Number>(values: &[u8], out: &mut [u8]) -> usize {
+    let mut wide = [0.0; 4 * TILE];
+    let pieces = values.chunks(wide.len() * S::SIZE);
+    pieces
+        .zip(out.chunks_mut(wide.len() * T::SIZE))
+        .map(|(values, out)| {
+            let wide = &mut wide[..values.len() / S::SIZE];
+            S::widen(values, wide);
+            T::write(wide, out)
         })
         .sum()
 }
 
+/// Some columns of a parameter as rows of a file, turned square by square, so that they stay in the cache.
+///
+/// # Arguments
+/// - `out`: at most [`TILE`] rows of the file
+/// - `column`: the first of the columns
+fn turned<S: Number, T: Number>(
+    out: &mut [u8],
+    window: Window,
+    values: &[u8],
+    column: usize,
+) -> usize {
+    let width = out.len() / (window.rows * T::SIZE);
+    let mut square = [[0.0; TILE]; TILE];
+    let mut line = [0.0; TILE];
+    let mut wrong = 0;
+    for first in (0..window.rows).step_by(TILE) {
+        let rows = first..window.rows.min(first + TILE);
+        for (row, wide) in rows.clone().zip(&mut square) {
+            let begin = (row * window.count + column) * S::SIZE;
+            S::widen(&values[begin..begin + width * S::SIZE], &mut wide[..width]);
+        }
+        for (lane, out) in out.chunks_mut(window.rows * T::SIZE).enumerate() {
+            let line = &mut line[..rows.len()];
+            for (number, wide) in line.iter_mut().zip(&square) {
+                *number = wide[lane];
+            }
+            wrong += T::write(line, &mut out[first * T::SIZE..rows.end * T::SIZE]);
+        }
+    }
+    wrong
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::decode::decode;
     use super::*;
 
     fn bytes_of(values: &[f32]) -> Vec<u8> {

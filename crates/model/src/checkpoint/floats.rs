@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, TensorData};
 
+use super::decode::decode;
 use super::dtype::Dtype;
 use super::element::{self, Window};
 use super::header::{Header, Stored};
@@ -76,7 +77,7 @@ impl FloatFile {
         let mut values = Vec::with_capacity(parts.len());
         let mut wrong = 0;
         for (window, shape) in parts {
-            let (data, count) = element::decode(&bytes, stored.dtype, *window, shape, dtype);
+            let (data, count) = decode(&bytes, stored.dtype, *window, shape, dtype);
             wrong += count;
             values.push(data);
         }

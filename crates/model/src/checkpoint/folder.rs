@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::place;
+use super::stamp::Stamp;
 use crate::error::{ModelError, Result};
 
 /// The largest file beside the weights that is copied along, in bytes.
@@ -23,24 +25,54 @@ pub(super) fn write_json(path: &Path, value: &Value) -> Result<()> {
     file.sync_all().map_err(ModelError::io(path, "write"))
 }
 
-/// Copies the files without which the weights cannot be used: the tokenizer's, the chat templates, the settings of
-/// generation, the licence. What describes the base alone, such as its card, stays behind.
-pub(super) fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).map_err(ModelError::io(from, "list"))? {
-        let entry = entry.map_err(ModelError::io(from, "list"))?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let Some(text) = name.to_str() else { continue };
-        // Links are followed: a download cache consists of them.
-        let metadata = fs::metadata(&path).map_err(ModelError::io(&path, "inspect"))?;
-        if metadata.is_dir() && text == MORE_TEMPLATES {
-            fs::create_dir(to.join(text)).map_err(ModelError::io(to.join(text), "create"))?;
-            copy_side_files(&path, &to.join(text))?;
-        }
-        if !metadata.is_file() || metadata.len() > LARGEST_SIDE_FILE || !is_needed(text) {
+/// The files without which the weights cannot be used: the tokenizer's, the chat templates, the settings of generation,
+/// the licence. What describes the base alone, such as its card, is none of them.
+///
+/// # Returns
+/// Their paths inside the folder.
+///
+/// # Errors
+/// When the folder cannot be listed, or one of them is a link that leads out of it.
+pub(super) fn side_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = needed(folder, Path::new(""))?;
+    if folder.join(MORE_TEMPLATES).is_dir() {
+        files.extend(needed(folder, Path::new(MORE_TEMPLATES))?);
+    }
+    Ok(files)
+}
+
+fn needed(folder: &Path, below: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let list = folder.join(below);
+    for entry in fs::read_dir(&list).map_err(ModelError::io(&list, "list"))? {
+        let name = entry.map_err(ModelError::io(&list, "list"))?.file_name();
+        if !name.to_str().is_some_and(is_needed) {
             continue;
         }
-        let copy = to.join(text);
+        let (path, name) = (list.join(&name), below.join(name));
+        // Links are followed: a download cache consists of them.
+        let metadata = fs::metadata(&path).map_err(ModelError::io(&path, "inspect"))?;
+        if metadata.is_file() && metadata.len() <= LARGEST_SIDE_FILE {
+            place::inside(folder, &name.to_string_lossy())?;
+            files.push(name);
+        }
+    }
+    Ok(files)
+}
+
+/// Copies the files without which the weights cannot be used.
+pub(super) fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
+    for name in side_files(from)? {
+        let (path, copy) = (from.join(&name), to.join(&name));
+        if let Some(parent) = copy.parent() {
+            fs::create_dir_all(parent).map_err(ModelError::io(parent, "create"))?;
+        }
+        let file = File::open(&path).map_err(ModelError::io(&path, "open"))?;
+        let stamp = Stamp::of(&file, &path)?;
         fs::copy(&path, &copy).map_err(ModelError::io(&path, "copy"))?;
+        // A change while copying leaves a mixture.
+        let file = File::open(&path).map_err(ModelError::io(&path, "open"))?;
+        stamp.holds(&file, &path)?;
         sync(&copy)?;
     }
     Ok(())

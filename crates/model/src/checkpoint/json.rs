@@ -2,36 +2,63 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::stamp::Stamp;
 use crate::error::{ModelError, Result, escape};
 
 /// Reads a JSON file of limited length.
 pub(crate) fn read(path: &Path, longest: u64) -> Result<Value> {
     let text = text(path, longest)?;
-    serde_json::from_str(&text).map_err(|error| syntax(path, &error))
+    parse(path, &text)
+}
+
+/// Reads a JSON file of limited length, and which keys of the object under a key occur twice.
+pub(super) fn read_pairs(path: &Path, longest: u64, object: &str) -> Result<(Value, Vec<String>)> {
+    let text = text(path, longest)?;
+    Ok((parse(path, &text)?, doubled(path, &text, object)?))
+}
+
+fn parse(path: &Path, text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| syntax(path, &error))
 }
 
 fn text(path: &Path, longest: u64) -> Result<String> {
     let metadata = fs::metadata(path).map_err(ModelError::io(path, "find"))?;
-    let path = path.to_owned();
     if !metadata.is_file() {
-        return Err(ModelError::NotARegularFile { path });
+        return Err(ModelError::NotARegularFile {
+            path: path.to_owned(),
+        });
     }
-    if metadata.len() > longest {
-        let (what, found) = ("bytes", metadata.len());
-        return Err(ModelError::Limit {
+    let limit = |found: u64| {
+        let (path, what, limit) = (path.to_owned(), "bytes", longest);
+        ModelError::Limit {
             path,
             what,
             found,
-            limit: longest,
-        });
+            limit,
+        }
+    };
+    if metadata.len() > longest {
+        return Err(limit(metadata.len()));
     }
-    fs::read_to_string(&path).map_err(ModelError::io(path, "read"))
+    let file = File::open(path).map_err(ModelError::io(path, "open"))?;
+    let stamp = Stamp::of(&file, path)?;
+    let mut text = String::new();
+    // The file may have grown since.
+    let read = (&file).take(longest + 1).read_to_string(&mut text);
+    let found = read.map_err(ModelError::io(path, "read"))? as u64;
+    if found > longest {
+        return Err(limit(found));
+    }
+    // A change while reading leaves a mixture.
+    stamp.holds(&file, path)?;
+    Ok(text)
 }
 
 fn syntax(path: &Path, error: &serde_json::Error) -> ModelError {
@@ -43,27 +70,14 @@ fn syntax(path: &Path, error: &serde_json::Error) -> ModelError {
     }
 }
 
-/// Finds the keys that occur twice in an object of a file, which a parser would drop silently.
-pub(super) struct Pairs<'a> {
-    object: &'a str,
-}
-
-impl<'a> Pairs<'a> {
-    /// The object that a key of the outermost object holds.
-    pub(super) fn of(object: &'a str) -> Self {
-        Self { object }
-    }
-}
-
-/// The keys that occur twice.
-pub(super) fn doubled(path: &Path, pairs: &Pairs<'_>) -> Result<Vec<String>> {
-    let text = text(path, u64::MAX)?;
+/// The keys that occur twice in the object that a key of the outermost one holds; a parser drops them silently.
+fn doubled(path: &Path, text: &str, object: &str) -> Result<Vec<String>> {
     let mut doubled = Vec::new();
     let outer = Outer {
-        object: pairs.object,
+        object,
         doubled: &mut doubled,
     };
-    let mut deserializer = serde_json::Deserializer::from_str(&text);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     outer
         .deserialize(&mut deserializer)
         .map_err(|error| syntax(path, &error))?;

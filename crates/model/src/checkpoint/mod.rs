@@ -2,10 +2,12 @@
 //! and files that other tools read.
 //!
 //! Opening a checkpoint reads and checks the configuration and the headers of the weight files. Weights are read when
-//! a model is built: each tensor once, by position, straight into the type that the model will have. Saving writes
-//! every tensor back under the name, in the type and in the file it came from, those that no model uses included.
+//! a model is built: each tensor once, by position, piece by piece, straight into the type that the model will have, so
+//! that loading takes the memory of the model and a few megabytes. Saving writes every tensor back under the name, in the
+//! type and in the file it came from, those that no model uses included.
 
 mod build;
+mod decode;
 mod dtype;
 pub(crate) mod element;
 mod files;
@@ -15,24 +17,29 @@ mod header;
 pub(crate) mod json;
 mod load;
 pub mod names;
+pub(crate) mod place;
 pub(crate) mod plan;
 mod save;
 mod shard;
 mod source;
+mod stamp;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::FloatDType;
 use serde_json::{Value, json};
 
 use crate::blueprint::Blueprint;
-use crate::error::{ModelError, Result};
+use crate::error::Result;
 use crate::family::{Architecture, Families};
 use crate::generate::{self, Settings};
 use crate::head::Head;
 
+pub use load::Loading;
 pub use save::InFile;
 
+use load::Watch;
 use names::Names;
 use source::Source;
 
@@ -72,6 +79,7 @@ struct Options {
     keep_unknown: bool,
     allow_non_finite: bool,
     shard: Option<u64>,
+    watch: Watch,
 }
 
 impl Default for Options {
@@ -82,6 +90,7 @@ impl Default for Options {
             keep_unknown: false,
             allow_non_finite: false,
             shard: None,
+            watch: Watch::default(),
         }
     }
 }
@@ -102,14 +111,12 @@ impl Checkpoint {
     /// As [`Checkpoint::open`].
     pub fn open_with(folder: impl AsRef<Path>, families: &Families) -> Result<Self> {
         let folder = folder.as_ref();
-        let path = folder.join(CONFIG);
-        if !path.exists() {
-            let (folder, file) = (folder.to_owned(), CONFIG.to_owned());
-            return Err(ModelError::FileMissing { folder, file });
-        }
+        let path = place::inside(folder, CONFIG)?;
         let config = json::read(&path, LONGEST_CONFIG)?;
         let mut checkpoint = Self::create_with(config, 0, families)?;
         checkpoint.source = Source::open(folder)?;
+        // Now, and not after the hours of a training.
+        folder::side_files(folder)?;
         checkpoint.folder = Some(folder.to_owned());
         Ok(checkpoint)
     }
@@ -177,6 +184,14 @@ impl Checkpoint {
     /// larger gets a file of its own.
     pub fn with_shards(mut self, bytes: u64) -> Self {
         self.options.shard = Some(bytes);
+        self
+    }
+
+    /// The same, telling how far the weights have been read, about every four megabytes.
+    ///
+    /// The function is called by the thread that builds the model, which waits for it.
+    pub fn watch(mut self, each: impl Fn(Loading) + Send + Sync + 'static) -> Self {
+        self.options.watch = Watch(Some(Arc::new(each)));
         self
     }
 

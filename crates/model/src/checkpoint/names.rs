@@ -95,9 +95,9 @@ impl Names {
         self
     }
 
-    /// Whether models with this head have the prefix in new files.
+    /// Whether models with this head have the prefix in new files; the reference's bare trunks have none.
     pub fn prefixes(&self, head: Head) -> bool {
-        self.unprefixed != Some(head)
+        head != Head::Trunk && self.unprefixed != Some(head)
     }
 
     /// What follows belongs to models with this head.

@@ -27,6 +27,14 @@ pub(super) struct Slot {
     pub(super) parts: Vec<Part>,
 }
 
+impl Slot {
+    /// The bytes that the file has of it.
+    pub(super) fn bytes(&self) -> u64 {
+        let numbers: usize = self.shape.iter().product();
+        numbers as u64 * self.stored.map_or(0, Dtype::bits) / 8
+    }
+}
+
 /// One parameter inside a tensor of the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {

@@ -1,13 +1,16 @@
 //! One weight file: opened, checked, read by position.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+
+#[cfg(unix)]
+use rayon::prelude::*;
 
 use super::header::{Header, LONGEST_HEADER, Stored};
-use crate::error::{ModelError, Result, escape};
+use super::place;
+use super::stamp::Stamp;
+use crate::error::{ModelError, Result};
 
 /// One weight file.
 #[derive(Debug, Clone)]
@@ -22,60 +25,13 @@ pub(super) struct Shard {
     begin: u64,
 }
 
-/// What shows that a file is another one than before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-    identity: u64,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            identity: identity(metadata),
-        }
-    }
-}
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.length)?;
-        let since = self
-            .modified
-            .map(|time| time.duration_since(SystemTime::UNIX_EPOCH));
-        match since {
-            Some(Ok(since)) => write!(
-                f,
-                ", written {}.{:09} s after 1970",
-                since.as_secs(),
-                since.subsec_nanos()
-            ),
-            _ => Ok(()),
-        }
-    }
-}
-
-#[cfg(unix)]
-fn identity(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Metadata) -> u64 {
-    0
-}
-
 impl Shard {
     /// Opens a file of a folder and checks its header.
     pub(super) fn open(folder: &Path, name: &str) -> Result<(Self, Vec<Stored>)> {
-        let path = folder.join(name);
-        check_place(folder, &path, name)?;
+        let path = place::inside(folder, name)?;
         let file = open(&path)?;
-        let stamp = stamp(&file, &path)?;
-        let (header, begin) = read_header(&file, &path, stamp.length)?;
+        let stamp = Stamp::of(&file, &path)?;
+        let (header, begin) = read_header(&file, &path, stamp.length())?;
         let shard = Self {
             name: name.to_owned(),
             metadata: header.metadata,
@@ -88,34 +44,55 @@ impl Shard {
 
     /// Reads the bytes of one of its tensors.
     pub(super) fn read(&self, stored: &Stored) -> Result<Vec<u8>> {
-        let file = open(&self.path)?;
-        self.unchanged(&file)?;
         let mut bytes = vec![0; stored.bytes() as usize];
-        read_at(&file, &mut bytes, self.begin + stored.begin).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                return self.changed("fewer bytes than before".to_owned());
-            }
-            ModelError::io(&self.path, "read")(error)
-        })?;
-        // A change while reading leaves a mixture.
-        self.unchanged(&file)?;
+        let mut stream = self.stream(stored)?;
+        stream.fill(&mut bytes)?;
+        stream.end()?;
         Ok(bytes)
     }
 
-    fn unchanged(&self, file: &File) -> Result<()> {
-        let now = stamp(file, &self.path)?;
-        if now == self.stamp {
-            return Ok(());
-        }
-        Err(self.changed(now.to_string()))
+    /// Begins to read one of its tensors piece by piece.
+    pub(super) fn stream(&self, stored: &Stored) -> Result<Stream<'_>> {
+        let file = open(&self.path)?;
+        self.unchanged(&file)?;
+        Ok(Stream {
+            shard: self,
+            file,
+            place: self.begin + stored.begin,
+        })
     }
 
-    fn changed(&self, found: String) -> ModelError {
-        ModelError::FileChanged {
-            path: self.path.clone(),
-            found,
-            expected: self.stamp.to_string(),
-        }
+    fn unchanged(&self, file: &File) -> Result<()> {
+        self.stamp.holds(file, &self.path)
+    }
+}
+
+/// A tensor that is being read.
+#[derive(Debug)]
+pub(super) struct Stream<'a> {
+    shard: &'a Shard,
+    file: File,
+    /// Where the next byte lies.
+    place: u64,
+}
+
+impl Stream<'_> {
+    /// Reads the bytes that follow.
+    pub(super) fn fill(&mut self, bytes: &mut [u8]) -> Result<()> {
+        read_parallel(&self.file, bytes, self.place).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                let found = "fewer bytes than before".to_owned();
+                return self.shard.stamp.changed(&self.shard.path, found);
+            }
+            ModelError::io(&self.shard.path, "read")(error)
+        })?;
+        self.place += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Ends the reading: a change on the way leaves a mixture.
+    pub(super) fn end(self) -> Result<()> {
+        self.shard.unchanged(&self.file)
     }
 }
 
@@ -128,11 +105,6 @@ fn open(path: &Path) -> Result<File> {
         });
     }
     File::open(path).map_err(ModelError::io(path, "open"))
-}
-
-fn stamp(file: &File, path: &Path) -> Result<Stamp> {
-    let metadata = file.metadata().map_err(ModelError::io(path, "inspect"))?;
-    Ok(Stamp::of(&metadata))
 }
 
 fn read_header(file: &File, path: &Path, length: u64) -> Result<(Header, u64)> {
@@ -156,39 +128,25 @@ fn read_header(file: &File, path: &Path, length: u64) -> Result<(Header, u64)> {
     Ok((Header::parse(path, &bytes, length - begin)?, begin))
 }
 
-/// A link may lead to a file of the same folder, or of the same model in a download cache, where the files of
-/// `snapshots/<revision>` are links into `blobs`.
-fn check_place(folder: &Path, path: &Path, name: &str) -> Result<()> {
-    let metadata = fs::symlink_metadata(path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            let (folder, file) = (folder.to_owned(), escape(name));
-            return ModelError::FileMissing { folder, file };
-        }
-        ModelError::io(path, "find")(error)
-    })?;
-    if !metadata.is_symlink() {
-        return Ok(());
-    }
-    let target = fs::canonicalize(path).map_err(ModelError::io(path, "follow"))?;
-    let home = fs::canonicalize(folder).map_err(ModelError::io(folder, "find"))?;
-    let snapshots = home.parent().filter(|parent| parent.ends_with("snapshots"));
-    let blobs = snapshots
-        .and_then(Path::parent)
-        .map(|model| model.join("blobs"));
-    if target.starts_with(&home) || blobs.is_some_and(|blobs| target.starts_with(blobs)) {
-        return Ok(());
-    }
-    let why = "is a link to a file outside of it".to_owned();
-    Err(ModelError::ShardPath {
-        path: folder.to_owned(),
-        name: escape(name),
-        why,
-    })
-}
-
 #[cfg(unix)]
 fn read_at(file: &File, bytes: &mut [u8], place: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, bytes, place)
+}
+
+/// Reads parts of a long piece side by side.
+#[cfg(unix)]
+fn read_parallel(file: &File, bytes: &mut [u8], place: u64) -> std::io::Result<()> {
+    const PART: usize = 1 << 20;
+    let parts = bytes.par_chunks_mut(PART).enumerate();
+    parts
+        .map(|(number, part)| read_at(file, part, place + (number * PART) as u64))
+        .collect()
+}
+
+/// There is one place in the file, shared by all.
+#[cfg(not(unix))]
+fn read_parallel(file: &File, bytes: &mut [u8], place: u64) -> std::io::Result<()> {
+    read_at(file, bytes, place)
 }
 
 #[cfg(not(unix))]

@@ -6,8 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::header::Stored;
-use super::json::{self, Pairs};
-use super::shard::{CONVERT, Shard, unsupported};
+use super::json;
+use super::place;
+use super::shard::{CONVERT, Shard, Stream, unsupported};
 use crate::error::{ModelError, Result, escape};
 
 /// The name of a checkpoint's only weight file.
@@ -43,13 +44,12 @@ impl Source {
     }
 
     fn sharded(folder: &Path) -> Result<Self> {
-        let path = folder.join(INDEX);
-        let mut index = json::read(&path, LONGEST_INDEX)?;
+        let path = place::inside(folder, INDEX)?;
+        let (mut index, doubled) = json::read_pairs(&path, LONGEST_INDEX, "weight_map")?;
         let Some(Value::Object(map)) = index.get_mut("weight_map").map(Value::take) else {
             let why = vec!["found no object \"weight_map\"".to_owned()];
             return Err(mismatch(&path, why));
         };
-        let doubled = json::doubled(&path, &Pairs::of("weight_map"))?;
         let mut wrong: Vec<String> = doubled
             .iter()
             .map(|name| format!("\"{}\" is listed twice", escape(name)))
@@ -167,6 +167,12 @@ impl Source {
         let (number, stored) = &self.tensors[name];
         self.shards[*number].read(stored)
     }
+
+    /// Begins to read a tensor piece by piece.
+    pub(super) fn stream(&self, name: &str) -> Result<Stream<'_>> {
+        let (number, stored) = &self.tensors[name];
+        self.shards[*number].stream(stored)
+    }
 }
 
 /// A shard's name must be that of a file in the folder.
@@ -183,7 +189,7 @@ fn check_shard_name(index: &Path, name: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(ModelError::ShardPath {
+    Err(ModelError::FilePath {
         path: index.to_owned(),
         name: escape(name),
         why,

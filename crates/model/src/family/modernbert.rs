@@ -142,7 +142,7 @@ fn heads(settings: Settings<'_>, blueprint: &Blueprint, tied: bool) -> Result<He
         projection: if bias {
             Projection::Biased
         } else {
-            Projection::Plain
+            Projection::Bare
         },
         activation: Some(activation),
         norm: Some(blueprint.norm),

@@ -1,4 +1,4 @@
-//! `XLNet` (Yang et al. 2019): relative positions and segments, and a second stream of hidden states that asks.
+//! XLNet (Yang et al. 2019): relative positions and segments, and a second stream of hidden states that asks.
 
 use serde_json::Value;
 
@@ -149,7 +149,7 @@ fn summary(settings: Settings<'_>) -> Result<ClassifierHead> {
         // Without an index of its own the reference takes the last place.
         "last" | "cls_index" => Place::End,
         "first" => Place::First,
-        "mean" => Place::Every,
+        "mean" => Place::MeanOfPlaces,
         other => {
             let known = "\"last\", \"first\", \"mean\" and \"cls_index\" are";
             return Err(unsupported("summary_type", &other.into(), known));

@@ -79,26 +79,20 @@ impl Search {
         logits: &mut [f32],
     ) -> Vec<(usize, u32)> {
         let beams = &generator.beams;
-        let ends = &generator.stops.tokens;
-        let given = logits.to_vec();
         let width = logits.len() / self.running.len();
+        logits.chunks_mut(width).for_each(normalize);
+        let own = logits.to_vec();
         let candidates = self.candidates(generator, task, logits);
         let full = self.ended.len() == beams.count;
         let open = !(full && beams.early_stopping == Early::AtOnce);
         self.made += 1;
         let mut going: Vec<(usize, Beam)> = Vec::new();
-        for (rank, candidate) in candidates.into_iter().enumerate() {
-            let parent = &self.running[candidate.row];
-            let row = &given[candidate.row * width..][..width];
-            let log_prob = f64::from(row[candidate.id as usize]) - log_sum(row);
-            let is_end = ends.contains(&candidate.id);
-            let mut beam = parent.clone();
-            beam.score = candidate.score;
-            if !is_end {
-                beam.context.push(candidate.id);
-                beam.log_probs.push(log_prob);
-            }
-            let finish = if is_end || self.reaches(generator, &beam.context[task.opening.len()..]) {
+        for (rank, candidate) in candidates.iter().enumerate() {
+            let log_prob = f64::from(own[candidate.row * width + candidate.id as usize]);
+            let is_end = generator.stops.tokens.contains(&candidate.id);
+            let beam = self.running[candidate.row].grown(candidate, log_prob, is_end);
+            let stops = is_end || reaches(generator, &beam.context[task.opening.len()..]);
+            let finish = if stops {
                 Some(Finish::Stop)
             } else {
                 (self.made == task.limit).then_some(Finish::Length)
@@ -114,36 +108,40 @@ impl Search {
                 Some(_) => {}
             }
         }
+        self.keep_best(going, beams.count)
+    }
+
+    /// Keeps the best of those that have ended and of those that go on; says which rows these are.
+    fn keep_best(&mut self, mut going: Vec<(usize, Beam)>, count: usize) -> Vec<(usize, u32)> {
         let score = |made: &Generated| made.score.unwrap_or(f64::NEG_INFINITY);
         self.ended.sort_by(|a, b| score(b).total_cmp(&score(a)));
-        self.ended.truncate(beams.count);
+        self.ended.truncate(count);
         going.sort_by(|(_, a), (_, b)| b.score.total_cmp(&a.score));
-        going.truncate(beams.count);
+        going.truncate(count);
         let last = |beam: &Beam| beam.context.last().copied().unwrap_or(0);
         let rows = going.iter().map(|(row, beam)| (*row, last(beam))).collect();
         self.running = going.into_iter().map(|(_, beam)| beam).collect();
         rows
     }
 
-    /// The best continuations of all beams: so many that enough of them do not end.
+    /// The best continuations of all beams, from their log-probabilities: so many that enough of them do not end.
     fn candidates<M: Autoregressive>(
         &self,
         generator: &Generator<'_, M>,
         task: &Task,
-        logits: &mut [f32],
+        scores: &mut [f32],
     ) -> Vec<Candidate> {
         let (sampling, ends) = (&generator.sampling, &generator.stops.tokens);
-        let width = logits.len() / self.running.len();
+        let width = scores.len() / self.running.len();
         let noise = Noise::new(sampling.seed, task.number as u64, self.made as u64);
         let count = (1 + ends.len()).max(2) * generator.beams.count;
         let mut best: Vec<Candidate> = Vec::new();
         for (row, (beam, scores)) in self
             .running
             .iter()
-            .zip(logits.chunks_mut(width))
+            .zip(scores.chunks_mut(width))
             .enumerate()
         {
-            normalize(scores);
             let text = task.text(&beam.context, ends);
             sampling.process(scores, &text, 1 + ends.len().max(1));
             if generator.beams.renormalize_logits {
@@ -178,19 +176,6 @@ impl Search {
             best.sort_unstable_by(order);
         }
         best
-    }
-
-    /// Whether the text of an answer holds a stop string.
-    fn reaches<M: Autoregressive>(&self, generator: &Generator<'_, M>, ids: &[u32]) -> bool {
-        let strings = !generator.stops.strings.is_empty();
-        generator
-            .decoder
-            .filter(|_| strings)
-            .is_some_and(|decoder| {
-                let mut pieces = decoder();
-                let text: String = ids.iter().map(|id| pieces(*id)).collect();
-                generator.stops.cut(&text).1
-            })
     }
 
     /// Whether nothing better is to be expected.
@@ -240,6 +225,17 @@ impl Search {
 }
 
 impl Beam {
+    /// The text with one more token; a token that ends it is not part of it.
+    fn grown(&self, candidate: &Candidate, log_prob: f64, is_end: bool) -> Self {
+        let mut beam = self.clone();
+        beam.score = candidate.score;
+        if !is_end {
+            beam.context.push(candidate.id);
+            beam.log_probs.push(log_prob);
+        }
+        beam
+    }
+
     fn end(self, task: &Task, finish: Finish, score: f64, end: Option<f64>) -> Generated {
         let mut context = self.context;
         Generated {
@@ -253,13 +249,26 @@ impl Beam {
     }
 }
 
+/// Whether the text of an answer holds a stop string.
+fn reaches<M: Autoregressive>(generator: &Generator<'_, M>, ids: &[u32]) -> bool {
+    let strings = !generator.stops.strings.is_empty();
+    generator
+        .decoder
+        .filter(|_| strings)
+        .is_some_and(|decoder| {
+            let mut pieces = decoder();
+            let text: String = ids.iter().map(|id| pieces(*id)).collect();
+            generator.stops.cut(&text).1
+        })
+}
+
 /// Logits become log-probabilities.
 fn normalize(scores: &mut [f32]) {
     let sum = log_sum(scores);
     if sum.is_finite() {
-        scores
-            .iter_mut()
-            .for_each(|score| *score = (f64::from(*score) - sum) as f32);
+        for score in scores {
+            *score = (f64::from(*score) - sum) as f32;
+        }
     }
 }
 

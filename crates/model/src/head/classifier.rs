@@ -1,16 +1,15 @@
 //! The class of a text.
 
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
-use super::causal::gather;
 use super::pooler::{self, pooled};
 use super::{Head, Network};
 use crate::blueprint::{self, Blueprint, ClassifierHead, Place};
 use crate::noise::Noise;
 use crate::op;
 use crate::part::{Embeddings, Init, Linear, LinearVisitor, Norm, Stack, site};
-use crate::tokens::{Convention, Tokens};
+use crate::tokens::Tokens;
 
 /// A model that predicts the class of a text, or a number when it has one class.
 #[derive(Module, Debug)]
@@ -56,13 +55,7 @@ impl Classifier {
     pub fn logits(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
         let x = self.embeddings.forward(tokens, noise);
         let x = self.stack.forward(x, tokens, noise, None);
-        let mut x = match self.place {
-            Place::First => gather(x, &tokens.first_places()),
-            Place::Last => gather(x, &tokens.last_places()),
-            Place::End => gather(x, &tokens.end_places()),
-            Place::Mean => mean(x, tokens, false),
-            Place::Every => mean(x, tokens, tokens.convention == Convention::Reference),
-        };
+        let mut x = pooler::standing(x, tokens, self.place);
         let noise = noise.site(site::HEAD);
         let layers = (self.pooler.as_ref(), self.norm.as_ref());
         x = pooled(x, layers, self.pooling, noise);
@@ -82,23 +75,4 @@ impl Network for Classifier {
         }
         visit("head", &mut self.head);
     }
-}
-
-/// The mean of each row's text, or of all its places; zeros where a row has no text.
-///
-/// # Shapes
-/// `[batch * length, width]` to `[batch, width]`.
-fn mean(x: Tensor<2>, tokens: &Tokens, every: bool) -> Tensor<2> {
-    let ([_, width], batch, length) = (x.dims(), tokens.batch(), tokens.length());
-    let text = tokens.text_positions();
-    let shares = text.chunks(length).flat_map(|row| {
-        let counts = move |at: &Option<u32>| every || at.is_some();
-        let share = 1.0 / row.iter().filter(|at| counts(at)).count() as f32;
-        row.iter()
-            .map(move |at| if counts(at) { share } else { 0.0 })
-    });
-    let shares = TensorData::new(shares.collect::<Vec<f32>>(), [batch, 1, length]);
-    let shares: Tensor<3> = Tensor::from_data(shares, (&x.device(), x.dtype()));
-    let x = x.reshape([batch, length, width]);
-    shares.matmul(x).reshape([batch, width])
 }

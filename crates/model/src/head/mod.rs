@@ -7,6 +7,7 @@ mod masked;
 mod pooler;
 mod seq2seq;
 mod token_classifier;
+mod trunk;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ pub use discriminator::Discriminator;
 pub use masked::MaskedLm;
 pub use seq2seq::{Apart, Seq2Seq};
 pub use token_classifier::TokenClassifier;
+pub use trunk::Trunk;
 
 /// What a model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,6 +35,8 @@ pub enum Head {
     TokenClassifier,
     /// Hidden tokens.
     Masked,
+    /// Nothing: the hidden states themselves.
+    Trunk,
     /// One text from another.
     Seq2Seq,
     /// Which tokens were replaced.
@@ -55,6 +59,7 @@ impl fmt::Display for Head {
             Self::Masked => "masked",
             Self::Seq2Seq => "seq2seq",
             Self::Discriminator => "discriminator",
+            Self::Trunk => "trunk",
         })
     }
 }

@@ -1,29 +1,59 @@
-//! The projection between hidden states and classes that some heads have.
+//! The hidden state that stands for a text, and what some heads do to it before the projection to the classes.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
-use crate::blueprint::{Pooler, Projection};
+use super::causal::gather;
+use crate::blueprint::{Place, Pooler, Projection};
 use crate::noise::Noise;
 use crate::op;
 use crate::part::{Init, Linear, Norm};
+use crate::tokens::Tokens;
 
-/// The layers of a pooler, where there are any, with random weights.
+/// The hidden state that stands for each row.
+///
+/// # Shapes
+/// `[batch * length, width]` to `[batch, width]`.
+pub(super) fn standing(x: Tensor<2>, tokens: &Tokens, place: Place) -> Tensor<2> {
+    match place {
+        Place::First => gather(x, &tokens.first_places()),
+        Place::Last => gather(x, &tokens.last_places()),
+        Place::End => gather(x, &tokens.end_places()),
+        Place::Mean => mean(x, tokens, tokens.shares(true)),
+        Place::MeanOfPlaces => mean(x, tokens, tokens.shares(false)),
+    }
+}
+
+/// The mean of the hidden states of each row, each with its share.
+///
+/// # Shapes
+/// `[batch * length, width]` to `[batch, width]`.
+fn mean(x: Tensor<2>, tokens: &Tokens, shares: Vec<f32>) -> Tensor<2> {
+    let (batch, length, width) = (tokens.batch(), tokens.length(), x.dims()[1]);
+    let shares = TensorData::new(shares, [batch, 1, length]);
+    let shares: Tensor<3> = Tensor::from_data(shares, (&x.device(), x.dtype()));
+    let means = shares.matmul(x.reshape([batch, length, width]));
+    means.reshape([batch, width])
+}
+
+/// The layers of a pooler, where there is one, with random weights.
 pub(super) fn layers(
     init: &Init,
     width: usize,
     plan: Option<Pooler>,
 ) -> (Option<Linear>, Option<Norm>) {
-    let Some(plan) = plan else {
-        return (None, None);
-    };
-    let linear = |bias| Linear::new(&init.at("pooler"), width, width, bias);
-    let linear = match plan.projection {
-        Projection::None => None,
-        Projection::Plain => Some(linear(false)),
-        Projection::Biased => Some(linear(true)),
+    let linear = |plan: Pooler| {
+        let new = |bias| Some(Linear::new(&init.at("pooler"), width, width, bias));
+        match plan.projection {
+            Projection::None => None,
+            Projection::Bare => new(false),
+            Projection::Biased => new(true),
+        }
     };
     let norm = |plan| Norm::new(&init.at("norm"), width, plan);
-    (linear, plan.norm.map(norm))
+    (
+        plan.and_then(linear),
+        plan.and_then(|plan| plan.norm).map(norm),
+    )
 }
 
 /// What a pooler makes of hidden states; without one they stay as they are.

@@ -270,10 +270,7 @@ impl Stack {
                 left_out = first;
             }
             pass.mask.window = window;
-            pass.blind = match tokens.convention {
-                Convention::Documents => None,
-                Convention::Reference => blind.of(&pass.mask, &x, tokens),
-            };
+            pass.blind = blind.of(&pass.mask, &x, tokens);
             pass.angles = turned.of(&self.position, number, &x, tokens);
             let other = memory.map(|memory| Other {
                 sights: &memory.blocks[number],
@@ -310,15 +307,14 @@ impl Stack {
         kept: &mut Kept,
     ) -> Tensor<2> {
         let mut pass = self.pass(&x, tokens, view, noise);
-        let mut asking = asking(&pass, &second, view);
+        pass.blind = Blind::default().of(&pass.mask, &x, tokens);
+        let mut asking = asking(&pass, &second, tokens, view);
         let mut own = second.x;
         let mut turned = Turned::default();
-        let mut blind = Blind::default();
         kept.blocks.resize_with(self.blocks.len(), || None);
         for (number, (block, kept)) in self.blocks.iter().zip(&mut kept.blocks).enumerate() {
             pass.mask.window = self.level(tokens).or(*self.window.of(number));
             asking.mask.window = pass.mask.window;
-            asking.blind = blind.of(&asking.mask, &x, tokens);
             pass.angles = turned.of(&self.position, number, &x, tokens);
             asking.angles.clone_from(&pass.angles);
             let noise = noise.site(number as u64);
@@ -333,7 +329,7 @@ impl Stack {
         op::dropout(x, self.dropout[1], noise.site(site::LAST))
     }
 
-    /// What all blocks share; the rest is a block's own.
+    /// What all blocks share; window and angles are a block's own.
     fn pass(&self, x: &Tensor<2>, tokens: &Tokens, view: &View, noise: Noise) -> Pass {
         let (offsets, own) = match &self.position {
             Position::Relative(plan) => {
@@ -416,24 +412,6 @@ impl<'a> Turned<'a> {
     }
 }
 
-/// What the second stream is told, besides what the first one is. A query of it that sees nothing is no padding: it
-/// looks at all keys evenly, as in the reference.
-fn asking(pass: &Pass, second: &Second, view: &View) -> Pass {
-    let mask = Mask {
-        own: if view.forwards {
-            Own::Unseen
-        } else {
-            Own::Alike
-        },
-        ..pass.mask.clone()
-    };
-    Pass {
-        mask,
-        asked: second.asked.clone(),
-        ..pass.clone()
-    }
-}
-
 /// What the windows that have been met leave blind.
 #[derive(Default)]
 struct Blind {
@@ -443,6 +421,9 @@ struct Blind {
 impl Blind {
     /// Which queries see nothing, as [`Pass::blind`] wants it.
     fn of(&mut self, mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
+        if tokens.convention == Convention::Documents {
+            return None;
+        }
         let window = mask.window;
         if let Some((_, blind)) = self.known.iter().find(|(known, _)| *known == window) {
             return blind.clone();
@@ -453,6 +434,26 @@ impl Blind {
     }
 }
 
+/// What the second stream is told, besides what the first one is. A query of it that sees nothing is no padding: it
+/// looks at all keys evenly, as in the reference.
+fn asking(pass: &Pass, second: &Second, tokens: &Tokens, view: &View) -> Pass {
+    let mask = Mask {
+        own: if view.forwards {
+            Own::Unseen
+        } else {
+            Own::Alike
+        },
+        ..pass.mask.clone()
+    };
+    Pass {
+        blind: blind(&mask, &second.x, tokens),
+        mask,
+        asked: second.asked.clone(),
+        ..pass.clone()
+    }
+}
+
+/// Which queries see nothing, as [`Pass::blind`] wants it.
 fn blind(mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
     let (batch, length) = (tokens.batch(), tokens.length());
     let keys = tokens.past + length;

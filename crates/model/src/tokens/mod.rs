@@ -211,7 +211,7 @@ impl Tokens {
     pub fn join(&self, more: &Self) -> Self {
         let end = |tokens: &Self| (tokens.past + tokens.length()) as u32;
         let needed = |tokens: &Self| {
-            let starts = tokens.spans.iter().flat_map(|row| row.first());
+            let starts = tokens.spans.iter().filter_map(|row| row.first());
             starts.map(|span| end(tokens) - span.start).max()
         };
         let places = needed(self).max(needed(more)).unwrap_or(1);
@@ -312,6 +312,21 @@ impl Tokens {
                     .collect()
             }
         }
+    }
+
+    /// What each place of its row counts in the mean of the row: text alone, or in the reference's convention all places
+    /// where `text` is off. `batch * length` numbers whose sum in each row with text is 1.
+    pub(crate) fn shares(&self, text: bool) -> Vec<f32> {
+        let all = !text && self.convention == Convention::Reference;
+        let places = self.text_positions();
+        let counts = |at: &Option<u32>| all || at.is_some();
+        let row = |row: &[Option<u32>]| {
+            let count = row.iter().filter(|at| counts(at)).count();
+            row.iter()
+                .map(|at| if counts(at) { 1.0 / count as f32 } else { 0.0 })
+                .collect::<Vec<_>>()
+        };
+        places.chunks(self.length()).flat_map(row).collect()
     }
 
     /// The same with one more place behind each row, which belongs to no text. Its id is 0, as in the reference.

@@ -1,12 +1,17 @@
 //! What is written: every tensor as it came, and the files without which the weights cannot be used.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use finetune_model::{Checkpoint, Head, ModelError, weights};
+use burn::tensor::{FloatDType, TensorData};
+use finetune_model::{Checkpoint, Head, ModelError, Network, weights};
+use half::{bf16, f16};
 use serde_json::Value;
 
-use crate::files::{changed, config, device, good, gpt2, load, open, read, says, weights_of};
+use crate::files::{
+    Tensors, changed, config, device, good, gpt2, load, open, read, says, weights_of, write,
+};
 
 /// The golden checkpoints, which transformers wrote.
 fn cases() -> Vec<PathBuf> {
@@ -24,34 +29,50 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
+/// Builds the model that a checkpoint was saved with, saves it, and hands out its values.
+fn saved(checkpoint: &Checkpoint, copy: &Path) -> BTreeMap<String, TensorData> {
+    match checkpoint.head().unwrap() {
+        Head::Causal => written(checkpoint, &checkpoint.causal_lm(&device()).unwrap(), copy),
+        Head::Classifier => {
+            let labels = checkpoint.labels().len();
+            let model = checkpoint.classifier(labels, &device()).unwrap();
+            written(checkpoint, &model, copy)
+        }
+        Head::TokenClassifier => {
+            let labels = checkpoint.labels().len();
+            let model = checkpoint.token_classifier(labels, &device()).unwrap();
+            written(checkpoint, &model, copy)
+        }
+        Head::Masked => written(checkpoint, &checkpoint.masked_lm(&device()).unwrap(), copy),
+        Head::Seq2Seq => written(checkpoint, &checkpoint.seq2seq(&device()).unwrap(), copy),
+        Head::Discriminator => written(
+            checkpoint,
+            &checkpoint.discriminator(&device()).unwrap(),
+            copy,
+        ),
+        other => panic!("{other}"),
+    }
+}
+
+fn written<M: Network>(
+    checkpoint: &Checkpoint,
+    model: &M,
+    copy: &Path,
+) -> BTreeMap<String, TensorData> {
+    checkpoint.save(model, copy).unwrap();
+    let values = weights::values(model).into_iter();
+    values
+        .map(|(path, value)| (path, value.into_data()))
+        .collect()
+}
+
 #[test]
 fn the_tensors_of_transformers_come_back_as_they_were() {
     for folder in cases() {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let checkpoint = Checkpoint::open(&folder).unwrap();
         let to = tempfile::tempdir().unwrap();
         let copy = to.path().join("copy");
-        match checkpoint.head().unwrap() {
-            Head::Causal => checkpoint.save(&checkpoint.causal_lm(&device()).unwrap(), &copy),
-            Head::Classifier => {
-                let labels = checkpoint.labels().len();
-                checkpoint.save(&checkpoint.classifier(labels, &device()).unwrap(), &copy)
-            }
-            Head::TokenClassifier => {
-                let labels = checkpoint.labels().len();
-                checkpoint.save(
-                    &checkpoint.token_classifier(labels, &device()).unwrap(),
-                    &copy,
-                )
-            }
-            Head::Masked => checkpoint.save(&checkpoint.masked_lm(&device()).unwrap(), &copy),
-            Head::Seq2Seq => checkpoint.save(&checkpoint.seq2seq(&device()).unwrap(), &copy),
-            Head::Discriminator => {
-                checkpoint.save(&checkpoint.discriminator(&device()).unwrap(), &copy)
-            }
-            other => panic!("{other}"),
-        }
-        .unwrap();
+        saved(&Checkpoint::open(&folder).unwrap(), &copy);
         let weights = "model.safetensors";
         assert_eq!(
             read(&copy.join(weights)),
@@ -65,6 +86,86 @@ fn the_tensors_of_transformers_come_back_as_they_were() {
             "{name}"
         );
         assert_eq!(fs::read_dir(&copy).unwrap().count(), 2, "{name}");
+    }
+}
+
+/// From a number to the bytes of a short one.
+type Round = fn(f32) -> [u8; 2];
+
+/// The weights of a case in another type, in a folder of their own.
+fn converted(case: &Path, folder: &Path, dtype: &str, round: Round) {
+    fs::create_dir_all(folder).unwrap();
+    fs::copy(case.join("config.json"), folder.join("config.json")).unwrap();
+    let mut tensors = read(&case.join("model.safetensors"));
+    for (own, _, bytes) in tensors.values_mut().filter(|(own, _, _)| own == "F32") {
+        dtype.clone_into(own);
+        *bytes = bytes
+            .chunks_exact(4)
+            .flat_map(|b| round(f32::from_le_bytes(b.try_into().unwrap())))
+            .collect();
+    }
+    write(&folder.join("model.safetensors"), &tensors);
+}
+
+#[test]
+fn short_types_are_read_as_f32_and_as_they_are_and_come_back_as_they_were() {
+    let half: Round = |value| f16::from_f32(value).to_le_bytes();
+    let brain: Round = |value| bf16::from_f32(value).to_le_bytes();
+    let types = [
+        ("F16", half, FloatDType::F16),
+        ("BF16", brain, FloatDType::BF16),
+    ];
+    for case in cases() {
+        for (dtype, round, own) in types {
+            let to = tempfile::tempdir().unwrap();
+            let folder = to.path().join("m");
+            converted(&case, &folder, dtype, round);
+            let file = read(&folder.join("model.safetensors"));
+            let open = || Checkpoint::open(&folder).unwrap();
+            let place = format!("{}, {dtype}", case.display());
+            let wide = saved(&open(), &to.path().join("wide"));
+            let own = saved(&open().with_dtype(own), &to.path().join("own"));
+            for copy in ["wide", "own"] {
+                let copy = read(&to.path().join(copy).join("model.safetensors"));
+                assert_eq!(copy, file, "{place}");
+            }
+            for (path, value) in own {
+                assert_eq!(value.convert::<f32>(), wide[&path], "{place}: {path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_file_and_several_are_the_same_model() {
+    for case in cases() {
+        let to = tempfile::tempdir().unwrap();
+        let folder = to.path().join("m");
+        fs::create_dir(&folder).unwrap();
+        fs::copy(case.join("config.json"), folder.join("config.json")).unwrap();
+        let tensors = read(&case.join("model.safetensors"));
+        let mut shards = vec![Tensors::new(); 3];
+        let mut map = serde_json::Map::new();
+        for (number, (name, tensor)) in tensors.into_iter().enumerate() {
+            let shard = format!("model-{:05}-of-00003.safetensors", number % 3 + 1);
+            map.insert(name.clone(), Value::String(shard));
+            shards[number % 3].insert(name, tensor);
+        }
+        for (number, shard) in shards.iter().enumerate() {
+            let name = format!("model-{:05}-of-00003.safetensors", number + 1);
+            write(&folder.join(name), shard);
+        }
+        let index = serde_json::json!({"metadata": {}, "weight_map": map});
+        let name = "model.safetensors.index.json";
+        fs::write(folder.join(name), index.to_string()).unwrap();
+        let copies = ["one", "several"].map(|name| to.path().join(name));
+        let one = saved(&Checkpoint::open(&case).unwrap(), &copies[0]);
+        let several = saved(&Checkpoint::open(&folder).unwrap(), &copies[1]);
+        assert!(one == several, "{}", case.display());
+        for (number, shard) in shards.into_iter().enumerate() {
+            let name = format!("model-{:05}-of-00003.safetensors", number + 1);
+            assert_eq!(read(&copies[1].join(name)), shard, "{}", case.display());
+        }
     }
 }
 
@@ -171,6 +272,24 @@ fn names_of_bare_trunks_and_of_old_files() {
     let copy = read(&folder.path().join("copy/model.safetensors"));
     assert_eq!(copy, read(&weights_of(&folder)));
     assert!(copy.contains_key("ln_f.gamma") && copy.contains_key("h.1.attn.c_attn.weight"));
+}
+
+/// A trunk is what every head stands on: it is built from any checkpoint, and the rest is written back.
+#[test]
+fn a_trunk_is_in_every_checkpoint() {
+    for case in cases() {
+        let to = tempfile::tempdir().unwrap();
+        let checkpoint = Checkpoint::open(&case).unwrap();
+        let trunk = checkpoint.trunk(&device()).unwrap();
+        let copy = to.path().join("copy");
+        let values = written(&checkpoint, &trunk, &copy);
+        let whole = saved(&checkpoint, &to.path().join("whole"));
+        for (path, value) in values {
+            assert!(whole[&path] == value, "{}: {path}", case.display());
+        }
+        let file = "model.safetensors";
+        assert_eq!(read(&copy.join(file)), read(&case.join(file)));
+    }
 }
 
 #[test]

@@ -100,50 +100,6 @@ fn settings_that_cannot_be_or_are_not_implemented() {
 }
 
 #[test]
-fn settings_of_relative_positions_and_summaries() {
-    let create = |field: &str, value: Value| {
-        let mut config = json!({
-            "model_type": "xlnet", "vocab_size": 11, "d_model": 12, "n_layer": 1, "n_head": 2, "d_inner": 8
-        });
-        config[field] = value;
-        Checkpoint::create(config, 0)
-    };
-    let refuse = |field: &str, value: Value, parts: &[&str]| {
-        let error = create(field, value).unwrap_err();
-        says(&error, &[&[field], parts].concat());
-    };
-    refuse("attn_type", json!("tri"), &["\"tri\" is not implemented"]);
-    refuse(
-        "summary_type",
-        json!("attn"),
-        &["\"attn\" is not implemented"],
-    );
-    refuse(
-        "summary_proj_to_labels",
-        json!(true),
-        &["true is not implemented"],
-    );
-    refuse("summary_activation", json!("softmax"), &["not implemented"]);
-    refuse("ff_activation", json!("mish"), &["not implemented"]);
-    refuse("d_head", json!(5), &["d_model / n_head, 6"]);
-    refuse("d_model", json!(13), &["a multiple of n_head (2)"]);
-    refuse("clamp_len", json!(2.5), &["found 2.5"]);
-    refuse("mem_len", json!(-3), &["found -3"]);
-    refuse("dropout", json!(1.0), &["rate"]);
-    for (field, value) in [
-        ("clamp_len", json!(-1)),
-        ("mem_len", json!(null)),
-        ("summary_activation", json!("")),
-        ("summary_type", json!("cls_index")),
-        // Transformers reads neither of them.
-        ("untie_r", json!(false)),
-        ("pad_token_id", json!(77)),
-    ] {
-        create(field, value).unwrap();
-    }
-}
-
-#[test]
 fn settings_of_a_modernbert_that_cannot_be_or_are_not_implemented() {
     let config = json!({"model_type": "modernbert", "vocab_size": 20, "hidden_size": 8, "num_attention_heads": 2,
         "num_hidden_layers": 2, "pad_token_id": 0});
@@ -224,5 +180,49 @@ fn a_head_that_the_reference_has_not_is_refused() {
             &checkpoint.discriminator(&device).unwrap_err(),
             &["discriminator"],
         );
+    }
+}
+
+#[test]
+fn settings_of_relative_positions_and_summaries() {
+    let create = |field: &str, value: Value| {
+        let mut config = json!({
+            "model_type": "xlnet", "vocab_size": 11, "d_model": 12, "n_layer": 1, "n_head": 2, "d_inner": 8
+        });
+        config[field] = value;
+        Checkpoint::create(config, 0)
+    };
+    let refuse = |field: &str, value: Value, parts: &[&str]| {
+        let error = create(field, value).unwrap_err();
+        says(&error, &[&[field], parts].concat());
+    };
+    refuse("attn_type", json!("tri"), &["\"tri\" is not implemented"]);
+    refuse(
+        "summary_type",
+        json!("attn"),
+        &["\"attn\" is not implemented"],
+    );
+    refuse(
+        "summary_proj_to_labels",
+        json!(true),
+        &["true is not implemented"],
+    );
+    refuse("summary_activation", json!("softmax"), &["not implemented"]);
+    refuse("ff_activation", json!("mish"), &["not implemented"]);
+    refuse("d_head", json!(5), &["d_model / n_head, 6"]);
+    refuse("d_model", json!(13), &["a multiple of n_head (2)"]);
+    refuse("clamp_len", json!(2.5), &["found 2.5"]);
+    refuse("mem_len", json!(-3), &["found -3"]);
+    refuse("dropout", json!(1.0), &["rate"]);
+    for (field, value) in [
+        ("clamp_len", json!(-1)),
+        ("mem_len", json!(null)),
+        ("summary_activation", json!("")),
+        ("summary_type", json!("cls_index")),
+        // Transformers reads neither of them.
+        ("untie_r", json!(false)),
+        ("pad_token_id", json!(77)),
+    ] {
+        create(field, value).unwrap();
     }
 }

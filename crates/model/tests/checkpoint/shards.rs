@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use finetune_model::{Checkpoint, ModelError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::files::{config, device, good, open, read, says, weights_of};
+use crate::files::{config, device, good, open, read, says, weights_of, write};
 
 /// A checkpoint in two files with an index.
 fn sharded() -> TempDir {
@@ -65,7 +66,7 @@ fn shards_outside_of_the_folder() {
         fs::write(index_path(&folder), index.to_string()).unwrap();
         let error = open(&folder).unwrap_err();
         assert!(
-            matches!(error, ModelError::ShardPath { .. }),
+            matches!(error, ModelError::FilePath { .. }),
             "{name}: {error}"
         );
         says(&error, &["must be a file name inside the model folder"]);
@@ -117,6 +118,27 @@ fn an_index_that_disagrees_with_its_shards() {
     );
 }
 
+#[test]
+fn a_tensor_in_two_shards() {
+    let folder = sharded();
+    let index = index_of(&folder);
+    let map = index["weight_map"].as_object().unwrap();
+    let place = |name: &str| folder.path().join("m").join(name);
+    let (name, home) = map.iter().next().unwrap();
+    let home = home.as_str().unwrap();
+    let other = map
+        .values()
+        .filter_map(Value::as_str)
+        .find(|shard| *shard != home);
+    let other = place(other.unwrap());
+    let mut tensors = read(&other);
+    tensors.insert(name.clone(), read(&place(home))[name].clone());
+    write(&other, &tensors);
+    let error = open(&folder).unwrap_err();
+    assert!(matches!(error, ModelError::IndexMismatch { .. }), "{error}");
+    says(&error, &[name, "is in this shard and in", home]);
+}
+
 #[cfg(unix)]
 #[test]
 fn links_that_lead_elsewhere_and_files_that_are_none() {
@@ -125,14 +147,50 @@ fn links_that_lead_elsewhere_and_files_that_are_none() {
     fs::rename(weights_of(&folder), &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, weights_of(&folder)).unwrap();
     let error = open(&folder).unwrap_err();
-    assert!(matches!(error, ModelError::ShardPath { .. }), "{error}");
+    assert!(matches!(error, ModelError::FilePath { .. }), "{error}");
     fs::remove_file(weights_of(&folder)).unwrap();
     fs::create_dir(weights_of(&folder)).unwrap();
-    let error = open(&folder).unwrap_err();
-    assert!(
-        matches!(error, ModelError::NotARegularFile { .. }),
-        "{error}"
-    );
+    let refuse = || {
+        let error = open(&folder).unwrap_err();
+        assert!(
+            matches!(error, ModelError::NotARegularFile { .. }),
+            "{error}"
+        );
+    };
+    refuse();
+    // To open a pipe would wait for ever.
+    fs::remove_dir(weights_of(&folder)).unwrap();
+    let made = Command::new("mkfifo").arg(weights_of(&folder)).status();
+    assert!(made.unwrap().success());
+    refuse();
+}
+
+/// Everything of a folder that is read or written along stays inside it.
+#[cfg(unix)]
+#[test]
+fn no_file_of_a_folder_is_a_link_that_leads_out_of_it() {
+    let names = [
+        "config.json",
+        "model.safetensors.index.json",
+        "tokenizer.json",
+        "LICENSE",
+        "additional_chat_templates/tools.jinja",
+    ];
+    for name in names {
+        let folder = sharded();
+        let (path, outside) = (folder.path().join("m").join(name), folder.path().join("x"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if fs::rename(&path, &outside).is_err() {
+            fs::write(&outside, "secret").unwrap();
+        }
+        std::os::unix::fs::symlink(&outside, &path).unwrap();
+        let error = open(&folder).unwrap_err();
+        assert!(
+            matches!(error, ModelError::FilePath { .. }),
+            "{name}: {error}"
+        );
+        says(&error, &[name, "is a link to a file outside"]);
+    }
 }
 
 #[cfg(unix)]
@@ -145,13 +203,15 @@ fn a_download_cache_is_followed() {
     );
     fs::create_dir_all(&blobs).unwrap();
     fs::create_dir_all(&snapshot).unwrap();
-    for name in ["config.json", "model.safetensors"] {
+    fs::write(folder.path().join("m/tokenizer.json"), "{}").unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
         fs::copy(folder.path().join("m").join(name), blobs.join(name)).unwrap();
         std::os::unix::fs::symlink(Path::new("../../blobs").join(name), snapshot.join(name))
             .unwrap();
     }
-    Checkpoint::open(&snapshot)
-        .unwrap()
-        .causal_lm(&device())
-        .unwrap();
+    let checkpoint = Checkpoint::open(&snapshot).unwrap();
+    let model = checkpoint.causal_lm(&device()).unwrap();
+    let copy = folder.path().join("copy");
+    checkpoint.save(&model, &copy).unwrap();
+    assert_eq!(fs::read(copy.join("tokenizer.json")).unwrap(), b"{}");
 }

@@ -1,7 +1,10 @@
 //! Tensors that do not fit the model, and weights that no model has.
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use finetune_model::checkpoint::Loading;
 use finetune_model::{ModelError, weights};
 use serde_json::json;
 
@@ -121,28 +124,108 @@ fn a_file_that_changes_after_opening() {
     assert!(matches!(error, ModelError::Io { .. }), "{error}");
 }
 
+/// An embedding that is read in several pieces.
+fn long() -> serde_json::Value {
+    let mut config = config();
+    config["vocab_size"] = json!(20_011);
+    config["hidden_size"] = json!(128);
+    config
+}
+
+#[test]
+fn a_file_that_is_cut_while_it_is_read() {
+    let folder = good(long());
+    let (file, seen) = (weights_of(&folder), Arc::new(AtomicU64::new(0)));
+    let heard = seen.clone();
+    let cut = move |loading: Loading| {
+        assert!(loading.done < loading.total);
+        heard.fetch_add(1, Ordering::Relaxed);
+        let file = fs::File::options().write(true).open(&file).unwrap();
+        file.set_len(1 << 20).unwrap();
+    };
+    let checkpoint = open(&folder).unwrap().watch(cut);
+    let error = checkpoint.causal_lm(&device()).unwrap_err();
+    assert!(matches!(error, ModelError::FileChanged { .. }), "{error}");
+    assert_eq!(seen.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn reading_is_told_up_to_the_end() {
+    let folder = good(long());
+    let last = Arc::new(Mutex::new(Vec::new()));
+    let heard = last.clone();
+    let tell = move |loading: Loading| heard.lock().unwrap().push(loading);
+    let checkpoint = open(&folder).unwrap().watch(tell);
+    let model = checkpoint.causal_lm(&device()).unwrap();
+    let told = last.lock().unwrap();
+    assert!(told.is_sorted_by_key(|loading| loading.done));
+    let numbers: usize = weights::declared(&model)
+        .iter()
+        .map(|parameter| parameter.shape.iter().product::<usize>())
+        .sum();
+    let total = 4 * numbers as u64;
+    assert_eq!(told.last(), Some(&Loading { done: total, total }));
+    assert!(told.len() > 12, "{}", told.len());
+}
+
+#[test]
+fn long_tensors_and_their_copies_are_compared_to_the_end() {
+    for place in [0, 5 << 20, 20_011 * 128 * 4 - 1] {
+        let mut tied = long();
+        tied["tie_word_embeddings"] = json!(true);
+        let folder = changed(tied, |tensors| {
+            let mut copy = tensors["model.embed_tokens.weight"].clone();
+            copy.2[place] ^= 1;
+            tensors.insert("lm_head.weight".to_owned(), copy);
+        });
+        let error = load(&folder).unwrap_err();
+        assert!(matches!(error, ModelError::TiedMismatch { .. }), "{error}");
+    }
+}
+
 #[test]
 fn formats_that_can_run_code() {
     let folder = good(config());
-    let zip = [b"PK\x03\x04".as_slice(), &[0; 60]].concat();
-    fs::write(weights_of(&folder), zip).unwrap();
-    let error = open(&folder).unwrap_err();
-    assert!(
-        matches!(error, ModelError::UnsupportedFormat { .. }),
-        "{error}"
-    );
+    let refuse = |found: &str| {
+        let error = open(&folder).unwrap_err();
+        assert!(
+            matches!(error, ModelError::UnsupportedFormat { .. }),
+            "{error}"
+        );
+        says(&error, &[found]);
+    };
+    for (begin, found) in [
+        (b"PK\x03\x04".as_slice(), "pickle can run code"),
+        (b"\x80\x02\x8a\x0al\xfc\x9cF", "pickle can run code"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"GGUF\x03\0\0\0", "a GGUF file"),
+        (b"7z\xbc\xaf\x27\x1c", "a compressed file"),
+        (b"\x1f\x8b\x08", "a compressed file"),
+        (b"version https://git-lfs", "run git lfs pull"),
+        (b"<!DOCTYPE html>", "download the file again"),
+    ] {
+        fs::write(weights_of(&folder), [begin, &[255; 60]].concat()).unwrap();
+        refuse(found);
+    }
     fs::remove_file(weights_of(&folder)).unwrap();
     says(
         &open(&folder).unwrap_err(),
         &["model.safetensors is missing"],
     );
-    fs::write(folder.path().join("m/pytorch_model.bin"), b"").unwrap();
-    let error = open(&folder).unwrap_err();
-    assert!(
-        matches!(error, ModelError::UnsupportedFormat { .. }),
-        "{error}"
-    );
-    says(&error, &["pytorch_model.bin", "pickle can run code"]);
+    for (name, found) in [
+        ("pytorch_model.bin", "pickle can run code"),
+        ("model.pt", "pickle can run code"),
+        ("model.ckpt", "pickle can run code"),
+        ("model.pkl", "the pickle format"),
+        ("tf_model.h5", "the HDF5 format"),
+        ("model.gguf", "the GGUF format"),
+    ] {
+        let path = folder.path().join("m").join(name);
+        fs::write(&path, b"").unwrap();
+        refuse(name);
+        refuse(found);
+        fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]

@@ -64,49 +64,50 @@ pub(super) fn all<'s>(sampling: &'s Sampling, text: &Text<'_>, keep: usize) -> V
     let on = |value: f64, off: f64| value.to_bits() != off.to_bits();
     let steps = [
         on(rules.encoder_repetition_penalty, 1.0)
-            .then(|| Process::PenalizePrompt(rules.encoder_repetition_penalty)),
+            .then_some(Process::PenalizePrompt(rules.encoder_repetition_penalty)),
         on(sampling.repetition_penalty, 1.0)
-            .then(|| Process::Penalize(sampling.repetition_penalty)),
-        (rules.no_repeat_ngram_size > 0).then(|| Process::NoRepeat(rules.no_repeat_ngram_size)),
-        (rules.encoder_no_repeat_ngram_size > 0)
-            .then(|| Process::NoRepeatOfPrompt(rules.encoder_no_repeat_ngram_size)),
-        (!rules.bad_words_ids.is_empty()).then(|| Process::BadWords(&rules.bad_words_ids)),
-        (rules.min_length > 0).then(|| Process::NoEndBeforeLength(rules.min_length)),
-        (rules.min_new_tokens > 0).then(|| Process::NoEndBeforeMade(rules.min_new_tokens)),
+            .then_some(Process::Penalize(sampling.repetition_penalty)),
+        (rules.no_repeat_ngram_size > 0).then_some(Process::NoRepeat(rules.no_repeat_ngram_size)),
+        (rules.encoder_no_repeat_ngram_size > 0).then_some(Process::NoRepeatOfPrompt(
+            rules.encoder_no_repeat_ngram_size,
+        )),
+        (!rules.bad_words_ids.is_empty()).then_some(Process::BadWords(&rules.bad_words_ids)),
+        (rules.min_length > 0).then_some(Process::NoEndBeforeLength(rules.min_length)),
+        (rules.min_new_tokens > 0).then_some(Process::NoEndBeforeMade(rules.min_new_tokens)),
         forced_first.map(Process::ForceFirst),
         (!rules.forced_eos_token_id.is_empty())
-            .then(|| Process::ForceLast(&rules.forced_eos_token_id)),
+            .then_some(Process::ForceLast(&rules.forced_eos_token_id)),
         rules
             .exponential_decay_length_penalty
             .map(|(start, factor)| Process::HastenEnd { start, factor }),
-        (!rules.suppress_tokens.is_empty()).then(|| Process::Suppress(&rules.suppress_tokens)),
-        (!rules.begin_suppress_tokens.is_empty()).then(|| Process::SuppressFirst {
+        (!rules.suppress_tokens.is_empty()).then_some(Process::Suppress(&rules.suppress_tokens)),
+        (!rules.begin_suppress_tokens.is_empty()).then_some(Process::SuppressFirst {
             tokens: &rules.begin_suppress_tokens,
             at: opening + after_forced,
         }),
         (drawn && on(sampling.temperature, 1.0))
-            .then(|| Process::Temperature(sampling.temperature)),
+            .then_some(Process::Temperature(sampling.temperature)),
         sampling
             .top_k
             .filter(|_| drawn)
             .map(|k| Process::TopK(k.max(keep))),
-        (drawn && sampling.top_p < 1.0).then(|| Process::TopP {
+        (drawn && sampling.top_p < 1.0).then_some(Process::TopP {
             share: sampling.top_p,
             keep,
         }),
-        (drawn && sampling.min_p > 0.0).then(|| Process::MinP {
+        (drawn && sampling.min_p > 0.0).then_some(Process::MinP {
             share: sampling.min_p,
             keep,
         }),
-        (drawn && sampling.typical_p < 1.0).then(|| Process::TypicalP {
+        (drawn && sampling.typical_p < 1.0).then_some(Process::TypicalP {
             share: sampling.typical_p,
             keep,
         }),
-        (drawn && sampling.epsilon_cutoff > 0.0).then(|| Process::Epsilon {
+        (drawn && sampling.epsilon_cutoff > 0.0).then_some(Process::Epsilon {
             cutoff: sampling.epsilon_cutoff,
             keep,
         }),
-        (drawn && sampling.eta_cutoff > 0.0).then(|| Process::Eta {
+        (drawn && sampling.eta_cutoff > 0.0).then_some(Process::Eta {
             cutoff: sampling.eta_cutoff,
             keep,
         }),
@@ -150,7 +151,9 @@ impl Process<'_> {
             | Process::SuppressFirst { .. } => {}
             Process::Temperature(temperature) => {
                 let temperature = temperature as f32;
-                scores.iter_mut().for_each(|score| *score /= temperature);
+                for score in scores {
+                    *score /= temperature;
+                }
             }
             Process::TopK(count) => share::top_k(scores, count),
             Process::TopP { share, keep } => share::top_p(scores, share, keep),

@@ -16,6 +16,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::checkpoint::floats::{self, FloatFile};
+use crate::checkpoint::place;
 use crate::error::{ModelError, Result, escape};
 use crate::family::Architecture;
 use crate::head::Network;
@@ -79,7 +80,7 @@ pub fn save<M: Network>(
 /// than the file has factors for, a tensor belongs to no layer of the model, or a shape does not fit.
 pub fn load<M: Network>(model: M, architecture: &Architecture, folder: &Path) -> Result<M> {
     check_files(folder)?;
-    let settings = Settings::read(&folder.join(CONFIG_FILE))?;
+    let settings = Settings::read(&place::inside(folder, CONFIG_FILE)?)?;
     let file = FloatFile::open(folder, WEIGHTS_FILE)?;
     let mut model = model.no_grad();
     let slots = slots(&mut model, &architecture.names);

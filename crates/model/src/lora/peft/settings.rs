@@ -130,6 +130,7 @@ pub(super) fn written<M: Network>(
         Head::TokenClassifier => json!("TOKEN_CLS"),
         Head::Causal => json!("CAUSAL_LM"),
         Head::Seq2Seq => json!("SEQ_2_SEQ_LM"),
+        Head::Trunk => json!("FEATURE_EXTRACTION"),
         Head::Masked | Head::Discriminator => Value::Null,
     };
     let saved: Option<Vec<&str>> =

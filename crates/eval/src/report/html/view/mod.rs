@@ -2,6 +2,7 @@
 
 mod errors;
 mod examples;
+mod labels;
 mod metrics;
 
 use serde::Serialize;
@@ -18,6 +19,7 @@ use crate::{
 
 use errors::{ErrorsView, FlowView};
 use examples::GroupView;
+use labels::ConfusionView;
 use metrics::MetricView;
 
 /// The whole page.
@@ -33,6 +35,7 @@ pub(super) struct View<'a> {
     examples: Vec<GroupView<'a>>,
     errors: Option<ErrorsView<'a>>,
     flow: Option<FlowView<'a>>,
+    confusion: Option<ConfusionView<'a>>,
     training: Option<TrainingView<'a>>,
     data: &'a [Entry],
     configuration: &'a [Section],
@@ -103,6 +106,7 @@ pub(super) fn of(report: &Report) -> View<'_> {
             .collect(),
         errors: (!report.errors.is_empty()).then(|| errors::errors(report)),
         flow: report.flow.as_ref().map(errors::flow),
+        confusion: report.confusion.as_ref().map(labels::confusion),
         training: report.training.as_ref().map(|training| TrainingView {
             note: &training.note,
             chart: drawn(|page| curves("training", page, training)),
