@@ -7,7 +7,8 @@
 //! labels behind the start token), `decoder_attention_mask`, `perm_mask` and `target_mapping`.
 //!
 //! The output holds `logits`, `loss` (the mean that transformers reports), `grad.<name>` for every tensor of the
-//! checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the first row). `--save` writes the model after these steps, so that others can open it.
+//! checkpoint, `curve` (the loss before each of N AdamW steps) and `greedy` (N tokens after the first row). `--save`
+//! writes the model after these steps, so that others can open it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -102,22 +103,8 @@ pub(crate) fn run(flags: &Flags) -> Result<Output, Box<dyn Error>> {
         Head::Causal => {
             let model = adapted(checkpoint.causal_lm(&device)?, &checkpoint, flags)?;
             let logits = |model: &CausalLm| model.logits(given.hidden(model, off));
-            let loss = |model: &CausalLm, batch: &Given, noise| {
-                let Given {
-                    tokens, targets, ..
-                } = batch;
-                let log_probs = match model.predicts() {
-                    Predicts::Next => model.log_probs(tokens, targets, noise),
-                    Predicts::Own(_) => {
-                        model.ordered_log_probs(tokens, &batch.order, targets, noise)
-                    }
-                };
-                op::sum(log_probs).neg()
-            };
-            let targets = match model.predicts() {
-                Predicts::Next => given.shifted(),
-                Predicts::Own(_) => given.clone(),
-            };
+            let loss = |model: &CausalLm, batch: &Given, noise| batch.token_loss(model, noise);
+            let targets = given.aligned(&model);
             let mut out = measure(flags, &checkpoint, &model, &targets, logits, loss)?;
             if let Some(tokens) = flags.greedy {
                 greedy(&model.valid(), &given, tokens, &mut out)?;
@@ -521,6 +508,24 @@ impl Given {
         match model.predicts() {
             Predicts::Next => model.hidden(&self.tokens, noise, None),
             Predicts::Own(_) => model.ordered(&self.tokens, &self.order, noise),
+        }
+    }
+
+    /// The loss of a language model.
+    fn token_loss(&self, model: &CausalLm, noise: Noise) -> Tensor<1> {
+        let (tokens, targets) = (&self.tokens, &self.targets);
+        let log_probs = match model.predicts() {
+            Predicts::Next => model.log_probs(tokens, targets, noise),
+            Predicts::Own(_) => model.ordered_log_probs(tokens, &self.order, targets, noise),
+        };
+        op::sum(log_probs).neg()
+    }
+
+    /// The labels at the places that predict them.
+    fn aligned(&self, model: &CausalLm) -> Self {
+        match model.predicts() {
+            Predicts::Next => self.shifted(),
+            Predicts::Own(_) => self.clone(),
         }
     }
 

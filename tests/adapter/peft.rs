@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
 /// The golden cases with an adapter that peft wrote.
-const ADAPTED: [&str; 9] = [
+const ADAPTED: [&str; 10] = [
     "bert_classifier",
     "bert_tokens",
     "distilbert_classifier",
@@ -20,6 +20,7 @@ const ADAPTED: [&str; 9] = [
     "llama_tied_bias",
     "modernbert_classifier",
     "roberta_classifier",
+    "xlnet_classifier",
 ];
 
 /// Shape and bytes by name.

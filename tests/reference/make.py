@@ -92,13 +92,14 @@ from transformers import (
     RobertaForTokenClassification,
     SmolLM3Config,
     SmolLM3ForCausalLM,
+    SmolLM3ForSequenceClassification,
     T5Config,
     T5ForConditionalGeneration,
     T5ForSequenceClassification,
     T5ForTokenClassification,
-    SmolLM3ForSequenceClassification,
     XLNetConfig,
     XLNetForSequenceClassification,
+    XLNetForTokenClassification,
     XLNetLMHeadModel,
 )
 
@@ -480,6 +481,8 @@ CASES = {
         "right",
         None,
     ),
+    "xlnet_tokens": (XLNetForTokenClassification, xlnet(clamp_len=4), "left", None),
+    "xlnet_numbers": (XLNetForSequenceClassification, xlnet(num_labels=1, summary_type="mean"), "left", None),
     "xlnet": (XLNetLMHeadModel, xlnet(tie_word_embeddings=False), "left", ["layer_1"]),
     "xlnet_streams": (XLNetLMHeadModel, xlnet(n_layer=3, mem_len=9), "left", None),
     "xlnet_uni": (
@@ -741,7 +744,7 @@ def make(case, quiet=False):
             # An untied head keeps the bias of the tied one and does not use it.
             continue
         name = name if name in stored else RENAMED.get(name, name)
-        # An untied head of BERT keeps the tied one's bias, and does not use it.
+        # What the loss does not depend on has no gradient.
         if parameter.grad is not None:
             expected[f"grad.{name}"] = parameter.grad.clone().contiguous()
     model.zero_grad()

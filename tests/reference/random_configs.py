@@ -221,7 +221,8 @@ def t5(r):
 
 def xlnet(r):
     width, heads = r.choice(HIDDEN)
-    kind = r.choice([tf.XLNetLMHeadModel, tf.XLNetForSequenceClassification])
+    kinds = [tf.XLNetLMHeadModel, tf.XLNetForSequenceClassification, tf.XLNetForTokenClassification]
+    kind = r.choice(kinds)
     config = make.xlnet(
         vocab_size=r.randint(20, 90), d_model=width, n_head=heads, n_layer=r.randint(1, 4), d_inner=r.choice([20, 33]),
         ff_activation=r.choice(ACTIVATIONS), attn_type=r.choice(["bi", "bi", "uni"]), clamp_len=r.choice([-1, 0, 1, 3, 40]),
@@ -229,7 +230,7 @@ def xlnet(r):
         mem_len=r.choice([None, 0, 1, 2, 5, 12, 512]), use_mems_eval=r.random() < 0.8,
         summary_type=r.choice(["first", "last", "mean", "cls_index"]), summary_use_proj=r.random() < 0.7,
         summary_activation=r.choice(["tanh", "gelu", "relu", "linear", ""]), tie_word_embeddings=r.random() < 0.5,
-        num_labels=r.choice([3, 5]), bi_data=kind is tf.XLNetForSequenceClassification and r.random() < 0.3,
+        num_labels=r.choice([3, 5]), bi_data=kind is not tf.XLNetLMHeadModel and r.random() < 0.3,
     )
     changes = [make.segments] if r.random() < 0.6 else []
     if kind is tf.XLNetLMHeadModel and r.random() < 0.7:

@@ -84,7 +84,7 @@ impl Plan {
         {
             matching.entry(entry)?;
         }
-        matching.rest(lenient);
+        matching.rest(lenient)?;
         matching.finish(folder)
     }
 
@@ -235,29 +235,39 @@ impl<'a> Matching<'a> {
     }
 
     /// What no parameter claims is a copy, is kept for another head, or is not expected.
-    fn rest(&mut self, lenient: bool) {
+    ///
+    /// What repeats a parameter here and may be one of its own in models with another head is kept where it differs.
+    fn rest(&mut self, lenient: bool) -> Result<()> {
         let copies: BTreeMap<&str, &str> = self
             .names
             .copies()
             .iter()
             .map(|copy| (copy.name.as_str(), copy.of.as_str()))
             .collect();
-        let others: BTreeSet<String> = self
-            .names
-            .entries()
-            .iter()
-            .filter(|e| !e.belongs_to(self.head))
-            .flat_map(|e| [true, false].map(|with| self.names.spellings(e, with)))
-            .flatten()
-            .collect();
+        let spelled = |mine: bool| -> BTreeSet<String> {
+            let entries = self.names.entries().iter();
+            entries
+                .filter(|e| e.belongs_to(self.head) == mine)
+                .flat_map(|e| [true, false].map(|with| self.names.spellings(e, with)))
+                .flatten()
+                .collect()
+        };
+        let others = &spelled(false) - &spelled(true);
         for name in self
             .source
             .names()
             .filter(|name| !self.claimed.contains(*name))
         {
             let original = copies.get(name).and_then(|of| self.plan.places.get(*of));
-            if let Some((slot, _)) = original {
-                self.plan.copies.push((name.to_owned(), *slot));
+            let repeated = match original {
+                Some(&(slot, _)) if others.contains(name) => {
+                    let same = self.source.same(name, &self.plan.slots[slot].name)?;
+                    same.then_some(slot)
+                }
+                original => original.map(|(slot, _)| *slot),
+            };
+            if let Some(slot) = repeated {
+                self.plan.copies.push((name.to_owned(), slot));
             } else if lenient
                 || others.contains(name)
                 || copies.contains_key(name)
@@ -268,6 +278,7 @@ impl<'a> Matching<'a> {
                 self.unexpected.push(name.to_owned());
             }
         }
+        Ok(())
     }
 
     fn finish(self, folder: &Path) -> Result<Plan> {

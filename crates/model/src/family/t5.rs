@@ -194,15 +194,16 @@ fn names(blueprint: &Blueprint, depth: usize) -> Names {
             .copy(&prefixed, "embeddings.tokens.weight")
     });
     let names = side(names, blueprint, "encoder", "stack", 1)
+        .same(shared[1], "encoder_embeddings.tokens.weight")
         // Old versions of the reference wrote it and never read it.
         .keep(&["decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"])
         .head(Head::Seq2Seq)
-        .same(shared[1], "encoder_embeddings.tokens.weight")
         .same(shared[2], "decoder_embeddings.tokens.weight")
         .linear("lm_head", "head")
         .blocks(depth);
     let names = side(names, blueprint, "decoder", "decoder", 2).head(Head::Classifier);
     side(names, blueprint, "decoder", "decoder", 2)
+        .same(shared[2], "decoder_embeddings.tokens.weight")
         .bare()
         .linear("classification_head.dense", "pooler")
         .linear("classification_head.out_proj", "head")

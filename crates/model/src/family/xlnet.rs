@@ -1,11 +1,13 @@
 //! XLNet (Yang et al. 2019): relative positions and segments, and a second stream of hidden states that asks.
 
+use serde_json::Value;
+
 use super::settings::{Settings, invalid, unsupported};
 use super::{Architecture, decoder};
 use crate::blueprint::{
     AttentionBias, Blueprint, CausalHead, ClassifierHead, Direction, Dropout, Embedding,
     FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Pooler, Position, Predicts,
-    Projection, Recall, Relative, Residual,
+    Projection, Recall, Relative, Residual, TokenClassifierHead,
 };
 use crate::checkpoint::names::{Layout, Names};
 use crate::error::Result;
@@ -24,12 +26,19 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
                 predicts: Predicts::Own(recall(settings)?),
             }),
             classifier: Some(summary(settings)?),
+            token_classifier: Some(TokenClassifierHead {
+                pooler: None,
+                bias: true,
+                dropout: 0.0,
+                labels: settings.labels()?,
+            }),
             ..Heads::default()
         },
         names: names(blueprint.depth, blueprint.attention.heads, tied),
         classes: &[
             (Head::Causal, "XLNetLMHeadModel"),
             (Head::Classifier, "XLNetForSequenceClassification"),
+            (Head::TokenClassifier, "XLNetForTokenClassification"),
         ],
         spread: settings.spread()?,
         // PEFT has no layers of its own choice here: queries, keys and values are no layers of the reference.
@@ -110,7 +119,7 @@ fn direction(settings: Settings<'_>) -> Result<Direction> {
 /// The largest distance that counts; any number below 1 says that there is none.
 fn clamp(settings: Settings<'_>) -> Result<Option<usize>> {
     let value = settings.value(&["clamp_len"]);
-    match value.map(|value| value.as_i64()) {
+    match value.map(Value::as_i64) {
         None => Ok(None),
         Some(Some(none)) if none <= 0 => Ok(None),
         Some(_) => settings.count_if(&["clamp_len"]),
@@ -119,9 +128,10 @@ fn clamp(settings: Settings<'_>) -> Result<Option<usize>> {
 
 /// What generation remembers. Training and classification give no memories to the model, and do not ask for them.
 fn recall(settings: Settings<'_>) -> Result<Recall> {
-    let most = match settings.is_null("mem_len") {
-        true => 0,
-        false => settings.whole("mem_len", 512)?,
+    let most = if settings.is_null("mem_len") {
+        0
+    } else {
+        settings.whole("mem_len", 512)?
     };
     Ok(match (settings.whole("reuse_len", 0)?, most) {
         _ if !settings.flag(&["use_mems_eval"], true)? => Recall::Nothing,
@@ -218,4 +228,6 @@ fn names(depth: usize, heads: usize, tied: bool) -> Names {
         .head(Head::Classifier)
         .linear("sequence_summary.summary", "pooler")
         .linear("logits_proj", "head")
+        .head(Head::TokenClassifier)
+        .linear("classifier", "head")
 }

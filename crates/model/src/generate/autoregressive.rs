@@ -70,9 +70,16 @@ pub struct Reading(State);
 #[derive(Clone, Debug)]
 enum State {
     /// Each token once.
-    Once { tokens: Tokens, cache: Cache },
+    Once(Box<Once>),
     /// The same tokens again as the text grows; row by row.
     Again(Vec<Within>),
+}
+
+#[derive(Clone, Debug)]
+struct Once {
+    /// What was read last, or is read next.
+    tokens: Tokens,
+    cache: Cache,
 }
 
 impl Autoregressive for CausalLm {
@@ -91,7 +98,7 @@ impl Autoregressive for CausalLm {
             let rows: Vec<Vec<Vec<u32>>> = prompts.iter().map(|ids| vec![ids.to_vec()]).collect();
             let tokens = Tokens::new(&rows, None, Side::Left, 0, &self.device())?;
             let cache = Cache::with_room(tokens.length() + room);
-            Reading(State::Once { tokens, cache })
+            Reading(State::Once(Box::new(Once { tokens, cache })))
         } else {
             let rows = prompts.iter().map(|ids| Within::new(self, ids));
             Reading(State::Again(rows.collect::<Result<_>>()?))
@@ -102,7 +109,7 @@ impl Autoregressive for CausalLm {
 
     fn extend(&self, state: &mut Reading, ids: &[u32]) -> Result<Tensor<2>> {
         match &mut state.0 {
-            State::Once { tokens, .. } => *tokens = tokens.next(ids)?,
+            State::Once(once) => once.tokens = once.tokens.next(ids)?,
             State::Again(rows) => {
                 if ids.len() != rows.len() {
                     let (found, expected) = (ids.len(), rows.len());
@@ -120,9 +127,9 @@ impl Autoregressive for CausalLm {
 
     fn select(&self, state: &mut Reading, rows: &[u32]) {
         match &mut state.0 {
-            State::Once { tokens, cache } => {
-                cache.select(rows);
-                *tokens = tokens.select(rows);
+            State::Once(once) => {
+                once.cache.select(rows);
+                once.tokens = once.tokens.select(rows);
             }
             State::Again(all) => {
                 *all = rows.iter().map(|row| all[*row as usize].clone()).collect();
@@ -132,16 +139,11 @@ impl Autoregressive for CausalLm {
 
     fn join(&self, state: &mut Reading, more: Reading) {
         match (&mut state.0, more.0) {
-            (
-                State::Once { tokens, cache },
-                State::Once {
-                    tokens: more,
-                    cache: more_cache,
-                },
-            ) => {
-                let joined = tokens.join(&more);
-                cache.join(more_cache, joined.past + joined.length());
-                *tokens = joined;
+            (State::Once(once), State::Once(more)) => {
+                let tokens = once.tokens.join(&more.tokens);
+                let places = tokens.past + tokens.length();
+                once.cache.join(more.cache, places);
+                once.tokens = tokens;
             }
             (State::Again(rows), State::Again(more)) => rows.extend(more),
             _ => panic!("the states are of different models"),
@@ -153,7 +155,8 @@ impl Reading {
     /// The logits after the last token of each row.
     fn last_logits(&mut self, model: &CausalLm) -> Result<Tensor<2>> {
         match &mut self.0 {
-            State::Once { tokens, cache } => {
+            State::Once(once) => {
+                let Once { tokens, cache } = &mut **once;
                 let hidden = model.hidden(tokens, Noise::off(), Some(cache));
                 Ok(model.logits(last_of(hidden, tokens)))
             }

@@ -173,12 +173,11 @@ impl CausalLm {
     /// # Shapes
     /// `[rows, width]` to `[rows, vocabulary]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let logits = match &self.head {
-            Some(head) => head.forward(hidden, Noise::off()),
-            None => {
-                let bias = self.bias.as_ref().map(Param::val);
-                op::linear(hidden, self.embeddings.tokens.transposed(), bias)
-            }
+        let logits = if let Some(head) = &self.head {
+            head.forward(hidden, Noise::off())
+        } else {
+            let bias = self.bias.as_ref().map(Param::val);
+            op::linear(hidden, self.embeddings.tokens.transposed(), bias)
         };
         match self.cap {
             Some(cap) => op::bound(logits, cap),

@@ -293,8 +293,13 @@ fn score(plan: &Blueprint, block: usize) -> Score {
         (Some(cap), _) => Form::Capped(cap),
         (None, Position::Alibi) => Form::Falling(slopes(attention.heads).into()),
         // What distances add is known only when there are any.
-        (None, Position::Distance(_) | Position::Relative(_)) => Form::Plain,
-        (None, Position::Learned { .. } | Position::Rotary(_)) => Form::Plain,
+        (
+            None,
+            Position::Learned { .. }
+            | Position::Rotary(_)
+            | Position::Distance(_)
+            | Position::Relative(_),
+        ) => Form::Plain,
     };
     Score {
         scale: attention.scale.of(block),
