@@ -95,6 +95,8 @@ from transformers import (
     SmolLM3ForSequenceClassification,
     T5Config,
     T5ForConditionalGeneration,
+    T5ForSequenceClassification,
+    T5ForTokenClassification,
     XLNetConfig,
     XLNetForSequenceClassification,
     XLNetForTokenClassification,
@@ -456,6 +458,13 @@ CASES = {
         "right",
         "all-linear",
     ),
+    "t5_classifier": (
+        T5ForSequenceClassification,
+        t5(num_labels=3, num_decoder_layers=1, feed_forward_proj="gated-gelu", decoder_start_token_id=3),
+        "left",
+        ["q", "v"],
+    ),
+    "t5_tokens": (T5ForTokenClassification, t5(num_labels=3), "right", None),
     "bloom_classifier": (BloomForSequenceClassification, bloom(n_head=2, num_labels=3), "right", None),
     "xlnet_classifier": (XLNetForSequenceClassification, xlnet(), "left", "all-linear"),
     "xlnet_first": (
@@ -531,6 +540,10 @@ def inputs(model, side, seed):
         place = slice(width - length, width) if "left" in side else slice(0, length)
         ids[row, place] = torch.randint(3, config.vocab_size, (length,), generator=generator)
         mask[row, place] = 1
+    if type(model).__name__ == "T5ForSequenceClassification":
+        # It takes the hidden state at the last end token, which every row must have.
+        last = mask.cumsum(1).argmax(1)
+        ids[torch.arange(3), last] = config.eos_token_id
     given = {"input_ids": ids, "attention_mask": mask}
     name = type(model).__name__
     if "pairs" in side:
@@ -769,7 +782,8 @@ def all_linear():
     for case, (kind, config) in cases.items():
         try:
             # peft knows heads by two names. A new head of another name has to be named, or it stays random.
-            saved = ["logits_proj"] if kind is XLNetForSequenceClassification else None
+            saved = {XLNetForSequenceClassification: ["logits_proj"], T5ForSequenceClassification: ["classification_head"]}
+            saved = saved.get(kind)
             settings = LoraConfig(r=3, target_modules="all-linear", task_type=task(kind), modules_to_save=saved)
             tuned = get_peft_model(kind(config), settings)
         except TypeError:

@@ -405,6 +405,8 @@ pub enum Recall {
 /// The head that predicts the class of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClassifierHead {
+    /// Whether a decoder reads the text once more before that.
+    pub again: Option<Again>,
     /// Which hidden state stands for the text.
     pub place: Place,
     /// What becomes of it before the projection to the classes, where something does.
@@ -415,6 +417,18 @@ pub struct ClassifierHead {
     pub dropout: f64,
     /// Number of classes.
     pub labels: usize,
+}
+
+/// A decoder that reads a text once more, each token one place later, and looks at what the encoder found. The hidden
+/// state that stands for the text is that of its last end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// Number of the decoder's blocks.
+    pub depth: usize,
+    /// The token that stands before the text.
+    pub start: u32,
+    /// The token that ends a text.
+    pub end: u32,
 }
 
 /// The head that predicts the class of every token.
@@ -550,6 +564,15 @@ impl Blueprint {
             | Position::Alibi
             | Position::Distance(_)
             | Position::Relative(_) => None,
+        }
+    }
+
+    /// The same plan for a decoder beside this encoder.
+    pub fn decoder(&self, depth: usize) -> Self {
+        Self {
+            depth,
+            direction: Direction::Causal,
+            ..self.clone()
         }
     }
 

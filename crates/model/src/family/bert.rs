@@ -46,6 +46,7 @@ pub(super) fn by_first(
     dropout: [f64; 2],
 ) -> Result<ClassifierHead> {
     Ok(ClassifierHead {
+        again: None,
         place: Place::First,
         pooler: Some(Pooler {
             dropout: dropout[0],

@@ -211,6 +211,7 @@ pub(super) fn heads(settings: Settings<'_>, tied: bool, dropout: f64) -> Result<
             predicts: Predicts::Next,
         }),
         classifier: Some(ClassifierHead {
+            again: None,
             place: Place::Last,
             pooler: None,
             bias: false,

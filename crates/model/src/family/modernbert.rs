@@ -151,6 +151,7 @@ fn heads(settings: Settings<'_>, blueprint: &Blueprint, tied: bool) -> Result<He
     let labels = settings.labels()?;
     Ok(Heads {
         classifier: Some(ClassifierHead {
+            again: None,
             place: place(settings)?,
             pooler,
             bias: true,

@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::settings::{Settings, invalid, unsupported};
 use super::{Architecture, decoder};
 use crate::blueprint::{
-    AttentionBias, Blueprint, Direction, Distance, Dropout, Embedding, FeedForward,
-    FeedForwardKind, Heads, Norm, NormKind, Position, Residual, Scale, Seq2SeqHead, Spread,
+    Again, AttentionBias, Blueprint, ClassifierHead, Direction, Distance, Dropout, Embedding,
+    FeedForward, FeedForwardKind, Heads, Norm, NormKind, Place, Pooler, Position, Projection,
+    Residual, Scale, Seq2SeqHead, Spread, TokenClassifierHead,
 };
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -14,9 +15,10 @@ use crate::head::Head;
 use crate::op::Activation;
 
 pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
-    settings.only("is_encoder_decoder", true)?;
     settings.only("is_decoder", false)?;
     let blueprint = blueprint(settings)?;
+    // Files of the encoder alone say so.
+    let answers = settings.flag(&["is_encoder_decoder"], true)?;
     let head = Seq2SeqHead {
         depth: settings.depth(&["num_decoder_layers"], blueprint.depth)?,
         scale: if scaled(settings)? {
@@ -30,17 +32,54 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     };
     Ok(Architecture {
         heads: Heads {
-            seq2seq: Some(head),
+            seq2seq: answers.then_some(head),
+            classifier: match answers {
+                true => Some(classifier(settings, head)?),
+                false => None,
+            },
+            token_classifier: Some(TokenClassifierHead {
+                pooler: None,
+                bias: true,
+                dropout: settings.rate(&["classifier_dropout"], 0.0)?,
+                labels: settings.labels()?,
+            }),
             ..Heads::default()
         },
         names: names(&blueprint, head.depth),
-        classes: &[(Head::Seq2Seq, "T5ForConditionalGeneration")],
+        classes: &[
+            (Head::Seq2Seq, "T5ForConditionalGeneration"),
+            (Head::Classifier, "T5ForSequenceClassification"),
+            (Head::TokenClassifier, "T5ForTokenClassification"),
+        ],
         spread: Spread::ByInput {
             factor: settings.number(&["initializer_factor"], 1.0, 0.0..=1e6)?,
         },
         adapted: &["q", "v"],
         longest: None,
         blueprint,
+    })
+}
+
+/// The class by the decoder's hidden state at the end of the text, which it reads as its own answer.
+fn classifier(settings: Settings<'_>, head: Seq2SeqHead) -> Result<ClassifierHead> {
+    let dropout = settings.rate(&["classifier_dropout"], 0.0)?;
+    Ok(ClassifierHead {
+        again: Some(Again {
+            depth: head.depth,
+            // Files of pretrained models name it; it is the padding token there.
+            start: head.start.unwrap_or(0),
+            end: settings.whole("eos_token_id", 1)? as u32,
+        }),
+        place: Place::Last,
+        pooler: Some(Pooler {
+            dropout,
+            projection: Projection::Biased,
+            activation: Some(Activation::Tanh),
+            norm: None,
+        }),
+        bias: true,
+        dropout,
+        labels: settings.labels()?,
     })
 }
 
@@ -154,21 +193,21 @@ fn names(blueprint: &Blueprint, depth: usize) -> Names {
             .copy(name, "embeddings.tokens.weight")
             .copy(&prefixed, "embeddings.tokens.weight")
     });
-    let encoder = side(names, blueprint, "encoder", "stack", 1);
-    side(
-        encoder
-            .head(Head::Seq2Seq)
-            .same(shared[1], "encoder_embeddings.tokens.weight")
-            .same(shared[2], "decoder_embeddings.tokens.weight")
-            .linear("lm_head", "head")
-            // Old versions of the reference wrote it and never read it.
-            .keep(&["decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"])
-            .blocks(depth),
-        blueprint,
-        "decoder",
-        "decoder",
-        2,
-    )
+    let names = side(names, blueprint, "encoder", "stack", 1)
+        // Old versions of the reference wrote it and never read it.
+        .keep(&["decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"])
+        .head(Head::Seq2Seq)
+        .same(shared[1], "encoder_embeddings.tokens.weight")
+        .same(shared[2], "decoder_embeddings.tokens.weight")
+        .linear("lm_head", "head")
+        .blocks(depth);
+    let names = side(names, blueprint, "decoder", "decoder", 2).head(Head::Classifier);
+    side(names, blueprint, "decoder", "decoder", 2)
+        .bare()
+        .linear("classification_head.dense", "pooler")
+        .linear("classification_head.out_proj", "head")
+        .head(Head::TokenClassifier)
+        .linear("classifier", "head")
 }
 
 /// The names of encoder or decoder.

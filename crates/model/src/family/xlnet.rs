@@ -162,6 +162,7 @@ fn summary(settings: Settings<'_>) -> Result<ClassifierHead> {
         _ => Some(settings.activation(&["summary_activation"], Activation::Tanh)?),
     };
     Ok(ClassifierHead {
+        again: None,
         place,
         pooler: Some(Pooler {
             dropout: settings.rate(&["summary_first_dropout"], 0.0)?,

@@ -15,6 +15,10 @@ use crate::tokens::{Side, Tokens};
 /// The [`Generator`](super::Generator) chooses tokens, and the model reads them. A state holds what was read by the rows
 /// of one batch. Rows leave it ([`select`](Self::select)) and others enter it ([`join`](Self::join)) at any time, and
 /// what comes after a row must not depend, but for rounding, on the rows beside it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not write token by token",
+    note = "`Generator` takes a `CausalLm`, a model with an encoder and a decoder, or a type that implements `Autoregressive`"
+)]
 pub trait Autoregressive {
     /// What was read: a cache, and whatever else a row needs to go on, such as what an encoder made of its prompt.
     type State;

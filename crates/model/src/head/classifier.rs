@@ -3,9 +3,10 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::causal::gather;
 use super::pooler::{self, pooled};
 use super::{Head, Network};
-use crate::blueprint::{self, Blueprint, ClassifierHead, Place};
+use crate::blueprint::{self, Again, Blueprint, ClassifierHead, Place};
 use crate::noise::Noise;
 use crate::op;
 use crate::part::{Embeddings, Init, Linear, LinearVisitor, Norm, Stack, site};
@@ -18,12 +19,16 @@ pub struct Classifier {
     pub embeddings: Embeddings,
     /// The blocks.
     pub stack: Stack,
+    /// The blocks that read the text once more, where the family does so.
+    pub decoder: Option<Stack>,
     /// One more projection of the hidden state that stands for the text.
     pub pooler: Option<Linear>,
     /// The norm after it.
     pub norm: Option<Norm>,
     /// Width to classes.
     pub head: Linear,
+    #[module(skip)]
+    again: Option<Again>,
     #[module(skip)]
     place: Place,
     #[module(skip)]
@@ -36,12 +41,16 @@ impl Classifier {
     pub fn new(init: &Init, plan: &Blueprint, head: ClassifierHead) -> Self {
         let width = plan.width;
         let (pooler, norm) = pooler::layers(init, width, head.pooler);
+        let decoder =
+            |again: Again| Stack::decoder(&init.at("decoder"), &plan.decoder(again.depth));
         Self {
             embeddings: Embeddings::new(&init.at("embeddings"), plan),
             stack: Stack::new(&init.at("stack"), plan),
+            decoder: head.again.map(decoder),
             pooler,
             norm,
             head: Linear::new(&init.at("head"), width, head.labels, head.bias),
+            again: head.again,
             place: head.place,
             pooling: head.pooler,
             dropout: head.dropout,
@@ -55,12 +64,36 @@ impl Classifier {
     pub fn logits(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
         let x = self.embeddings.forward(tokens, noise);
         let x = self.stack.forward(x, tokens, noise, None);
-        let mut x = pooler::standing(x, tokens, self.place);
+        let mut x = match (&self.decoder, self.again) {
+            (Some(decoder), Some(again)) => gather(
+                self.read_again(x, tokens, (decoder, again), noise),
+                &tokens.ends(again.end),
+            ),
+            _ => pooler::standing(x, tokens, self.place),
+        };
         let noise = noise.site(site::HEAD);
         let layers = (self.pooler.as_ref(), self.norm.as_ref());
         x = pooled(x, layers, self.pooling, noise);
         x = op::dropout(x, self.dropout, noise.site(1));
         self.head.forward(x, noise.site(2))
+    }
+
+    /// The decoder's hidden states.
+    ///
+    /// # Shapes
+    /// The encoder's, `[batch * length, width]`, to the same.
+    fn read_again(
+        &self,
+        encoded: Tensor<2>,
+        tokens: &Tokens,
+        (decoder, again): (&Stack, Again),
+        noise: Noise,
+    ) -> Tensor<2> {
+        let noise = noise.site(site::DECODER);
+        let memory = decoder.memory(&encoded, tokens, noise);
+        let later = tokens.behind(again.start);
+        let x = self.embeddings.forward(&later, noise);
+        decoder.forward_with(x, &later, noise, None, Some(&memory))
     }
 }
 
@@ -70,6 +103,9 @@ impl Network for Classifier {
     fn linears(&mut self, visit: &mut LinearVisitor<'_>) {
         self.embeddings.linears("embeddings", visit);
         self.stack.linears("stack", visit);
+        if let Some(decoder) = &mut self.decoder {
+            decoder.linears("decoder", visit);
+        }
         if let Some(pooler) = &mut self.pooler {
             visit("pooler", pooler);
         }

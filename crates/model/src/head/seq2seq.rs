@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::causal::{gather, ids_tensor};
 use super::{Head, Network};
-use crate::blueprint::{Blueprint, Direction, Seq2SeqHead};
+use crate::blueprint::{Blueprint, Seq2SeqHead};
 use crate::generate::cache::Cache;
 use crate::noise::Noise;
 use crate::op;
@@ -49,11 +49,6 @@ impl Seq2Seq {
     /// A model with random weights; `plan` is that of the encoder.
     pub fn new(init: &Init, plan: &Blueprint, head: Seq2SeqHead, apart: Apart) -> Self {
         let embeddings = |name: &str| Embeddings::new(&init.at(name), plan);
-        let decoder = Blueprint {
-            depth: head.depth,
-            direction: Direction::Causal,
-            ..plan.clone()
-        };
         let vocabulary = plan.embedding.vocabulary;
         let linear = || Linear::new(&init.at("head"), plan.width, vocabulary, false);
         Self {
@@ -61,7 +56,7 @@ impl Seq2Seq {
             encoder_embeddings: apart.encoder.then(|| embeddings("encoder_embeddings")),
             stack: Stack::new(&init.at("stack"), plan),
             decoder_embeddings: apart.decoder.then(|| embeddings("decoder_embeddings")),
-            decoder: Stack::decoder(&init.at("decoder"), &decoder),
+            decoder: Stack::decoder(&init.at("decoder"), &plan.decoder(head.depth)),
             head: apart.head.then(linear),
             scale: head.scale,
             start: head.start,

@@ -314,6 +314,50 @@ impl Tokens {
         }
     }
 
+    /// The same tokens one place later in each text, behind a token that begins it; the last of each is left out. In the
+    /// reference's convention a row is one text, padding included, and no place is hidden.
+    pub(crate) fn behind(&self, start: u32) -> Self {
+        let length = self.length();
+        let mut ids: Vec<i32> = self.ids.to_data().iter::<i32>().collect();
+        let spans: Arc<[Vec<Span>]> = match self.convention {
+            Convention::Documents => self.spans.clone(),
+            Convention::Reference => {
+                let (start, end) = (0, length as u32);
+                vec![vec![Span { start, end }]; self.batch()].into()
+            }
+        };
+        for (ids, spans) in ids.chunks_mut(length).zip(spans.iter()) {
+            for span in spans {
+                let text = &mut ids[span.start as usize..span.end as usize];
+                text.rotate_right(1);
+                text[0] = start as i32;
+            }
+        }
+        Self {
+            ids: int_tensor(ids, [self.batch(), length], &self.ids.device()),
+            spans,
+            ..self.clone()
+        }
+    }
+
+    /// For each row the place of the last token that is `end`, counted over the whole batch, or of its last token of
+    /// text where there is none.
+    pub(crate) fn ends(&self, end: u32) -> Vec<u32> {
+        let length = self.length();
+        let ids: Vec<i32> = self.ids.to_data().iter::<i32>().collect();
+        let last = self.last_places();
+        let rows = ids.chunks(length).zip(last).enumerate();
+        rows.map(|(row, (ids, last))| {
+            let reach = match self.convention {
+                Convention::Documents => last as usize % length + 1,
+                Convention::Reference => length,
+            };
+            let found = ids[..reach].iter().rposition(|id| *id == end as i32);
+            found.map_or(last, |place| (row * length + place) as u32)
+        })
+        .collect()
+    }
+
     /// What each place of its row counts in the mean of the row: text alone, or in the reference's convention all places
     /// where `text` is off. `batch * length` numbers whose sum in each row with text is 1.
     pub(crate) fn shares(&self, text: bool) -> Vec<f32> {

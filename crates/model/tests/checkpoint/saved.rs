@@ -280,7 +280,14 @@ fn a_trunk_is_in_every_checkpoint() {
     for case in cases() {
         let to = tempfile::tempdir().unwrap();
         let checkpoint = Checkpoint::open(&case).unwrap();
-        let trunk = checkpoint.trunk(&device()).unwrap();
+        let trunk = checkpoint.trunk(&device());
+        if case.ends_with("t5_apart") {
+            // Its encoder has an embedding of its own beside the shared one, of which a trunk has no place for two.
+            let error = trunk.unwrap_err();
+            says(&error, &["encoder.embed_tokens.weight", "shared.weight"]);
+            continue;
+        }
+        let trunk = trunk.unwrap();
         let copy = to.path().join("copy");
         let values = written(&checkpoint, &trunk, &copy);
         let whole = saved(&checkpoint, &to.path().join("whole"));

@@ -76,11 +76,7 @@ fn settings_that_cannot_be_or_are_not_implemented() {
             json!(16),
             "found 16; expected more than half",
         ),
-        (
-            "is_encoder_decoder",
-            json!(false),
-            "false is not implemented",
-        ),
+        ("is_decoder", json!(true), "true is not implemented"),
     ] {
         let mut config = json!({"model_type": "t5"});
         config[field] = value;
