@@ -45,7 +45,7 @@ pub enum LoraTargets {
     /// The layers that PEFT adapts by default in this family.
     #[default]
     Family,
-    /// Every linear layer but the one that makes the output: the vocabulary's, or a classifier's where PEFT knows its name.
+    /// Every linear layer but the one that makes the output: the vocabulary's, or a classifier's.
     AllLinear,
     /// Layers with one of these names, or whose name ends with a dot and one of them.
     Names(Vec<String>),

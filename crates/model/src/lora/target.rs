@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::{LoraTargets, whole};
+use super::LoraTargets;
 use crate::checkpoint::names::{Entry, Layout, Names};
 use crate::error::{ModelError, Result, escape};
 use crate::family::Architecture;
-use crate::head::{Head, Network};
+use crate::head::Network;
 use crate::part::Linear;
 
 /// A linear layer of the checkpoint: one of the model, or several that the file stores as one.
@@ -21,7 +21,7 @@ pub(super) struct Slot {
     pub(super) layout: Layout,
     /// In how many runs each of them is cut; see [`Entry::runs`].
     pub(super) runs: usize,
-    /// Whether it makes the model's output, by a name that PEFT looks for.
+    /// Whether it makes the model's output.
     pub(super) output: bool,
 }
 
@@ -79,10 +79,10 @@ pub(super) fn slots<M: Network>(model: &mut M, names: &Names) -> Vec<Slot> {
             .collect();
         let paths = paths.filter(|paths| paths.iter().all(|path| layers.contains_key(path)))?;
         Some(Slot {
+            module,
             layout: entry.layout,
             runs: entry.runs,
-            output: paths[0] == M::OUTPUT && is_known(M::HEAD, &module),
-            module,
+            output: paths[0] == M::OUTPUT,
             paths,
         })
     };
@@ -92,11 +92,6 @@ pub(super) fn slots<M: Network>(model: &mut M, names: &Names) -> Vec<Slot> {
         .filter(|entry| entry.belongs_to(M::HEAD))
         .filter_map(slot)
         .collect()
-}
-
-/// Whether PEFT takes a layer that makes the output for such: a vocabulary's in any case, a classifier's by its name.
-fn is_known(head: Head, module: &str) -> bool {
-    !head.is_for_a_task() || whole::is_never_adapted(head, module)
 }
 
 /// Every linear layer by its path. Values are shared, not copied.
