@@ -244,15 +244,16 @@ impl<'a> Matching<'a> {
             .iter()
             .map(|copy| (copy.name.as_str(), copy.of.as_str()))
             .collect();
-        let spelled = |mine: bool| -> BTreeSet<String> {
+        // Of one's own, the name that says what a tensor is: a shared one may stand under several.
+        let spelled = |mine: bool, most: usize| -> BTreeSet<String> {
             let entries = self.names.entries().iter();
             entries
                 .filter(|e| e.belongs_to(self.head) == mine)
-                .flat_map(|e| [true, false].map(|with| self.names.spellings(e, with)))
-                .flatten()
+                .flat_map(|e| [true, false].map(|with| (e, with)))
+                .flat_map(|(e, with)| self.names.spellings(e, with).into_iter().take(most))
                 .collect()
         };
-        let others = &spelled(false) - &spelled(true);
+        let others = &spelled(false, usize::MAX) - &spelled(true, 1);
         for name in self
             .source
             .names()
