@@ -95,16 +95,6 @@ fn names(blueprint: &Blueprint, tied: bool) -> Names {
         .norm("h.{}.post_attention_layernorm", &at("feed_forward_norm"))
         .linear("h.{}.mlp.dense_h_to_4h", &at("feed_forward.up"))
         .linear("h.{}.mlp.dense_4h_to_h", &at("feed_forward.down"))
-        .norm("ln_f", "stack.norm")
-        .bare()
-        .head(Head::Classifier)
-        .linear("score", "head")
-        .head(Head::TokenClassifier)
-        .linear("classifier", "head")
-        .head(Head::Causal);
-    if tied {
-        names.copy("lm_head.weight", "embeddings.tokens.weight")
-    } else {
-        names.linear("lm_head", "head")
-    }
+        .norm("ln_f", "stack.norm");
+    decoder::head_names(names, tied, "classifier", "lm_head")
 }

@@ -312,16 +312,26 @@ fn around(names: Names, blueprint: &Blueprint, tied: bool) -> Names {
         .linear("layers.{}.mlp.down_proj", &at("feed_forward.down"))
         .norm("norm", "stack.norm")
         // A constant that old versions of the reference wrote.
-        .keep(&["layers.{}.self_attn.rotary_emb.inv_freq"])
+        .keep(&["layers.{}.self_attn.rotary_emb.inv_freq"]);
+    head_names(names, tied, "score", "lm_head")
+}
+
+/// The names of the heads that decoders have.
+///
+/// # Arguments
+/// - `tokens`: what the projection to the classes of tokens is called
+/// - `output`: what the projection to the vocabulary is called
+pub(super) fn head_names(names: Names, tied: bool, tokens: &str, output: &str) -> Names {
+    let names = names
         .bare()
         .head(Head::Classifier)
         .linear("score", "head")
         .head(Head::TokenClassifier)
-        .linear("score", "head")
+        .linear(tokens, "head")
         .head(Head::Causal);
     if tied {
-        names.copy("lm_head.weight", "embeddings.tokens.weight")
+        names.copy(&format!("{output}.weight"), "embeddings.tokens.weight")
     } else {
-        names.linear("lm_head", "head")
+        names.linear(output, "head")
     }
 }

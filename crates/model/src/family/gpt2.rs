@@ -117,16 +117,6 @@ fn names(depth: usize, tied: bool) -> Names {
             "h.{}.attn.bias",
             "h.{}.attn.masked_bias",
             "multiple_choice_head.{}",
-        ])
-        .bare()
-        .head(Head::Classifier)
-        .linear("score", "head")
-        .head(Head::TokenClassifier)
-        .linear("classifier", "head")
-        .head(Head::Causal);
-    if tied {
-        names.copy("lm_head.weight", "embeddings.tokens.weight")
-    } else {
-        names.linear("lm_head", "head")
-    }
+        ]);
+    decoder::head_names(names, tied, "classifier", "lm_head")
 }

@@ -119,16 +119,6 @@ fn names(blueprint: &Blueprint, tied: bool) -> Names {
             "layers.{}.attention.bias",
             "layers.{}.attention.masked_bias",
             "layers.{}.attention.rotary_emb.inv_freq",
-        ])
-        .bare()
-        .head(Head::Classifier)
-        .linear("score", "head")
-        .head(Head::TokenClassifier)
-        .linear("classifier", "head")
-        .head(Head::Causal);
-    if tied {
-        names.copy("embed_out.weight", "embeddings.tokens.weight")
-    } else {
-        names.linear("embed_out", "head")
-    }
+        ]);
+    decoder::head_names(names, tied, "classifier", "embed_out")
 }
