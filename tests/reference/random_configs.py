@@ -142,6 +142,13 @@ def smollm3(r):
     )
 
 
+def starcoder2(r):
+    return tf.Starcoder2ForCausalLM, rotating(
+        r, tf.Starcoder2Config, use_bias=r.random() < 0.5, hidden_act=r.choice(ACTIVATIONS), head_dim=None,
+        sliding_window=r.choice([None, 4]), norm_epsilon=r.choice([1e-5, 1e-3]),
+    )
+
+
 def gpt2(r):
     width, heads = r.choice(HIDDEN)
     config = make.gpt2(
@@ -251,7 +258,7 @@ def xlnet(r):
 
 FAMILIES = [
     bert, bloom, distilbert, electra, gemma, gemma2, gemma3_text, gpt2, gpt_neox, llama, mistral, olmo2, phi3, qwen2, qwen3,
-    roberta, smollm3, t5, xlnet,
+    roberta, smollm3, starcoder2, t5, xlnet,
 ]
 LEFT = {"bloom", "roberta", "t5", "mistral", "llama", "gemma2", "olmo2", "smollm3", "qwen3", "xlnet"}
 

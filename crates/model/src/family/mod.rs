@@ -18,6 +18,7 @@ mod roberta;
 mod rotary;
 pub mod settings;
 mod smollm3;
+mod starcoder2;
 mod t5;
 mod xlnet;
 
@@ -72,6 +73,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("qwen3", qwen::third),
     ("roberta", roberta::architecture),
     ("smollm3", smollm3::architecture),
+    ("starcoder2", starcoder2::architecture),
     ("t5", t5::architecture),
     ("xlnet", xlnet::architecture),
 ];
