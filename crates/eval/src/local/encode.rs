@@ -42,9 +42,10 @@ impl Local {
                 (encoded.ids[..start].to_vec(), encoded.ids[start..].to_vec())
             }
         };
-        let context = match context.is_empty() {
-            true => vec![self.beginning()?],
-            false => context,
+        let context = if context.is_empty() {
+            vec![self.beginning()?]
+        } else {
+            context
         };
         self.check_targets(request, &targets)?;
         let mut input = context;

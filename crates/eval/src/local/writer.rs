@@ -8,6 +8,7 @@ use crate::{EvalError, Result};
 
 /// A model that writes texts.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // There is one of it, beside the gigabytes of its weights.
 pub enum Writer {
     /// It continues what it reads.
     Causal(CausalLm),

@@ -33,10 +33,9 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     Ok(Architecture {
         heads: Heads {
             seq2seq: answers.then_some(head),
-            classifier: match answers {
-                true => Some(classifier(settings, head)?),
-                false => None,
-            },
+            classifier: answers
+                .then(|| classifier(settings, head))
+                .transpose()?,
             token_classifier: Some(TokenClassifierHead {
                 pooler: None,
                 bias: true,

@@ -66,7 +66,7 @@ impl Classifier {
         let x = self.stack.forward(x, tokens, noise, None);
         let mut x = match (&self.decoder, self.again) {
             (Some(decoder), Some(again)) => gather(
-                self.read_again(x, tokens, (decoder, again), noise),
+                self.read_again(&x, tokens, (decoder, again), noise),
                 &tokens.ends(again.end),
             ),
             _ => pooler::standing(x, tokens, self.place),
@@ -84,13 +84,13 @@ impl Classifier {
     /// The encoder's, `[batch * length, width]`, to the same.
     fn read_again(
         &self,
-        encoded: Tensor<2>,
+        encoded: &Tensor<2>,
         tokens: &Tokens,
         (decoder, again): (&Stack, Again),
         noise: Noise,
     ) -> Tensor<2> {
         let noise = noise.site(site::DECODER);
-        let memory = decoder.memory(&encoded, tokens, noise);
+        let memory = decoder.memory(encoded, tokens, noise);
         let later = tokens.behind(again.start);
         let x = self.embeddings.forward(&later, noise);
         decoder.forward_with(x, &later, noise, None, Some(&memory))

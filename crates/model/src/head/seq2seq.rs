@@ -174,13 +174,11 @@ impl Seq2Seq {
         let hidden = self.decode(answer, &memory, noise, None);
         let hidden = gather(hidden, &targets.places);
         let ids = ids_tensor(&targets.ids, &hidden);
-        match &self.head {
-            Some(head) => head.log_probs(hidden, ids, None, noise.site(site::HEAD)),
-            None => {
-                let weight = self.embeddings.tokens.transposed();
-                op::log_probs(hidden, weight, None, ids, None)
-            }
+        if let Some(head) = &self.head {
+            return head.log_probs(hidden, ids, None, noise.site(site::HEAD));
         }
+        let weight = self.embeddings.tokens.transposed();
+        op::log_probs(hidden, weight, None, ids, None)
     }
 }
 

@@ -83,6 +83,7 @@ pub struct Score {
 
 /// What happens to the scaled product of a query and a key.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // One value per block and pass, moved nowhere in between.
 pub enum Form {
     /// Nothing.
     Plain,
