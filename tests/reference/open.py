@@ -180,7 +180,7 @@ def variants(ours, case, folder):
     inputs = case / "inputs.safetensors"
     short, shards = folder / "bf16", folder / "shards"
     model, _ = opened(case)
-    model.save_pretrained(shards, max_shard_size="20KB")
+    model.save_pretrained(shards, max_shard_size="8KB")
     model.to(torch.bfloat16).save_pretrained(short)
     assert len(list(shards.glob("*.safetensors"))) > 2
     yield "whole", lambda: checkpoint(ours, case, inputs)
