@@ -269,10 +269,13 @@ fn row(case: &Path, device: &str, differences: &Differences) -> table::Row {
         Some(differences.curve),
         adapter.then(|| adapted(&name, case, device)),
     ];
-    let mask = &golden(&case.join("inputs.safetensors"))["attention_mask"];
+    let inputs = golden(&case.join("inputs.safetensors"));
+    let (shape, ids) = &inputs["input_ids"];
+    let all = vec![1.0; ids.len()];
+    let mask = inputs.get("attention_mask").map_or(&all, |mask| &mask.1);
     table::Row::new(
         case,
-        (&mask.1, mask.0[1]),
+        (mask, shape[1]),
         expected.contains_key("greedy"),
         figures,
     )

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor};
 use finetune_model::noise::Noise;
-use finetune_model::op::{self, Activation, AdamWStep, Mask, Score};
+use finetune_model::op::{self, Activation, AdamWStep, Form, Mask, Score};
 use proptest::prelude::*;
 
 use crate::agree::{agree, devices, distance, flat, values, wave};
@@ -217,6 +217,20 @@ fn heads_have_the_same_bits_for_any_number_of_threads() {
                 .map(|(part, n): (usize, _)| i[part].clone().reshape([batch, length, n, width]));
             let noise = Noise::new(1, 2, 3);
             let y = op::attention(q, k, v, &Mask::causal(), &Score::scaled(0.3), 0.1, noise);
+            y.reshape([batch * length * heads * width])
+        })
+    });
+    let added = [1, heads, length, length];
+    let inputs = [&inputs[..], &[wave(added.iter().product(), 9)]].concat();
+    same_bits("attention with numbers added", || {
+        everything(&inputs, |i| {
+            let [q, k, v] = [(0, heads), (1, kv_heads), (2, kv_heads)]
+                .map(|(part, n): (usize, _)| i[part].clone().reshape([batch, length, n, width]));
+            let score = Score {
+                scale: 0.3,
+                form: Form::Added(i[3].clone().reshape(added)),
+            };
+            let y = op::attention(q, k, v, &Mask::default(), &score, 0.0, Noise::off());
             y.reshape([batch * length * heads * width])
         })
     });
