@@ -16,7 +16,7 @@ use safetensors::SafeTensors;
 #[path = "fidelity/table.rs"]
 mod table;
 
-#[path = "../examples/parity.rs"]
+#[path = "../examples/parity/main.rs"]
 #[allow(dead_code, missing_docs)]
 mod parity;
 

@@ -1,17 +1,25 @@
 //! The blocks of a trunk.
 
-use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
+mod blind;
+mod memory;
+mod streams;
 
-use super::attention::{Pass, Sights};
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::attention::Pass;
 use super::block::Other;
 use super::relative::Offsets;
 use super::{Angles, Block, Distances, Init, LinearVisitor, Norm, site};
 use crate::blueprint::{Blueprint, Direction, Each, Position, Rotary};
 use crate::generate::cache::{Cache, LayerCache};
 use crate::noise::Noise;
-use crate::op::{self, Hidden, Mask, Own};
-use crate::tokens::{Convention, Tokens, int_tensor};
+use crate::op::{self, Mask, Own};
+use crate::tokens::{Convention, Tokens};
+use blind::Blind;
+pub use memory::Memory;
+use streams::asking;
+pub(crate) use streams::{Kept, Second, View};
 
 /// Blocks, one after the other, and the norm after the last where blocks begin with theirs.
 #[derive(Module, Debug)]
@@ -32,133 +40,7 @@ pub struct Stack {
     dropout: [f64; 2],
 }
 
-/// Who sees whom beyond what tokens and trunk say.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct View {
-    /// Whether nothing sees what comes after it, nor a second stream what stands at its own place.
-    pub(crate) forwards: bool,
-    /// Single places that others do not see.
-    pub(crate) hidden: Option<Hidden>,
-}
-
-/// Hidden states that look at those of the trunk, which do not know of them.
-#[derive(Debug, Clone)]
-pub(crate) struct Second {
-    /// `[rows, width]`.
-    pub(crate) x: Tensor<2>,
-    /// The places that the rows stand at; see [`Pass::asked`].
-    pub(crate) asked: Option<Tensor<3>>,
-}
-
-/// What the first of two streams has left for later passes, block by block.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Kept {
-    blocks: Vec<Option<Sights>>,
-}
-
-impl Kept {
-    /// Changes the keys and the values of every block.
-    pub(crate) fn change(&mut self, change: impl Fn(Tensor<4>) -> Tensor<4>) {
-        for sights in self.blocks.iter_mut().flatten() {
-            *sights = sights.map(&change);
-        }
-    }
-}
-
-/// What a decoder sees of another text: keys and values for each of its blocks, made once for all of the answer.
-#[derive(Debug, Clone)]
-pub struct Memory {
-    blocks: Vec<Sights>,
-    mask: Mask,
-}
-
-impl Memory {
-    /// The given rows, in the given order; a row may be taken more than once or not at all.
-    ///
-    /// # Panics
-    /// When a row does not exist.
-    pub fn select(&self, rows: &[u32]) -> Self {
-        let taken = |x: &Tensor<4>| {
-            let of: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-            x.clone()
-                .select(0, int_tensor(of, [rows.len()], &x.device()))
-        };
-        let spans = &self.mask.spans;
-        Self {
-            blocks: self
-                .blocks
-                .iter()
-                .map(|Sights { key, value }| Sights {
-                    key: taken(key),
-                    value: taken(value),
-                })
-                .collect(),
-            mask: Mask {
-                spans: rows
-                    .iter()
-                    .map(|row| spans[*row as usize].clone())
-                    .collect(),
-                ..self.mask.clone()
-            },
-        }
-    }
-}
-
-impl Memory {
-    /// These rows, and those of `more` below.
-    pub fn join(&self, more: &Self) -> Self {
-        let longest = [self, more]
-            .map(Self::places)
-            .into_iter()
-            .max()
-            .unwrap_or(0);
-        let pairs = self.blocks.iter().zip(&more.blocks);
-        Self {
-            blocks: pairs
-                .map(|(a, b)| Sights {
-                    key: Tensor::cat(vec![padded(&a.key, longest), padded(&b.key, longest)], 0),
-                    value: Tensor::cat(
-                        vec![padded(&a.value, longest), padded(&b.value, longest)],
-                        0,
-                    ),
-                })
-                .collect(),
-            mask: Mask {
-                spans: [&self.mask.spans[..], &more.mask.spans[..]].concat().into(),
-                ..self.mask.clone()
-            },
-        }
-    }
-
-    fn places(&self) -> usize {
-        self.blocks.first().map_or(0, |first| first.key.dims()[1])
-    }
-}
-
-/// The same with zeros behind each row, up to so many places.
-fn padded(x: &Tensor<4>, places: usize) -> Tensor<4> {
-    let [batch, length, groups, width] = x.dims();
-    if length == places {
-        return x.clone();
-    }
-    let zeros = Tensor::zeros(
-        [batch, places - length, groups, width],
-        (&x.device(), x.dtype()),
-    );
-    Tensor::cat(vec![x.clone(), zeros], 1)
-}
-
 impl Stack {
-    /// Blocks with random weights that look at an encoder's hidden states too.
-    pub fn decoder(init: &Init, plan: &Blueprint) -> Self {
-        let mut stack = Self::new(init, plan);
-        let blocks = init.at("blocks");
-        let with =
-            |(number, block): (usize, Block)| block.with_across(&blocks.at(number), plan, number);
-        stack.blocks = stack.blocks.into_iter().enumerate().map(with).collect();
-        stack
-    }
-
     /// Blocks with random weights.
     pub fn new(init: &Init, plan: &Blueprint) -> Self {
         let blocks = init.at("blocks");
@@ -188,6 +70,16 @@ impl Stack {
             window: plan.attention.window.clone(),
             dropout: [plan.dropout.embedding, plan.dropout.last],
         }
+    }
+
+    /// Blocks with random weights that look at an encoder's hidden states too.
+    pub fn decoder(init: &Init, plan: &Blueprint) -> Self {
+        let mut stack = Self::new(init, plan);
+        let blocks = init.at("blocks");
+        let with =
+            |(number, block): (usize, Block)| block.with_across(&blocks.at(number), plan, number);
+        stack.blocks = stack.blocks.into_iter().enumerate().map(with).collect();
+        stack
     }
 
     /// What the blocks see of an encoder's hidden states.
@@ -410,59 +302,4 @@ impl<'a> Turned<'a> {
         self.known.push((plan, angles.clone()));
         Some(angles)
     }
-}
-
-/// What the windows that have been met leave blind.
-#[derive(Default)]
-struct Blind {
-    known: Vec<(Option<usize>, Option<Tensor<4>>)>,
-}
-
-impl Blind {
-    /// Which queries see nothing, as [`Pass::blind`] wants it.
-    fn of(&mut self, mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
-        if tokens.convention == Convention::Documents {
-            return None;
-        }
-        let window = mask.window;
-        if let Some((_, blind)) = self.known.iter().find(|(known, _)| *known == window) {
-            return blind.clone();
-        }
-        let blind = blind(mask, x, tokens);
-        self.known.push((window, blind.clone()));
-        blind
-    }
-}
-
-/// What the second stream is told, besides what the first one is. A query of it that sees nothing is no padding: it
-/// looks at all keys evenly, as in the reference.
-fn asking(pass: &Pass, second: &Second, tokens: &Tokens, view: &View) -> Pass {
-    let mask = Mask {
-        own: if view.forwards {
-            Own::Unseen
-        } else {
-            Own::Alike
-        },
-        ..pass.mask.clone()
-    };
-    Pass {
-        blind: blind(&mask, &second.x, tokens),
-        mask,
-        asked: second.asked.clone(),
-        ..pass.clone()
-    }
-}
-
-/// Which queries see nothing, as [`Pass::blind`] wants it.
-fn blind(mask: &Mask, x: &Tensor<2>, tokens: &Tokens) -> Option<Tensor<4>> {
-    let (batch, length) = (tokens.batch(), tokens.length());
-    let keys = tokens.past + length;
-    let sees = |row, place| !mask.ranges(row, place, keys).is_empty();
-    let rows = (0..batch).flat_map(|row| (0..length).map(move |place| (row, place)));
-    let blind: Vec<f32> = rows
-        .map(|(row, place)| if sees(row, place) { 0.0 } else { 1.0 })
-        .collect();
-    let any = blind.iter().any(|blind| *blind > 0.0);
-    let data = || TensorData::new(blind, [batch, length, 1, 1]);
-    any.then(|| Tensor::from_data(data(), (&x.device(), x.dtype())))
 }

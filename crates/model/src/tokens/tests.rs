@@ -1,0 +1,91 @@
+use super::*;
+
+fn device() -> Device {
+    Device::default()
+}
+
+fn span(start: u32, end: u32) -> Span {
+    Span { start, end }
+}
+
+#[test]
+fn rows_are_padded_by_place() {
+    let rows = [vec![vec![1, 2, 3]], vec![vec![4], vec![5]]];
+    let right = Tokens::new(&rows, Some(4), Side::Right, 9, &device()).unwrap();
+    assert_eq!(
+        right.ids.to_data().iter::<i32>().collect::<Vec<_>>(),
+        [1, 2, 3, 9, 4, 5, 9, 9]
+    );
+    assert_eq!(
+        right.spans[..],
+        [vec![span(0, 3)], vec![span(0, 1), span(1, 2)]]
+    );
+    assert_eq!(right.positions(), [0, 1, 2, 3, 0, 0, 1, 2]);
+    assert_eq!(right.last_places(), [2, 5]);
+    let left = Tokens::new(&rows, Some(4), Side::Left, 9, &device()).unwrap();
+    assert_eq!(
+        left.ids.to_data().iter::<i32>().collect::<Vec<_>>(),
+        [9, 1, 2, 3, 9, 9, 4, 5]
+    );
+    assert_eq!(
+        left.spans[..],
+        [vec![span(1, 4)], vec![span(2, 3), span(3, 4)]]
+    );
+    assert_eq!(left.positions(), [0, 0, 1, 2, 0, 0, 0, 0]);
+    assert_eq!(left.last_places(), [3, 7]);
+    assert_eq!(left.first_places(), [1, 6]);
+}
+
+#[test]
+fn the_next_token_continues_the_last_document() {
+    let rows = [vec![vec![1, 2, 3]], vec![vec![5]]];
+    let tokens = Tokens::new(&rows, None, Side::Left, 0, &device()).unwrap();
+    let next = tokens.next(&[7, 8]).unwrap();
+    assert_eq!(next.past, 3);
+    assert_eq!(next.positions(), [3, 1]);
+    assert_eq!(next.spans[..], [vec![span(0, 4)], vec![span(2, 4)]]);
+    let padded = Tokens::new(&rows, None, Side::Right, 0, &device()).unwrap();
+    assert!(padded.next(&[7, 8]).is_err());
+}
+
+#[test]
+fn batches_are_joined_at_their_ends() {
+    let read = |rows: &[Vec<Vec<u32>>]| Tokens::new(rows, None, Side::Left, 0, &device());
+    let long = read(&[vec![vec![1, 2, 3, 4, 5]], vec![vec![6, 7]]]).unwrap();
+    let short = read(&[vec![vec![8, 9, 10]]]).unwrap();
+    // The longest row has gone, so its places go too.
+    let joined = long.select(&[1]).join(&short);
+    assert_eq!((joined.past, joined.length()), (2, 1));
+    assert_eq!(joined.spans[..], [vec![span(1, 3)], vec![span(0, 3)]]);
+    assert_eq!(joined.positions(), [1, 2]);
+    let next = joined.next(&[11, 12]).unwrap();
+    assert_eq!(next.positions(), [2, 3]);
+    let other = short.join(&long);
+    assert_eq!(
+        other.spans[..],
+        [vec![span(2, 5)], vec![span(0, 5)], vec![span(3, 5)]]
+    );
+}
+
+#[test]
+fn a_mask_becomes_spans_and_a_gap_is_refused() {
+    let mask = [false, true, true, true, true, false];
+    let tokens = Tokens::from_mask(&[1, 2, 3, 4, 5, 6], &mask, 3, &device()).unwrap();
+    assert_eq!(tokens.spans[..], [vec![span(1, 3)], vec![span(0, 2)]]);
+    let gap = Tokens::from_mask(&[1, 2, 3], &[true, false, true], 3, &device());
+    assert!(gap.unwrap_err().to_string().contains("row 0"));
+}
+
+#[test]
+fn rows_that_do_not_fit_are_refused() {
+    let build =
+        |rows: &[Vec<Vec<u32>>], length| Tokens::new(rows, length, Side::Right, 0, &device());
+    assert!(build(&[], None).is_err());
+    assert!(build(&[vec![vec![]]], None).is_err());
+    assert!(
+        build(&[vec![vec![1, 2]]], Some(1))
+            .unwrap_err()
+            .to_string()
+            .contains("2 tokens")
+    );
+}
