@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use finetune::data::Value;
-use finetune::model::generate::{Settings, Text};
+use finetune::model::generate::{Autoregressive, Settings, Text};
 use finetune::model::{Checkpoint, Generator};
 
 use super::device;
@@ -75,54 +75,75 @@ fn scores_after_the_rules_are_those_of_transformers() {
 
 #[test]
 fn texts_and_scores_are_those_of_transformers() {
-    let golden = golden("texts.json");
-    let prompts: Vec<Vec<u32>> = golden["prompts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(ids)
-        .collect();
-    let (mut name, mut model) = (String::new(), None);
-    for case in golden["cases"].as_array().unwrap() {
-        if name != case["model"].as_str().unwrap() {
-            case["model"].as_str().unwrap().clone_into(&mut name);
-            let checkpoint = Checkpoint::open(Path::new("tests/reference").join(&name)).unwrap();
-            model = Some(checkpoint.causal_lm(&device()).unwrap());
+    each_model("texts.json", |checkpoint, prompts, cases| {
+        let model = checkpoint.causal_lm(&device()).unwrap();
+        for case in cases {
+            is_as_golden(&model, prompts, case);
         }
-        let settings = Settings::new(&case["settings"]).unwrap();
-        assert_eq!(settings.notes, Vec::<String>::new());
-        let answers = case["answers"].as_array().unwrap();
-        // All together, and so few rows that prompts wait for each other.
-        for batch in [64, 4] {
-            let generator = Generator::new(model.as_ref().unwrap());
-            let made = generator
-                .settings(&settings)
-                .batch(batch)
-                .generate(&prompts)
-                .unwrap();
-            assert_eq!(made.len(), answers.len(), "{name}: {}", case["settings"]);
-            for (made, expected) in made.iter().zip(answers) {
-                let place = format!("{name}: {}: {expected}", case["settings"]);
-                let all = ids(&expected["ids"]);
-                let ended = settings.ends.contains(all.last().unwrap());
-                assert_eq!(
-                    made.prompt as u64,
-                    expected["prompt"].as_u64().unwrap(),
-                    "{place}"
-                );
-                assert_eq!(made.ids, all[..all.len() - usize::from(ended)], "{place}");
-                assert_eq!(made.end_log_prob.is_some(), ended, "{place}");
-                let log_probs = made.log_probs.iter().chain(&made.end_log_prob);
-                for (found, expected) in log_probs.zip(numbers(&expected["log_probs"])) {
-                    assert!((found - expected).abs() < 1e-4, "{found}, {place}");
-                }
-                let score = expected.get("score").and_then(Value::as_f64);
-                assert_eq!(made.score.is_some(), score.is_some(), "{place}");
-                for (found, expected) in made.score.iter().zip(score) {
-                    let close = (found - expected).abs() <= 1e-4 * expected.abs().max(1.0);
-                    assert!(close, "{found}, {place}");
-                }
+    });
+}
+
+#[test]
+fn answers_of_models_with_an_encoder_are_those_of_transformers() {
+    let mut ended = 0;
+    each_model("answers.json", |checkpoint, prompts, cases| {
+        let model = checkpoint.seq2seq(&device()).unwrap();
+        for case in cases {
+            ended += is_as_golden(&model, prompts, case);
+        }
+    });
+    assert!(ended > 100, "only {ended} answers end by themselves");
+}
+
+/// The prompts of a file, and for each of its models the cases.
+fn each_model(file: &str, mut compare: impl FnMut(&Checkpoint, &[Vec<u32>], &[Value])) {
+    let golden = golden(file);
+    let prompts = golden["prompts"].as_array().unwrap();
+    let prompts: Vec<Vec<u32>> = prompts.iter().map(ids).collect();
+    let cases = golden["cases"].as_array().unwrap();
+    for cases in cases.chunk_by(|a, b| a["model"] == b["model"]) {
+        let name = cases[0]["model"].as_str().unwrap();
+        let checkpoint = Checkpoint::open(Path::new("tests/reference").join(name)).unwrap();
+        compare(&checkpoint, &prompts, cases);
+    }
+}
+
+/// Compares the answers of a case: all together, and so few rows that prompts wait for each other.
+///
+/// # Returns
+/// How many answers end by a stop token.
+fn is_as_golden<M: Autoregressive>(model: &M, prompts: &[Vec<u32>], case: &Value) -> usize {
+    let settings = Settings::new(&case["settings"]).unwrap();
+    assert_eq!(settings.notes, Vec::<String>::new());
+    let answers = case["answers"].as_array().unwrap();
+    let name = format!("{}: {}", case["model"], case["settings"]);
+    for batch in [64, 4] {
+        let generator = Generator::new(model).settings(&settings).batch(batch);
+        let made = generator.generate(prompts).unwrap();
+        assert_eq!(made.len(), answers.len(), "{name}");
+        for (made, expected) in made.iter().zip(answers) {
+            let place = format!("{name}: {expected}");
+            let all = ids(&expected["ids"]);
+            let ended = settings.ends.contains(all.last().unwrap());
+            assert_eq!(
+                Some(made.prompt as u64),
+                expected["prompt"].as_u64(),
+                "{place}"
+            );
+            assert_eq!(made.ids, all[..all.len() - usize::from(ended)], "{place}");
+            assert_eq!(made.end_log_prob.is_some(), ended, "{place}");
+            let log_probs = made.log_probs.iter().chain(&made.end_log_prob);
+            for (found, expected) in log_probs.zip(numbers(&expected["log_probs"])) {
+                assert!((found - expected).abs() < 1e-4, "{found}, {place}");
+            }
+            let score = expected.get("score").and_then(Value::as_f64);
+            assert_eq!(made.score.is_some(), score.is_some(), "{place}");
+            for (found, expected) in made.score.iter().zip(score) {
+                let close = (found - expected).abs() <= 1e-4 * expected.abs().max(1.0);
+                assert!(close, "{found}, {place}");
             }
         }
     }
+    let ends = |answer: &&Value| settings.ends.contains(ids(&answer["ids"]).last().unwrap());
+    answers.iter().filter(ends).count()
 }

@@ -5,7 +5,8 @@
 Needs torch and transformers 5.23. `processors.json` holds random scores and contexts, settings by the names of
 `generation_config.json`, and what the processors that `generate` takes for these settings make of them. `texts.json`
 holds, for the tiny checkpoints of `make.py`, what `generate` gives for prompts of unlike length: new tokens (the stop
-token included), scores of beams, and the model's log-probability of each new token.
+token included), scores of beams, and the model's log-probability of each new token. `answers.json` holds the same for
+those with an encoder; their prompts are padded on the right.
 """
 
 import json
@@ -13,7 +14,7 @@ import math
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, logging
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GenerationConfig, logging
 
 HERE = Path(__file__).parent
 OUT = HERE / "generation"
@@ -92,6 +93,39 @@ RUNS = [
     dict(repetition_penalty=1.4, no_repeat_ngram_size=2, min_new_tokens=3),
 ]
 
+ANSWERING = ["t5", "t5_gated", "t5_apart"]
+ASKED = [[5, 6, 7, 8, 9, 5, 6], [9, 30], list(range(10, 24))]
+ANSWER_RUNS = [
+    *RUNS[:-1],
+    dict(num_beams=5, num_return_sequences=5),
+    dict(num_beams=5, length_penalty=2.0, early_stopping=True),
+    dict(num_beams=2, length_penalty=0.6, early_stopping="never", num_return_sequences=2),
+    dict(forced_bos_token_id=7),
+    dict(forced_eos_token_id=2),
+    dict(forced_bos_token_id=7, forced_eos_token_id=2, num_beams=3),
+    dict(forced_bos_token_id=7, begin_suppress_tokens=[7, 8]),
+    dict(no_repeat_ngram_size=1),
+    dict(no_repeat_ngram_size=2),
+    dict(no_repeat_ngram_size=3, num_beams=3),
+    dict(min_length=7),
+    dict(min_length=7, num_beams=3, num_return_sequences=3),
+    dict(min_new_tokens=6),
+    dict(repetition_penalty=1.4),
+    dict(repetition_penalty=0.7, num_beams=2),
+    dict(exponential_decay_length_penalty=[3, 1.5]),
+    dict(max_length=6),
+    dict(max_length=6, num_beams=3, forced_eos_token_id=2),
+    dict(max_length=9, min_length=9, num_beams=2),
+]
+# The reference looks at padding too, in these: each prompt by itself.
+ALONE = [
+    dict(encoder_repetition_penalty=1.6),
+    dict(encoder_repetition_penalty=0.5, num_beams=3),
+    dict(encoder_no_repeat_ngram_size=1),
+    dict(encoder_no_repeat_ngram_size=2, encoder_repetition_penalty=5.0),
+    dict(encoder_repetition_penalty=3.0, repetition_penalty=1.5, encoder_no_repeat_ngram_size=3, num_beams=2),
+]
+
 
 def numbers(values):
     """Floats that are short and enough; what is -inf becomes null."""
@@ -149,6 +183,66 @@ def log_probs(model, prompt, new):
     return logits.float().log_softmax(-1).gather(1, torch.tensor(new)[:, None])[:, 0].tolist()
 
 
+def likely(model, prompts, start):
+    """Two tokens of like rank that the model writes, so that answers end, and not all of them at once."""
+    ids, mask = right_padded(prompts)
+    made = dict(max_new_tokens=8, do_sample=False, eos_token_id=None, pad_token_id=PAD, decoder_start_token_id=start)
+    out = model.generate(ids, attention_mask=mask, **made)[:, 1:]
+    counts = torch.bincount(out.flatten(), minlength=2)
+    counts[PAD] = 0
+    return counts.topk(3).indices[1:].tolist()
+
+
+def right_padded(prompts):
+    longest = max(map(len, prompts))
+    ids = torch.tensor([prompt + [PAD] * (longest - len(prompt)) for prompt in prompts])
+    mask = torch.tensor([[1] * len(prompt) + [0] * (longest - len(prompt)) for prompt in prompts])
+    return ids, mask
+
+
+def answer_log_probs(model, start, prompt, new):
+    """The model's own, of each new token."""
+    given = torch.tensor([[start] + new[:-1]])
+    logits = model(torch.tensor([prompt]), decoder_input_ids=given).logits[0]
+    return logits.float().log_softmax(-1).gather(1, torch.tensor(new)[:, None])[:, 0].tolist()
+
+
+@torch.no_grad()
+def answers():
+    cases = []
+    for name in ANSWERING:
+        model = AutoModelForSeq2SeqLM.from_pretrained(HERE / name, attn_implementation="eager").eval()
+        # The reference's cache has as many layers as the encoder: it breaks off where the decoder has more.
+        cached = model.config.num_decoder_layers <= model.config.num_layers
+        model.generation_config = GenerationConfig(use_cache=cached)
+        start = model.config.decoder_start_token_id
+        ends = likely(model, ASKED, start)
+        for number, run in enumerate(ANSWER_RUNS + ALONE):
+            length = {} if "max_length" in run else dict(max_new_tokens=10)
+            tokens = dict(eos_token_id=ends, pad_token_id=PAD, decoder_start_token_id=start)
+            settings = dict(**length, do_sample=False, **tokens, **run)
+            together = [list(range(len(ASKED)))] if number < len(ANSWER_RUNS) else [[at] for at in range(len(ASKED))]
+            made = [answer for rows in together for answer in answered(model, rows, settings)]
+            cases.append(dict(model=name, settings=settings, answers=made))
+    return dict(prompts=ASKED, cases=cases)
+
+
+def answered(model, rows, settings):
+    ids, mask = right_padded([ASKED[row] for row in rows])
+    made = model.generate(ids, attention_mask=mask, return_dict_in_generate=True, output_scores=True, **settings)
+    count = settings.get("num_return_sequences", 1)
+    scores = getattr(made, "sequences_scores", None)
+    for row, sequence in enumerate(made.sequences):
+        new, asked = sequence[1:].tolist(), rows[row // count]
+        last = next((at for at, id in enumerate(new) if id in settings["eos_token_id"]), len(new) - 1)
+        new = new[: last + 1]
+        log_probs = answer_log_probs(model, settings["decoder_start_token_id"], ASKED[asked], new)
+        answer = dict(prompt=asked, ids=new, log_probs=numbers(log_probs))
+        if scores is not None:
+            answer["score"] = float(f"{scores[row].item():.8g}")
+        yield answer
+
+
 @torch.no_grad()
 def texts():
     cases = []
@@ -177,7 +271,7 @@ def texts():
 
 def main():
     OUT.mkdir(exist_ok=True)
-    for name, made in [("processors", processors()), ("texts", texts())]:
+    for name, made in [("processors", processors()), ("texts", texts()), ("answers", answers())]:
         (OUT / f"{name}.json").write_text(json.dumps(made, indent=None, separators=(",", ":")) + "\n")
 
 
