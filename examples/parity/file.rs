@@ -64,12 +64,11 @@ pub(super) fn length(file: &SafeTensors<'_>, name: &str) -> usize {
 pub(super) fn write(path: &Path, tensors: &Output) -> Result<(), Box<dyn Error>> {
     let bytes: Vec<(Dtype, Vec<u8>)> = tensors
         .iter()
-        .map(|(name, (_, values))| match name.as_str() {
-            "greedy" => {
+        .map(|(name, (_, values))| {
+            if name == "greedy" {
                 let ids = values.iter().flat_map(|id| (*id as i64).to_le_bytes());
                 (Dtype::I64, ids.collect())
-            }
-            _ => {
+            } else {
                 let values = values.iter().flat_map(|value| value.to_le_bytes());
                 (Dtype::F32, values.collect())
             }

@@ -118,7 +118,7 @@ impl Local {
         encoder
             .tokenizer()
             .fits_model(checkpoint.blueprint().embedding.vocabulary)?;
-        let model = Writer::open(&checkpoint, adapter, device)?;
+        let model = Writer::open(checkpoint, adapter, device)?;
         let settings = Settings {
             draw: false,
             ..checkpoint.generation()?

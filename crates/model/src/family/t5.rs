@@ -33,9 +33,7 @@ pub(super) fn architecture(settings: Settings<'_>) -> Result<Architecture> {
     Ok(Architecture {
         heads: Heads {
             seq2seq: answers.then_some(head),
-            classifier: answers
-                .then(|| classifier(settings, head))
-                .transpose()?,
+            classifier: answers.then(|| classifier(settings, head)).transpose()?,
             token_classifier: Some(TokenClassifierHead {
                 pooler: None,
                 bias: true,

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::BLOCK;
 use super::kernels::accumulate;
 use crate::op::attention::{Bend, Plan};
-use crate::op::flex::{Scratch, floats, tensor, whole};
+use crate::op::flex::{floats, tensor, whole};
 
 /// A number for each query and key, `[batch or 1, heads, queries, keys]`.
 pub(super) struct Added {
@@ -34,7 +34,7 @@ impl Added {
     }
 
     /// The gradient of it from that of the scores, `[batch, heads, queries, keys]`.
-    pub(super) fn gradient(&self, for_scores: Scratch) -> FlexTensor {
+    pub(super) fn gradient(&self, for_scores: &[f32]) -> FlexTensor {
         let size = self.shape.iter().product();
         let mut gradient = vec![0.0; size];
         if size > 0 {

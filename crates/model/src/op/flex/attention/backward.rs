@@ -45,10 +45,10 @@ impl Attention<'_> {
                         sums,
                     };
                     let mut out = Out {
-                        for_q,
-                        for_k,
-                        for_v,
-                        for_added,
+                        q: for_q,
+                        k: for_k,
+                        v: for_v,
+                        added: for_added,
                     };
                     self.backward_head(place, &known, &mut out);
                 });
@@ -58,7 +58,7 @@ impl Attention<'_> {
             interleave(&for_q, [batch, queries, self.heads, self.width]),
             interleave(&for_k, [batch, keys, self.kv_heads, self.width]),
             interleave(&for_v, [batch, keys, self.kv_heads, self.out]),
-            self.added.map(|added| added.gradient(for_added)),
+            self.added.map(|added| added.gradient(&for_added)),
         )
     }
 
@@ -75,9 +75,9 @@ impl Attention<'_> {
             for group in 0..self.groups {
                 let head = kv_head * self.groups + group;
                 let first = group * self.queries + queries.start;
-                let for_q = &mut out.for_q[first * self.width..][..queries.len() * self.width];
+                let q = &mut out.q[first * self.width..][..queries.len() * self.width];
                 if sight.keys.is_empty() {
-                    for_q.fill(0.0);
+                    q.fill(0.0);
                     continue;
                 }
                 let block = Block {
@@ -87,18 +87,18 @@ impl Attention<'_> {
                     sight: &sight,
                 };
                 let first_added = first * self.keys;
-                let out = Out {
-                    for_q,
-                    for_k: &mut out.for_k[sight.keys.start * self.width..],
-                    for_v: &mut out.for_v[sight.keys.start * self.out..],
-                    for_added: out.for_added.get_mut(first_added..).unwrap_or_default(),
+                let mut out = Out {
+                    q,
+                    k: &mut out.k[sight.keys.start * self.width..],
+                    v: &mut out.v[sight.keys.start * self.out..],
+                    added: out.added.get_mut(first_added..).unwrap_or_default(),
                 };
-                self.backward_block(&block, known, out);
+                self.backward_block(&block, known, &mut out);
             }
         }
     }
 
-    fn backward_block(&self, block: &Block<'_>, known: &Known<'_>, out: Out<'_>) {
+    fn backward_block(&self, block: &Block<'_>, known: &Known<'_>, out: &mut Out<'_>) {
         let Block {
             batch,
             queries,
@@ -139,19 +139,19 @@ impl Attention<'_> {
             let factors = [within, self.inverse_cap()];
             through_softmax(weights, spread, visible, sums[query], product, factors);
             if self.added.is_some() {
-                out.for_added[row * self.keys..][sight.keys.clone()].copy_from_slice(spread);
+                out.added[row * self.keys..][sight.keys.clone()].copy_from_slice(spread);
             }
             self.drop(weights, batch, head, query, sight.keys.start);
         }
         let weights = Matrix::new(&weights, [rows, keys]);
         let spread = Matrix::new(&spread, [rows, keys]);
-        let for_v = MatrixMut::new(&mut out.for_v[..keys * self.out], [keys, self.out]);
+        let for_v = MatrixMut::new(&mut out.v[..keys * self.out], [keys, self.out]);
         multiply(for_v, weights.t(), gradient, 1.0, 1.0, Threads::One);
         let k = self.k.matrix(batch, &sight.keys, kv_head);
-        let for_q = MatrixMut::new(out.for_q, [rows, self.width]);
+        let for_q = MatrixMut::new(out.q, [rows, self.width]);
         multiply(for_q, spread, k, 0.0, after, Threads::One);
         let q = self.q.matrix(batch, queries, head);
-        let for_k = MatrixMut::new(&mut out.for_k[..keys * self.width], [keys, self.width]);
+        let for_k = MatrixMut::new(&mut out.k[..keys * self.width], [keys, self.width]);
         multiply(for_k, spread.t(), q, 1.0, after, Threads::One);
     }
 }
@@ -160,10 +160,10 @@ impl Attention<'_> {
 /// `[groups, queries, keys]` where something was added to the scores. Of a block, the same from its first query and key
 /// on.
 struct Out<'a> {
-    for_q: &'a mut [f32],
-    for_k: &'a mut [f32],
-    for_v: &'a mut [f32],
-    for_added: &'a mut [f32],
+    q: &'a mut [f32],
+    k: &'a mut [f32],
+    v: &'a mut [f32],
+    added: &'a mut [f32],
 }
 
 /// What the forward pass left.
