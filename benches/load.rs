@@ -4,8 +4,8 @@
 //!     cargo bench --bench load -- gpt2
 //!
 //! Every load is a process of its own, so that what one freed is not used again by the next. The files are in the
-//! page cache: what is measured is the work, not the disk. What is left of it is mostly the system's: fresh memory costs
-//! as much as the conversion. `docs/fidelity.md` has the figures.
+//! page cache: what is measured is the work, not the disk. What is left of it is mostly the system's: fresh memory
+//! costs as much as the conversion. `docs/fidelity.md` has the figures.
 
 use std::env;
 use std::fs;

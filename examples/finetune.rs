@@ -1,5 +1,5 @@
-//! Fine-tunes a language model, causal or with an encoder (T5), on conversations or prompt–completion pairs, fully or with
-//! LoRA.
+//! Fine-tunes a language model, causal or with an encoder (T5), on conversations or prompt–completion pairs, fully or
+//! with LoRA.
 //!
 //!     cargo run --release --example finetune -- --model examples/assets/base --data runs/quickstart/train.jsonl --lora-rank 8 --output adapter
 
@@ -16,7 +16,8 @@ use finetune::train::batch::{AnswerBatches, CausalBatches};
 use finetune::train::objective::NextToken;
 use serde::Deserialize;
 
-/// Fine-tune a language model, causal or with an encoder, fully or with LoRA. A flag wins over the same line of `--config`.
+/// Fine-tune a language model, causal or with an encoder, fully or with LoRA. A flag wins over the same line of
+/// `--config`.
 #[derive(Parser)]
 struct Flags {
     /// A TOML file with any of: model, data, map, template, output, truncation, validation, lora, train.

@@ -117,7 +117,8 @@ fn on_text(case: &Path, found: &(Vec<usize>, Vec<f32>), expected: &(Vec<usize>, 
     );
     let width = found.0[found.0.len() - 1];
     let inputs = golden(&case.join("inputs.safetensors"));
-    // A decoder without a mask of its own reads all of its places, and predictions of chosen places are none of padding.
+    // A decoder without a mask of its own reads all of its places, and predictions of chosen places are none of
+    // padding.
     let all = vec![1.0; found.1.len() / width];
     let mask = match (
         inputs.get("decoder_attention_mask"),

@@ -86,7 +86,8 @@ pub enum ModelError {
         /// What was expected.
         why: String,
     },
-    /// A field of `generation_config.json` holds something that cannot be, or asks for something that is not implemented.
+    /// A field of `generation_config.json` holds something that cannot be, or asks for something that is not
+    /// implemented.
     #[error("{}: {field}: found {value}; {why}", path.display())]
     GenerationInvalid {
         /// The file.
@@ -184,7 +185,8 @@ pub enum ModelError {
         /// How many are allowed.
         limit: u64,
     },
-    /// The index names a shard that is not a plain file name inside the folder, or a file is a link that leads out of it.
+    /// The index names a shard that is not a plain file name inside the folder, or a file is a link that leads out of
+    /// it.
     #[error("{}: file \"{name}\" {why}; must be a file name inside the model folder", path.display())]
     FilePath {
         /// The index file or the folder.

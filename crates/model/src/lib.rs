@@ -3,7 +3,8 @@
 //! A [`Checkpoint`] opens a Hugging Face folder. Its [`family`] turns `config.json` into a
 //! [blueprint](blueprint::Blueprint) and a [table of names](checkpoint::names::Names), and never sees a tensor. One
 //! [`Trunk`], built from the [parts](part), serves every family; a [`head`] makes it a [`CausalLm`], a [`Classifier`],
-//! a [`TokenClassifier`], a [`MaskedLm`], a [`Discriminator`] or, with a decoder, a [`Seq2Seq`]. All of them read [`Tokens`], whose padding and packed documents are known by place.
+//! a [`TokenClassifier`], a [`MaskedLm`], a [`Discriminator`] or, with a decoder, a [`Seq2Seq`]. All of them read
+//! [`Tokens`], whose padding and packed documents are known by place.
 //!
 //! What holds everywhere: no layer keeps state between calls (the [`Cache`] is passed in) · randomness is a function of
 //! its place ([`Noise`]) · parameters are known by path ([`weights`]) · every weight that came in goes out.

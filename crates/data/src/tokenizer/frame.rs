@@ -60,14 +60,14 @@ impl Tokenizer {
         Ok(encoded)
     }
 
-    /// The tokens of a text that is split into words already, between the special tokens that the tokenizer puts around a
-    /// text. Every word is tokenized by itself, as transformers does with `is_split_into_words`. A row longer than
+    /// The tokens of a text that is split into words already, between the special tokens that the tokenizer puts around
+    /// a text. Every word is tokenized by itself, as transformers does with `is_split_into_words`. A row longer than
     /// `length` loses tokens at its end.
     ///
     /// # Returns
     ///
-    /// The tokens, and for each of them the number of the word that begins with it; `None` for the other tokens of a word
-    /// and for special tokens. That is where a label of the word goes. A word of which no token is left has none.
+    /// The tokens, and for each of them the number of the word that begins with it; `None` for the other tokens of a
+    /// word and for special tokens. That is where a label of the word goes. A word of which no token is left has none.
     ///
     /// # Errors
     ///

@@ -79,8 +79,8 @@ impl Local {
     /// lm-evaluation-harness; see [`settings`](Local::settings).
     ///
     /// # Errors
-    /// If the checkpoint, its settings of generation or the tokenizer cannot be opened, there is no such template, or the
-    /// tokenizer has more tokens than the model.
+    /// If the checkpoint, its settings of generation or the tokenizer cannot be opened, there is no such template, or
+    /// the tokenizer has more tokens than the model.
     pub fn open(folder: impl AsRef<Path>, template: &str, device: &Device) -> Result<Self> {
         Self::open_with(folder, None, template, device)
     }
@@ -130,8 +130,8 @@ impl Local {
         })
     }
 
-    /// The most tokens that the model reads at once, its answer included; of a model with an encoder, of the text and of
-    /// the answer each.
+    /// The most tokens that the model reads at once, its answer included; of a model with an encoder, of the text and
+    /// of the answer each.
     pub fn length(mut self, tokens: usize) -> Self {
         let tokens = tokens.max(1);
         self.length = self

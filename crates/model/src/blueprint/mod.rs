@@ -109,7 +109,8 @@ pub struct Embedding {
     pub vocabulary: usize,
     /// Number of segments that are told apart (the two texts of a pair), for families that know them.
     pub kinds: Option<usize>,
-    /// Features of these vectors where they are not those of the hidden state: a projection leads from one to the other.
+    /// Features of these vectors where they are not those of the hidden state: a projection leads from one to the
+    /// other.
     pub width: Option<usize>,
     /// What the tokens' vectors are multiplied by, for families whose reference does so.
     pub scale: Option<f64>,

@@ -9,8 +9,8 @@ pub enum Position {
     Learned {
         /// Number of vectors.
         length: usize,
-        /// The vector of a text's first token. Where it is not 0, padding has the vector before it, on whichever side it
-        /// lies.
+        /// The vector of a text's first token. Where it is not 0, padding has the vector before it, on whichever side
+        /// it lies.
         first: usize,
     },
     /// Queries and keys are rotated by an angle per position, in the blocks that have a plan for it.

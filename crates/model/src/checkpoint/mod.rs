@@ -3,8 +3,8 @@
 //!
 //! Opening a checkpoint reads and checks the configuration and the headers of the weight files. Weights are read when
 //! a model is built: each tensor once, by position, piece by piece, straight into the type that the model will have, so
-//! that loading takes the memory of the model and a few megabytes. Saving writes every tensor back under the name, in the
-//! type and in the file it came from, those that no model uses included.
+//! that loading takes the memory of the model and a few megabytes. Saving writes every tensor back under the name, in
+//! the type and in the file it came from, those that no model uses included.
 
 mod build;
 mod decode;

@@ -146,9 +146,9 @@ impl Names {
         self
     }
 
-    /// The weight of a linear layer whose features on one side are those of attention heads, which the file keeps apart:
-    /// `[in, heads, width]` where they are the output, `[out, heads, width]` where they are the input and the layout is
-    /// the other way round.
+    /// The weight of a linear layer whose features on one side are those of attention heads, which the file keeps
+    /// apart: `[in, heads, width]` where they are the output, `[out, heads, width]` where they are the input and the
+    /// layout is the other way round.
     pub fn headed(mut self, name: &str, path: &str, layout: Layout, heads: usize) -> Self {
         let begin = self.entries.len();
         self = self.entry(&[name], &[format!("{path}.weight")], layout);

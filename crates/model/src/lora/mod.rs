@@ -1,8 +1,8 @@
 //! Low-rank adapters (Hu et al. 2021), attached to a model from outside.
 //!
-//! No part of a model knows of adapters but [`Linear`](crate::part::Linear), which adds the low-rank term when one is attached. [`attach`]
-//! freezes the base and puts fresh factors beside the chosen layers; [`save`] and [`load`] speak PEFT's two files;
-//! [`merge`] folds the factors into the weights.
+//! No part of a model knows of adapters but [`Linear`](crate::part::Linear), which adds the low-rank term when one is
+//! attached. [`attach`] freezes the base and puts fresh factors beside the chosen layers; [`save`] and [`load`] speak
+//! PEFT's two files; [`merge`] folds the factors into the weights.
 
 mod factor;
 mod merge;

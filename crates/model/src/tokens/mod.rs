@@ -208,7 +208,8 @@ impl Tokens {
         }
     }
 
-    /// The last tokens of both batches in one, to be continued by [`Self::next`]: these rows, and those of `more` below.
+    /// The last tokens of both batches in one, to be continued by [`Self::next`]: these rows, and those of `more`
+    /// below.
     ///
     /// All rows end at the same place. Places that no row needs are left out, so a document's positions stay and its
     /// places move; a cache that holds what came before has to [move](crate::Cache::join) with them, to as many places
@@ -249,8 +250,8 @@ impl Tokens {
         self.ids.dims()[1]
     }
 
-    /// The same tokens one place later in each text, behind a token that begins it; the last of each is left out. In the
-    /// reference's convention a row is one text, padding included, and no place is hidden.
+    /// The same tokens one place later in each text, behind a token that begins it; the last of each is left out. In
+    /// the reference's convention a row is one text, padding included, and no place is hidden.
     pub(crate) fn behind(&self, start: u32) -> Self {
         let length = self.length();
         let mut ids: Vec<i32> = self.ids.to_data().iter::<i32>().collect();

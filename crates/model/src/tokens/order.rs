@@ -30,7 +30,8 @@ impl Order {
     /// The same where places do not see others. (In the first stream a place sees itself in any case.)
     ///
     /// # Arguments
-    /// - `hidden`: `[batch, length, length]`, true where the place of the second index is not seen from that of the first
+    /// - `hidden`: `[batch, length, length]`, true where the place of the second index is not seen from that of the
+    ///   first
     ///
     /// # Errors
     /// When there are not as many pairs.

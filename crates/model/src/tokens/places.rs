@@ -65,8 +65,8 @@ impl Tokens {
             .collect()
     }
 
-    /// The place of [`Self::last_places`] where the convention is one of documents; the row's last place, padding or not, where it is the
-    /// reference's.
+    /// The place of [`Self::last_places`] where the convention is one of documents; the row's last place, padding or
+    /// not, where it is the reference's.
     pub fn end_places(&self) -> Vec<u32> {
         match self.convention {
             Convention::Documents => self.last_places(),
@@ -109,8 +109,8 @@ impl Tokens {
         .collect()
     }
 
-    /// What each place of its row counts in the mean of the row: text alone, or in the reference's convention all places
-    /// where `text` is off. `batch * length` numbers whose sum in each row with text is 1.
+    /// What each place of its row counts in the mean of the row: text alone, or in the reference's convention all
+    /// places where `text` is off. `batch * length` numbers whose sum in each row with text is 1.
     pub(crate) fn shares(&self, text: bool) -> Vec<f32> {
         let all = !text && self.convention == Convention::Reference;
         let places = self.text_positions();

@@ -3,10 +3,11 @@
 use burn::tensor::Device;
 use finetune_data::Origin;
 use finetune_data::encode::{AnsweredRow, Encoded, Row};
-use finetune_model::{Side, Targets, Tokens};
+use finetune_model::{Targets, Tokens};
 use sha2::{Digest, Sha256};
 
 use super::order::batches;
+use super::read;
 use super::rows::{self, Specials};
 use super::{Batch, Batches};
 use crate::config::{BatchConfig, Order};
@@ -123,11 +124,8 @@ impl AnswerBatches {
 
     fn batch(&self, numbers: &[usize]) -> Result<AnswerBatch> {
         let read = |rows: &[Row]| {
-            let ids: Vec<Vec<Vec<u32>>> = numbers
-                .iter()
-                .map(|row| vec![rows[*row].encoded.ids.clone()])
-                .collect();
-            Tokens::new(&ids, None, Side::Right, self.pad, &self.device)
+            let rows: Vec<&Row> = numbers.iter().map(|row| &rows[*row]).collect();
+            read::padded(&rows, self.pad, &self.device)
         };
         let (source, answer) = (read(&self.sources)?, read(&self.answers)?);
         let length = answer.length() as u32;

@@ -3,12 +3,12 @@
 use burn::tensor::Device;
 use finetune_data::encode::Row;
 use finetune_data::{Label, Origin};
-use finetune_model::{Side, Tokens};
+use finetune_model::Tokens;
 use sha2::{Digest, Sha256};
 
 use super::order::batches;
-use super::rows;
 use super::{Batch, Batches};
+use super::{read, rows};
 use crate::config::{BatchConfig, Order};
 use crate::error::{Result, TrainError};
 use crate::resume::hex;
@@ -217,13 +217,9 @@ impl LabelBatches {
 
     fn batch(&self, numbers: &[usize]) -> Result<LabelBatch> {
         let rows: Vec<&Row> = numbers.iter().map(|row| &self.rows[*row]).collect();
-        let ids: Vec<Vec<Vec<u32>>> = rows
-            .iter()
-            .map(|row| vec![row.encoded.ids.clone()])
-            .collect();
-        let tokens = Tokens::new(&ids, None, Side::Right, self.pad, &self.device)?;
+        let tokens = read::padded(&rows, self.pad, &self.device)?;
         Ok(LabelBatch {
-            tokens: with_kinds(tokens, &rows)?,
+            tokens: read::with_kinds(tokens, &rows)?,
             labels: self.labels.pick(numbers),
             origins: rows.iter().map(|row| row.origin.clone()).collect(),
             count: rows.iter().map(|row| row.encoded.ids.len()).sum(),
@@ -257,22 +253,6 @@ impl Batches<LabelBatch> for LabelBatches {
         }
         hex(&hash.finalize())
     }
-}
-
-/// The kinds of all places, where any token is of the second text of a pair. Padding is of kind 0.
-pub(super) fn with_kinds(tokens: Tokens, rows: &[&Row]) -> Result<Tokens> {
-    if rows
-        .iter()
-        .all(|row| row.encoded.kinds.iter().all(|kind| *kind == 0))
-    {
-        return Ok(tokens);
-    }
-    let length = tokens.length();
-    let mut kinds = vec![0; rows.len() * length];
-    for (row, places) in rows.iter().zip(kinds.chunks_mut(length)) {
-        places[..row.encoded.kinds.len()].copy_from_slice(&row.encoded.kinds);
-    }
-    Ok(tokens.with_kinds(&kinds)?)
 }
 
 fn class(origin: &Origin, label: &Label, names: &[String]) -> Result<u32> {

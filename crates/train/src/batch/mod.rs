@@ -4,6 +4,7 @@ mod answers;
 mod causal;
 mod labels;
 mod order;
+mod read;
 mod rows;
 mod token_labels;
 

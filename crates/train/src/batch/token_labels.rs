@@ -3,13 +3,12 @@
 use burn::tensor::Device;
 use finetune_data::Origin;
 use finetune_data::encode::Row;
-use finetune_model::{Side, Targets, Tokens};
+use finetune_model::{Targets, Tokens};
 use sha2::{Digest, Sha256};
 
-use super::labels::with_kinds;
 use super::order::batches;
-use super::rows;
 use super::{Batch, Batches};
+use super::{read, rows};
 use crate::config::{BatchConfig, Order};
 use crate::error::{Result, SHOWN, TrainError};
 use crate::resume::hex;
@@ -64,8 +63,8 @@ impl TokenLabelBatches {
     ///
     /// # Errors
     ///
-    /// When there are no rows, a row is too long or has no label, the labels are not as many as its tokens, or a label is
-    /// no class.
+    /// When there are no rows, a row is too long or has no label, the labels are not as many as its tokens, or a label
+    /// is no class.
     pub fn new(
         rows: Vec<LabeledTokens>,
         classes: usize,
@@ -120,11 +119,7 @@ impl TokenLabelBatches {
 
     fn batch(&self, numbers: &[usize]) -> Result<TokenLabelBatch> {
         let rows: Vec<&Row> = numbers.iter().map(|row| &self.rows[*row].0).collect();
-        let ids: Vec<Vec<Vec<u32>>> = rows
-            .iter()
-            .map(|row| vec![row.encoded.ids.clone()])
-            .collect();
-        let tokens = Tokens::new(&ids, None, Side::Right, self.pad, &self.device)?;
+        let tokens = read::padded(&rows, self.pad, &self.device)?;
         let length = tokens.length();
         let mut targets = Targets::default();
         for (number, row) in numbers.iter().enumerate() {
@@ -136,7 +131,7 @@ impl TokenLabelBatches {
             }
         }
         Ok(TokenLabelBatch {
-            tokens: with_kinds(tokens, &rows)?,
+            tokens: read::with_kinds(tokens, &rows)?,
             targets,
             origins: rows.iter().map(|row| row.origin.clone()).collect(),
             count: rows.iter().map(|row| row.encoded.ids.len()).sum(),

@@ -8,7 +8,8 @@ use super::Objective;
 use crate::batch::TokenLabelBatch;
 
 /// The cross-entropy of each label of a token: the sum of `−log p`, in nats. A label is the class of the token for a
-/// [`TokenClassifier`], whether it was replaced for a [`Discriminator`], and the token that is hidden for a [`MaskedLm`].
+/// [`TokenClassifier`], whether it was replaced for a [`Discriminator`], and the token that is hidden for a
+/// [`MaskedLm`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EachToken;
 

@@ -181,8 +181,8 @@ impl Plan {
     }
 }
 
-/// What a backend does. `added` is a placeholder unless something is added to the scores. `sums` is, for each query, the
-/// logarithm of the sum of exponentials of its scores: `[batch, heads, queries]`.
+/// What a backend does. `added` is a placeholder unless something is added to the scores. `sums` is, for each query,
+/// the logarithm of the sum of exponentials of its scores: `[batch, heads, queries]`.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),

@@ -73,8 +73,8 @@ impl AttentionOps for Flex {
 /// Queries of a block.
 const BLOCK: usize = 64;
 
-/// The operands, and their sizes: `q` is `[batch, queries, heads, width]`, `k` is `[batch, keys, kv_heads, width]` and `v`
-/// is `[batch, keys, kv_heads, out]`.
+/// The operands, and their sizes: `q` is `[batch, queries, heads, width]`, `k` is `[batch, keys, kv_heads, width]` and
+/// `v` is `[batch, keys, kv_heads, out]`.
 struct Attention<'a> {
     q: &'a Heads,
     k: &'a Heads,
