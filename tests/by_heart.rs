@@ -18,40 +18,18 @@ use finetune::train::objective::NextToken;
 use finetune::train::{BatchConfig, Schedule};
 use serde_json::{Value, json};
 
-const QUESTIONS: [&str; 20] = [
-    "France", "Spain", "Italy", "Greece", "Norway", "Sweden", "Finland", "Denmark", "Poland",
-    "Austria", "Hungary", "Ireland", "Portugal", "Iceland", "Estonia", "Latvia", "Serbia",
-    "Croatia", "Malta", "Cyprus",
-];
-const ANSWERS: [&str; 20] = [
-    "Paris",
-    "Madrid",
-    "Rome",
-    "Athens",
-    "Oslo",
-    "Stockholm",
-    "Helsinki",
-    "Copenhagen",
-    "Warsaw",
-    "Vienna",
-    "Budapest",
-    "Dublin",
-    "Lisbon",
-    "Reykjavik",
-    "Tallinn",
-    "Riga, by the sea",
-    "Belgrade",
-    "Zagreb",
-    "Valletta",
-    "Nicosia",
-];
+const QUESTIONS: &str = "France Spain Italy Greece Norway Sweden Finland Denmark Poland Austria \
+    Hungary Ireland Portugal Iceland Estonia Latvia Serbia Croatia Malta Cyprus";
+const ANSWERS: &str = "Paris;Madrid;Rome;Athens;Oslo;Stockholm;Helsinki;Copenhagen;Warsaw;Vienna;\
+    Budapest;Dublin;Lisbon;Reykjavik;Tallinn;Riga, by the sea;Belgrade;Zagreb;Valletta;Nicosia";
 
 /// The questions with their answers, or with those of others.
 fn pairs(turned: usize) -> Vec<Conversation> {
-    let answer = |at: usize| ANSWERS[(at + turned) % ANSWERS.len()];
-    let questions = QUESTIONS.iter().enumerate();
-    let pair = |(at, question): (usize, &&str)| Conversation::pair(*question, answer(at));
-    questions.map(pair).collect()
+    let answers = ANSWERS.split(';').cycle().skip(turned);
+    let pairs = QUESTIONS.split(' ').zip(answers);
+    pairs
+        .map(|(question, answer)| Conversation::pair(question, answer))
+        .collect()
 }
 
 /// A tokenizer that closes every text with its end token, as that of T5 does; written to the folder.
@@ -62,17 +40,15 @@ fn tokenizer(folder: &Path) {
         add_bos: false,
         ..TokenizerPlan::default()
     };
-    let texts = QUESTIONS.iter().chain(&ANSWERS);
-    let trained = Tokenizer::train(texts.copied(), &plan).unwrap();
+    let trained = Tokenizer::train([QUESTIONS, ANSWERS].into_iter(), &plan).unwrap();
     trained.save(folder).unwrap();
     let file = folder.join("tokenizer.json");
     let mut content: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     let text = |id: &str| json!({"Sequence": {"id": id, "type_id": 0}});
     let end = json!({"SpecialToken": {"id": "</s>", "type_id": 0}});
-    let id = trained.eos().unwrap();
     content["post_processor"] = json!({
         "type": "TemplateProcessing", "single": [text("A"), end], "pair": [text("A"), end, text("B"), end],
-        "special_tokens": {"</s>": {"id": "</s>", "ids": [id], "tokens": ["</s>"]}},
+        "special_tokens": {"</s>": {"id": "</s>", "ids": [trained.eos()], "tokens": ["</s>"]}},
     });
     fs::write(file, content.to_string()).unwrap();
 }
