@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // A test may panic, and compares exact figures.
 
+mod answering;
 mod batches;
 mod beams;
+mod families;
 mod parity;
 mod rules;
 mod seam;
@@ -12,7 +14,7 @@ mod seam;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use finetune::burn::tensor::Device;
+use finetune::burn::tensor::{Device, Tensor};
 use finetune::model::generate::Pieces;
 use finetune::model::{
     CausalLm, Checkpoint, Finish, Generated, Generator, Noise, Sampling, Stops, Tokens,
@@ -28,21 +30,40 @@ fn model(case: &str) -> CausalLm {
     checkpoint.causal_lm(&device()).unwrap()
 }
 
-/// Reads the whole text again for every token.
-fn without_cache(model: &CausalLm, prompt: &[u32], count: usize) -> Vec<u32> {
-    let mut ids = prompt.to_vec();
+/// What a causal model writes where it reads the whole text again for every token.
+fn without_cache(model: &CausalLm, prompt: &[u32], count: usize) -> (Vec<u32>, Vec<f64>) {
+    read_again(prompt, count, |tokens| {
+        model.logits(model.hidden(tokens, Noise::off(), None))
+    })
+}
+
+/// The likeliest tokens after a text, which is read again for every one, and their log-probabilities.
+///
+/// # Arguments
+/// - `logits`: of every place, `[length, vocabulary]`
+fn read_again(
+    opening: &[u32],
+    count: usize,
+    logits: impl Fn(&Tokens) -> Tensor<2>,
+) -> (Vec<u32>, Vec<f64>) {
+    let (mut ids, mut log_probs) = (opening.to_vec(), Vec::new());
     for _ in 0..count {
         let tokens = Tokens::single(&ids, &device()).unwrap();
-        let logits = model.logits(model.hidden(&tokens, Noise::off(), None));
-        let row: Vec<f32> = logits
-            .narrow(0, ids.len() - 1, 1)
-            .into_data()
-            .iter::<f32>()
-            .collect();
+        let last = logits(&tokens).narrow(0, ids.len() - 1, 1).into_data();
+        let row: Vec<f64> = last.iter::<f64>().collect();
         let best = (0..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best });
+        let sum: f64 = row.iter().map(|logit| (logit - row[best]).exp()).sum();
         ids.push(best as u32);
+        log_probs.push(-sum.ln());
     }
-    ids.split_off(prompt.len())
+    (ids.split_off(opening.len()), log_probs)
+}
+
+/// The greatest difference of two lists of one length.
+fn farthest(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let pairs = a.iter().zip(b);
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 fn ids(made: &[Generated]) -> Vec<&[u32]> {
@@ -72,7 +93,7 @@ fn the_cache_and_the_batch_change_nothing() {
             .generate(&prompts())
             .unwrap();
         for (prompt, made) in prompts().iter().zip(&together) {
-            assert_eq!(made.ids, without_cache(&model, prompt, 12), "{case}");
+            assert_eq!(made.ids, without_cache(&model, prompt, 12).0, "{case}");
             assert_eq!(made.finish, Finish::Length);
             let alone = Generator::new(&model)
                 .new_tokens(12)

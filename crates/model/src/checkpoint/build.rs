@@ -5,8 +5,10 @@ use serde_json::Value;
 
 use super::Checkpoint;
 use super::plan::Plan;
-use crate::blueprint::{ClassifierHead, TokenClassifierHead};
+use crate::blueprint::{ClassifierHead, Seq2SeqHead, TokenClassifierHead};
 use crate::error::{ModelError, Result};
+use crate::family::settings::invalid;
+use crate::generate::settings::decoder_start;
 use crate::head::{
     Apart, CausalLm, Classifier, Discriminator, Head, MaskedLm, Network, Seq2Seq, TokenClassifier,
     Trunk,
@@ -66,7 +68,8 @@ impl Checkpoint {
     /// Builds the model that turns one text into another.
     ///
     /// What such a model shares, its files may hold several times: where they are equal it stays shared, where they
-    /// differ each is a parameter of its own.
+    /// differ each is a parameter of its own. An answer begins behind the token that `config.json` names
+    /// (`decoder_start_token_id`), or, where it names none, `generation_config.json`.
     ///
     /// # Errors
     /// When the family has no such head, or the weights do not fit.
@@ -151,12 +154,26 @@ impl Checkpoint {
             decoder: self.is_apart("decoder_embeddings.tokens.weight")?,
             head: self.is_apart("head.weight")?,
         };
-        Ok(Seq2Seq::new(
-            &self.init(device),
-            self.blueprint(),
-            head,
-            apart,
-        ))
+        let start = self.start(head)?;
+        let head = Seq2SeqHead { start, ..head };
+        let init = self.init(device);
+        Ok(Seq2Seq::new(&init, self.blueprint(), head, apart))
+    }
+
+    /// The token that stands before an answer.
+    fn start(&self, head: Seq2SeqHead) -> Result<Option<u32>> {
+        let start = match head.start {
+            Some(start) => Some(start),
+            None => decoder_start(self.folder(), &self.config)?,
+        };
+        let vocabulary = self.blueprint().embedding.vocabulary;
+        match start.filter(|id| *id as usize >= vocabulary) {
+            Some(id) => {
+                let why = format!("expected a token of the vocabulary, below {vocabulary}");
+                Err(invalid("decoder_start_token_id", Some(&id.into()), why))
+            }
+            None => Ok(start),
+        }
     }
 
     /// Whether the files hold a tensor for a parameter that may be shared, and another one for what it is shared with.

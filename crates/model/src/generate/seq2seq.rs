@@ -35,7 +35,8 @@ impl Autoregressive for Seq2Seq {
 
     fn read(&self, prompts: &[&[u32]], room: usize) -> Result<(Writing, Tensor<2>)> {
         let Some(start) = self.start() else {
-            let why = "the configuration names no decoder_start_token_id; expected the token that stands before an answer";
+            let why = "neither config.json nor generation_config.json names a decoder_start_token_id; expected the token \
+                that stands before an answer";
             return Err(ModelError::Tokens {
                 why: why.to_owned(),
             });

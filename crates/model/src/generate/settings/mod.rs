@@ -5,7 +5,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -17,6 +17,8 @@ use crate::family::settings::Settings as Fields;
 
 /// The name of the file.
 pub(crate) const FILE: &str = "generation_config.json";
+/// The name of the token that a decoder begins with.
+const START: &str = "decoder_start_token_id";
 /// The longest file that is read, in bytes: lists of bad words can be long.
 const LONGEST: u64 = 16 << 20;
 
@@ -89,7 +91,7 @@ impl Default for Settings {
 /// What `config.json` may say of the tokens of generation.
 const OF_MODEL: &[&str] = &[
     "bos_token_id",
-    "decoder_start_token_id",
+    START,
     "eos_token_id",
     "forced_bos_token_id",
     "forced_eos_token_id",
@@ -126,7 +128,7 @@ impl Settings {
             ends: read::tokens(fields, "eos_token_id")?,
             stop_strings: read::strings(fields, "stop_strings")?,
             begin: read::token(fields, "bos_token_id")?,
-            decoder_start: read::token(fields, "decoder_start_token_id")?,
+            decoder_start: read::token(fields, START)?,
             notes: known::unknown(config),
         })
     }
@@ -139,17 +141,39 @@ pub(crate) fn of_folder(
     model: &Value,
     changes: impl IntoIterator<Item = (String, Value)>,
 ) -> Result<Settings> {
+    let (path, mut config) = content(folder, model)?;
+    if let Some(fields) = config.as_object_mut() {
+        fields.extend(changes);
+    }
+    let mut settings = Settings::read(&config).map_err(|error| in_file(error, &path))?;
+    let first = model.get(START).and_then(Value::as_u64);
+    if let (Some(first), Some(found)) = (first, settings.decoder_start)
+        && first != u64::from(found)
+    {
+        settings.notes.push(format!(
+            "{FILE}: {START} is {found} and has no effect; decoders begin with that of config.json, {first}"
+        ));
+    }
+    Ok(settings)
+}
+
+/// The token that a decoder begins with, as the file of a folder says.
+pub(crate) fn decoder_start(folder: Option<&Path>, model: &Value) -> Result<Option<u32>> {
+    let (path, config) = content(folder, model)?;
+    let start = Fields::new(&config).and_then(|fields| read::token(fields, START));
+    start.map_err(|error| in_file(error, &path))
+}
+
+/// The file of a folder, or, where there is none, what `config.json` says of tokens.
+fn content(folder: Option<&Path>, model: &Value) -> Result<(PathBuf, Value)> {
     let path = folder.map_or_else(|| FILE.into(), |folder| folder.join(FILE));
-    let mut config = if path.exists() {
+    let config = if path.exists() {
         json::read(&path, LONGEST)?
     } else {
         let named = |name: &&str| Some(((*name).to_owned(), model.get(*name)?.clone()));
         Value::Object(OF_MODEL.iter().filter_map(named).collect())
     };
-    if let Some(fields) = config.as_object_mut() {
-        fields.extend(changes);
-    }
-    Settings::read(&config).map_err(|error| in_file(error, &path))
+    Ok((path, config))
 }
 
 /// The same error about another file than `config.json`.
