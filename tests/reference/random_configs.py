@@ -76,6 +76,7 @@ def rotating(r, kind, **more):
 
 def labelled(r, config):
     config.num_labels = r.choice([3, 5])
+    config.classifier_dropout = 0.0
     return config
 
 
@@ -170,7 +171,7 @@ def gpt2(r):
 
 
 def gpt_neox(r):
-    width, heads = r.choice([(32, 2), (32, 4), (48, 4)])
+    width, heads = r.choice([(32, 2), (32, 4), (64, 4)])
     config = make.neox(
         vocab_size=r.randint(20, 90), hidden_size=width, num_attention_heads=heads, num_hidden_layers=r.randint(1, 3),
         use_parallel_residual=r.random() < 0.5, attention_bias=r.random() < 0.5, hidden_act=r.choice(ACTIVATIONS),
