@@ -13,7 +13,8 @@ use crate::example::Conversation;
 pub struct AnsweredRow {
     /// What the encoder reads: the conversation up to the answer, as the template renders it. Nothing of it is learned.
     pub source: Encoded,
-    /// What the decoder writes, all of it learned. The token that a decoder begins with is the model's and not in it.
+    /// What the decoder writes, all of it learned: the answer, and the token that ends it. The token that a decoder begins
+    /// with is the model's and not in it.
     pub answer: Encoded,
     /// The record.
     pub origin: Origin,
@@ -101,12 +102,19 @@ impl Encoder {
         };
         let answer = self.tokenizer.encode_pair(answer, None, None);
         let mut answer = answer.map_err(|error| error.at(place.clone()))?.ids;
+        let mut after = self.tokenizer.suffix();
+        // An answer that does not end teaches a decoder to go on for ever.
+        if let (true, Some(eos)) = (after.is_empty(), self.tokenizer.eos()) {
+            answer.push(eos);
+            after.push(eos);
+        }
         let mut source = self.source(conversation)?;
         report.longest = source.len().max(answer.len()) as u64;
         let left = matches!(self.truncation, Truncation::CutLeft | Truncation::CutPrompt);
         let right = self.truncation == Truncation::CutRight;
-        let fits = self.cut(&mut source, left, right, &mut report)
-            && self.cut(&mut answer, false, right, &mut report);
+        let end = self.tokenizer.suffix().len();
+        let fits = self.cut(&mut source, end, [left, right], &mut report)
+            && self.cut(&mut answer, after.len(), [false, right], &mut report);
         if !fits && self.truncation == Truncation::Refuse {
             return Err(self.too_long(report.longest, place));
         }
@@ -128,15 +136,25 @@ impl Encoder {
         ))
     }
 
-    /// Cuts a text to the encoder's length, at its first or its last tokens; says whether it fits.
-    fn cut(&self, ids: &mut Vec<u32>, left: bool, right: bool, report: &mut EncodeReport) -> bool {
+    /// Cuts a text to the encoder's length; says whether it fits.
+    ///
+    /// # Arguments
+    /// - `after`: how many special tokens end it
+    /// - `left`, `right`: whether its first or its last tokens may go
+    fn cut(
+        &self,
+        ids: &mut Vec<u32>,
+        after: usize,
+        [left, right]: [bool; 2],
+        report: &mut EncodeReport,
+    ) -> bool {
         let length = self.length.unwrap_or(usize::MAX);
         let excess = ids.len().saturating_sub(length);
         if excess == 0 {
             return true;
         }
         let before = self.tokenizer.prefix().len();
-        let end = ids.len() - self.tokenizer.suffix().len();
+        let end = ids.len() - after;
         if !(left || right) || end < before + excess {
             return false;
         }
