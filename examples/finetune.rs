@@ -208,7 +208,7 @@ fn answer_batches(
     let (config, device) = (&settings.train, model.device());
     let start = model
         .start()
-        .ok_or("config.json names no decoder_start_token_id")?;
+        .ok_or("neither config.json nor generation_config.json names a decoder_start_token_id")?;
     let (rows, report) = encoder.answered_all(&parts.train)?;
     println!("{report}");
     let train = AnswerBatches::new(rows, start, &config.batch, config.seed, encoder, &device)?;

@@ -106,9 +106,9 @@ impl Given {
         let (ids, length) = if let Some((ids, length)) = &self.decoder_ids {
             (ids.clone(), *length)
         } else {
-            let start = model
-                .start()
-                .ok_or("config.json names no decoder_start_token_id")?;
+            let start = model.start().ok_or(
+                "neither config.json nor generation_config.json names a decoder_start_token_id",
+            )?;
             let pad = checkpoint.config()["pad_token_id"].as_i64().unwrap_or(0);
             let shifted = self.labels.chunks(self.labels_length).flat_map(|row| {
                 let before = &row[..row.len() - 1];

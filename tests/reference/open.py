@@ -220,7 +220,7 @@ def table(path, found):
 
 def main():
     flags = argparse.ArgumentParser()
-    flags.add_argument("--parity", required=True, help="the program that examples/parity.rs became")
+    flags.add_argument("--parity", required=True, help="the program that examples/parity became")
     flags.add_argument("--write", type=Path, help="a document with the table of the differences")
     flags.add_argument("cases", nargs="*", help="names of folders here; all without any")
     flags = flags.parse_args()

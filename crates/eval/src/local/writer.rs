@@ -80,9 +80,10 @@ impl Writer {
         match self {
             Self::Causal(_) => Ok(None),
             Self::Answering(model) => model.start().map(Some).ok_or_else(|| EvalError::Setting {
-                what: "config.json".to_owned(),
-                reason: "names no decoder_start_token_id, the token that stands before an answer"
-                    .to_owned(),
+                what: "config.json and generation_config.json".to_owned(),
+                reason:
+                    "they name no decoder_start_token_id, the token that stands before an answer"
+                        .to_owned(),
             }),
         }
     }
