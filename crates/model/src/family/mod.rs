@@ -47,7 +47,8 @@ pub struct Architecture {
     pub classes: &'static [(Head, &'static str)],
     /// The spread of new weights.
     pub spread: Spread,
-    /// The last part of the names of the layers that PEFT adapts when it is not told which; empty where it has to be.
+    /// The last part of the names of the layers that PEFT adapts when it is not told which; where it has no choice of its
+    /// own, those of LLaMA in families that share its names, and none in others.
     pub adapted: &'static [&'static str],
     /// The longest text that the model was made for, in tokens.
     pub longest: Option<usize>,
