@@ -47,6 +47,8 @@ impl<'a> Fields<'a> {
             .map
             .get(field)
             .map_or("nothing".to_owned(), |value| escape(&value.to_string()));
+        // A field that nobody knows may be called anything.
+        let field = escape(field);
         self.invalid(&format!("{field} is {found}; expected {expected}"))
     }
 
