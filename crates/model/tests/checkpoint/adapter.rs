@@ -308,6 +308,12 @@ fn settings_that_are_not_implemented() {
         let error = with_settings(|settings| settings[field] = value.clone()).unwrap_err();
         says(&error, &["adapter_config.json", field, &value.to_string()]);
     }
+    // A name that nobody knows is shown, and harms no terminal.
+    let error = with_settings(|settings| settings["t\rget\u{1b}"] = json!(["x"])).unwrap_err();
+    says(
+        &error,
+        &["t\\u{d}get\\u{1b} is [\"x\"]", "expected it to be off"],
+    );
 }
 
 #[test]
