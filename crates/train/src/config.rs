@@ -125,6 +125,16 @@ impl Default for TrainConfig {
     }
 }
 
+impl BatchConfig {
+    /// The same with the rows as they came, to validate on.
+    pub(crate) fn in_order(&self) -> Self {
+        Self {
+            order: Order::Sequential,
+            ..self.clone()
+        }
+    }
+}
+
 impl Default for BatchConfig {
     fn default() -> Self {
         Self {

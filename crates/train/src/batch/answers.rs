@@ -3,16 +3,13 @@
 use burn::tensor::Device;
 use finetune_data::Origin;
 use finetune_data::encode::{AnsweredRow, Encoded, Row};
-use finetune_model::{Targets, Tokens};
-use sha2::{Digest, Sha256};
+use finetune_model::{Side, Targets, Tokens};
 
-use super::order::batches;
-use super::read;
 use super::rows::{self, Specials};
-use super::{Batch, Batches};
-use crate::config::{BatchConfig, Order};
+use super::{Batch, Batches, CausalBatch};
+use super::{order, read};
+use crate::config::BatchConfig;
 use crate::error::Result;
-use crate::resume::hex;
 
 /// Texts, and what is to be made of them.
 #[derive(Clone, Debug)]
@@ -115,40 +112,23 @@ impl AnswerBatches {
     ) -> Result<Self> {
         let mut specials = specials.into();
         specials.stop.clear();
-        let config = BatchConfig {
-            order: Order::Sequential,
-            ..config.clone()
-        };
-        Self::new(rows, start, &config, 0, specials, device)
+        Self::new(rows, start, &config.in_order(), 0, specials, device)
     }
 
     fn batch(&self, numbers: &[usize]) -> Result<AnswerBatch> {
-        let read = |rows: &[Row]| {
-            let rows: Vec<&Row> = numbers.iter().map(|row| &rows[*row]).collect();
-            read::padded(&rows, self.pad, &self.device)
-        };
-        let (source, answer) = (read(&self.sources)?, read(&self.answers)?);
-        let length = answer.length() as u32;
-        let mut targets = Targets::default();
-        for (number, row) in numbers.iter().enumerate() {
-            let encoded = &self.answers[*row].encoded;
-            for place in rows::targets(encoded) {
-                targets
-                    .places
-                    .push(number as u32 * length + place as u32 - 1);
-                targets.ids.push(encoded.ids[place]);
-            }
-        }
-        let tokens = |row: &usize| self.length(*row);
+        let sources: Vec<&Row> = numbers.iter().map(|row| &self.sources[*row]).collect();
+        let answers: Vec<Vec<&Row>> = numbers
+            .iter()
+            .map(|row| vec![&self.answers[*row]])
+            .collect();
+        // What a decoder reads and learns is what a causal model does.
+        let answers = CausalBatch::new(&answers, Side::Right, self.pad, &self.device)?;
         Ok(AnswerBatch {
-            source,
-            answer,
-            targets,
-            origins: numbers
-                .iter()
-                .map(|row| self.sources[*row].origin.clone())
-                .collect(),
-            count: numbers.iter().map(tokens).sum(),
+            source: read::padded(&sources, self.pad, &self.device)?,
+            answer: answers.tokens,
+            targets: answers.targets,
+            origins: answers.origins,
+            count: numbers.iter().map(|row| self.length(*row)).sum(),
         })
     }
 
@@ -167,20 +147,17 @@ impl Batches<AnswerBatch> for AnswerBatches {
         let lengths: Vec<usize> = (0..self.sources.len())
             .map(|row| self.length(row))
             .collect();
-        let (order, rows) = (self.config.order, self.config.rows);
-        let order = batches(order, &lengths, rows, self.seed, epoch);
-        let rest = order.into_iter().skip(from as usize);
+        let rest = order::epoch(&self.config, self.seed, &lengths, epoch, from);
         Box::new(rest.map(|rows| self.batch(&rows)))
     }
 
     fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!("{:?} {}", self.config, self.seed));
-        for row in self.sources.iter().zip(&self.answers) {
-            rows::digest(&mut hash, &row.0.encoded);
-            rows::digest(&mut hash, &row.1.encoded);
-        }
-        hex(&hash.finalize())
+        rows::fingerprint(&self.config, self.seed, |hash| {
+            for (source, answer) in self.sources.iter().zip(&self.answers) {
+                rows::digest(hash, &source.encoded);
+                rows::digest(hash, &answer.encoded);
+            }
+        })
     }
 }
 

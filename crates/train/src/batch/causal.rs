@@ -5,14 +5,12 @@ use finetune_data::Origin;
 use finetune_data::encode::Row;
 use finetune_data::pack::pack;
 use finetune_model::{Side, Targets, Tokens};
-use sha2::{Digest, Sha256};
 
-use super::order::batches;
+use super::order;
 use super::rows::{self, Specials};
 use super::{Batch, Batches};
-use crate::config::{BatchConfig, Order};
+use crate::config::BatchConfig;
 use crate::error::Result;
-use crate::resume::hex;
 
 /// Rows of tokens, each with one document or several that do not see each other, and what is to be predicted in them.
 #[derive(Clone, Debug)]
@@ -141,10 +139,7 @@ impl CausalBatches {
         let mut specials = specials.into();
         specials.stop.clear();
         rows::check(&rows, config.length, &specials)?;
-        let config = BatchConfig {
-            order: Order::Sequential,
-            ..config.clone()
-        };
+        let config = config.in_order();
         Ok(Self::unchecked(rows, &config, 0, specials, device))
     }
 
@@ -210,27 +205,15 @@ impl Batches<CausalBatch> for CausalBatches {
     }
 
     fn epoch(&self, epoch: u64, from: u64) -> Box<dyn Iterator<Item = Result<CausalBatch>> + '_> {
-        let order = batches(
-            self.config.order,
-            &self.lengths,
-            self.config.rows,
-            self.seed,
-            epoch,
-        );
-        Box::new(
-            order
-                .into_iter()
-                .skip(from as usize)
-                .map(|bins| self.batch(&bins)),
-        )
+        let rest = order::epoch(&self.config, self.seed, &self.lengths, epoch, from);
+        Box::new(rest.map(|bins| self.batch(&bins)))
     }
 
     fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!("{:?} {}", self.config, self.seed));
-        for row in &self.rows {
-            rows::digest(&mut hash, &row.encoded);
-        }
-        hex(&hash.finalize())
+        rows::fingerprint(&self.config, self.seed, |hash| {
+            for row in &self.rows {
+                rows::digest(hash, &row.encoded);
+            }
+        })
     }
 }

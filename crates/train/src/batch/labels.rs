@@ -4,14 +4,12 @@ use burn::tensor::Device;
 use finetune_data::encode::Row;
 use finetune_data::{Label, Origin};
 use finetune_model::Tokens;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
-use super::order::batches;
 use super::{Batch, Batches};
-use super::{read, rows};
-use crate::config::{BatchConfig, Order};
+use super::{order, read, rows};
+use crate::config::BatchConfig;
 use crate::error::{Result, TrainError};
-use crate::resume::hex;
 
 /// Rows of tokens with one label each.
 #[derive(Clone, Debug)]
@@ -182,7 +180,7 @@ impl LabelBatches {
 
     /// The same rows in order, to validate on.
     pub fn in_order(mut self) -> Self {
-        self.config.order = Order::Sequential;
+        self.config = self.config.in_order();
         self
     }
 
@@ -234,24 +232,17 @@ impl Batches<LabelBatch> for LabelBatches {
 
     fn epoch(&self, epoch: u64, from: u64) -> Box<dyn Iterator<Item = Result<LabelBatch>> + '_> {
         let lengths: Vec<usize> = self.rows.iter().map(|row| row.encoded.ids.len()).collect();
-        let order = batches(
-            self.config.order,
-            &lengths,
-            self.config.rows,
-            self.seed,
-            epoch,
-        );
-        let rest = order.into_iter().skip(from as usize);
+        let rest = order::epoch(&self.config, self.seed, &lengths, epoch, from);
         Box::new(rest.map(|rows| self.batch(&rows)))
     }
 
     fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!("{:?} {} {:?}", self.config, self.seed, self.labels));
-        for row in &self.rows {
-            rows::digest(&mut hash, &row.encoded);
-        }
-        hex(&hash.finalize())
+        rows::fingerprint(&self.config, self.seed, |hash| {
+            hash.update(format!(" {:?}", self.labels));
+            for row in &self.rows {
+                rows::digest(hash, &row.encoded);
+            }
+        })
     }
 }
 

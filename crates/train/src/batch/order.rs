@@ -1,7 +1,24 @@
 //! The order of rows as a pure function of (seed, epoch), by a generator of our own: it is the same on every machine
 //! and in every version, and nobody else draws from it.
 
-use crate::config::Order;
+use crate::config::{BatchConfig, Order};
+
+/// The batches of row numbers of an epoch, from number `from` on.
+///
+/// # Arguments
+///
+/// - `lengths`: tokens of each row
+pub(crate) fn epoch(
+    config: &BatchConfig,
+    seed: u64,
+    lengths: &[usize],
+    epoch: u64,
+    from: u64,
+) -> impl Iterator<Item = Vec<usize>> + use<> {
+    batches(config.order, lengths, config.rows, seed, epoch)
+        .into_iter()
+        .skip(from as usize)
+}
 
 /// Batches of row numbers, for one epoch.
 ///
@@ -9,13 +26,7 @@ use crate::config::Order;
 ///
 /// - `lengths`: tokens of each row
 /// - `size`: rows per batch; the last batch may be smaller
-pub(crate) fn batches(
-    order: Order,
-    lengths: &[usize],
-    size: usize,
-    seed: u64,
-    epoch: u64,
-) -> Vec<Vec<usize>> {
+fn batches(order: Order, lengths: &[usize], size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
     let mut rows: Vec<usize> = (0..lengths.len()).collect();
     let mut random = Random::new(seed, epoch);
     if order != Order::Sequential {

@@ -4,7 +4,9 @@ use finetune_data::Origin;
 use finetune_data::encode::{Encoded, Encoder, Row};
 use sha2::{Digest, Sha256};
 
+use crate::config::BatchConfig;
 use crate::error::{Result, SHOWN, TrainError};
+use crate::resume::hex;
 
 /// The token ids that have a meaning of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +109,18 @@ fn rows_where(rows: &[Row], so: impl Fn(&Row) -> bool) -> Option<(usize, Vec<Ori
     let count = rows.iter().filter(|row| so(row)).count();
     let first = rows.iter().filter(|row| so(row)).take(SHOWN);
     (count > 0).then(|| (count, first.map(|row| row.origin.clone()).collect()))
+}
+
+/// The fingerprint of a source of batches: of its settings, and of what `content` adds.
+pub(crate) fn fingerprint(
+    config: &BatchConfig,
+    seed: u64,
+    content: impl FnOnce(&mut Sha256),
+) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("{config:?} {seed}"));
+    content(&mut hash);
+    hex(&hash.finalize())
 }
 
 /// A running fingerprint of rows: ids, what is learned, kinds. Where they come from does not count, so that a moved

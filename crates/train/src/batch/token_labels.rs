@@ -4,14 +4,12 @@ use burn::tensor::Device;
 use finetune_data::Origin;
 use finetune_data::encode::Row;
 use finetune_model::{Targets, Tokens};
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
-use super::order::batches;
 use super::{Batch, Batches};
-use super::{read, rows};
-use crate::config::{BatchConfig, Order};
+use super::{order, read, rows};
+use crate::config::BatchConfig;
 use crate::error::{Result, SHOWN, TrainError};
-use crate::resume::hex;
 
 /// Rows of tokens, some of which have a label: a class, or 1 where a token was replaced, or the hidden token itself.
 #[derive(Clone, Debug)]
@@ -103,18 +101,13 @@ impl TokenLabelBatches {
 
     /// The same rows in order, to validate on.
     pub fn in_order(mut self) -> Self {
-        self.config.order = Order::Sequential;
+        self.config = self.config.in_order();
         self
     }
 
     /// The rows with their labels.
     pub fn rows(&self) -> &[LabeledTokens] {
         &self.rows
-    }
-
-    fn lengths(&self) -> Vec<usize> {
-        let length = |(row, _): &LabeledTokens| row.encoded.ids.len();
-        self.rows.iter().map(length).collect()
     }
 
     fn batch(&self, numbers: &[usize]) -> Result<TokenLabelBatch> {
@@ -149,20 +142,22 @@ impl Batches<TokenLabelBatch> for TokenLabelBatches {
         epoch: u64,
         from: u64,
     ) -> Box<dyn Iterator<Item = Result<TokenLabelBatch>> + '_> {
-        let (order, rows) = (self.config.order, self.config.rows);
-        let order = batches(order, &self.lengths(), rows, self.seed, epoch);
-        let rest = order.into_iter().skip(from as usize);
+        let lengths: Vec<usize> = self
+            .rows
+            .iter()
+            .map(|(row, _)| row.encoded.ids.len())
+            .collect();
+        let rest = order::epoch(&self.config, self.seed, &lengths, epoch, from);
         Box::new(rest.map(|rows| self.batch(&rows)))
     }
 
     fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!("{:?} {}", self.config, self.seed));
-        for (row, labels) in &self.rows {
-            rows::digest(&mut hash, &row.encoded);
-            hash.update(format!("{labels:?}"));
-        }
-        hex(&hash.finalize())
+        rows::fingerprint(&self.config, self.seed, |hash| {
+            for (row, labels) in &self.rows {
+                rows::digest(hash, &row.encoded);
+                hash.update(format!("{labels:?}"));
+            }
+        })
     }
 }
 
