@@ -183,7 +183,7 @@ fn names(depth: usize, tied: bool) -> Names {
     )
 }
 
-/// The projection to the vocabulary: the embedding with a bias of its own, or a layer.
+/// The projection to the vocabulary where the tied head's bias has a name of its own: the embedding with it, or a layer.
 ///
 /// # Arguments
 /// - `decoder`: what the layer is called

@@ -335,3 +335,18 @@ pub(super) fn head_names(names: Names, tied: bool, tokens: &str, output: &str) -
         names.linear(output, "head")
     }
 }
+
+/// The projection to the vocabulary: the embedding with a bias under the layer's name, or the layer.
+///
+/// # Arguments
+/// - `output`: what the layer is called
+/// - `path`: the layer in the model
+pub(super) fn biased_output(names: Names, tied: bool, output: &str, path: &str) -> Names {
+    if tied {
+        names
+            .same(&format!("{output}.bias"), "bias")
+            .copy(&format!("{output}.weight"), "embeddings.tokens.weight")
+    } else {
+        names.linear(output, path)
+    }
+}

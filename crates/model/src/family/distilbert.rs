@@ -110,5 +110,5 @@ fn names(depth: usize, tied: bool) -> Names {
         .head(Head::Masked)
         .linear("vocab_transform", "transform")
         .norm("vocab_layer_norm", "norm");
-    bert::to_vocabulary(names, tied, "vocab_projector", "vocab_projector.bias")
+    decoder::biased_output(names, tied, "vocab_projector", "decoder")
 }

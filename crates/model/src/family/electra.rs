@@ -1,7 +1,7 @@
 //! ELECTRA (Clark et al. 2020): BERT with narrower embeddings and a projection behind them.
 
 use super::settings::Settings;
-use super::{Architecture, bert};
+use super::{Architecture, bert, decoder};
 use crate::blueprint::{DiscriminatorHead, Heads, MaskedHead};
 use crate::checkpoint::names::Names;
 use crate::error::Result;
@@ -52,11 +52,5 @@ fn names(depth: usize, tied: bool) -> Names {
         .head(Head::Masked)
         .linear("generator_predictions.dense", "transform")
         .norm("generator_predictions.LayerNorm", "norm");
-    if tied {
-        names
-            .same("generator_lm_head.bias", "bias")
-            .copy("generator_lm_head.weight", "embeddings.tokens.weight")
-    } else {
-        names.linear("generator_lm_head", "decoder")
-    }
+    decoder::biased_output(names, tied, "generator_lm_head", "decoder")
 }

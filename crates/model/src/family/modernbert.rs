@@ -216,11 +216,5 @@ fn names(depth: usize, tied: bool) -> Names {
         .head(Head::Masked)
         .linear("head.dense", "transform")
         .norm("head.norm", "norm");
-    if tied {
-        names
-            .same("decoder.bias", "bias")
-            .copy("decoder.weight", "embeddings.tokens.weight")
-    } else {
-        names.linear("decoder", "decoder")
-    }
+    decoder::biased_output(names, tied, "decoder", "decoder")
 }

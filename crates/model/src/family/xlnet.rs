@@ -217,14 +217,7 @@ fn names(depth: usize, heads: usize, tied: bool) -> Names {
         .head(Head::Causal)
         .same("mask_emb", "open")
         .bare();
-    let names = if tied {
-        names
-            .same("lm_loss.bias", "bias")
-            .copy("lm_loss.weight", "embeddings.tokens.weight")
-    } else {
-        names.linear("lm_loss", "head")
-    };
-    names
+    decoder::biased_output(names, tied, "lm_loss", "head")
         .head(Head::Classifier)
         .linear("sequence_summary.summary", "pooler")
         .linear("logits_proj", "head")
