@@ -75,11 +75,37 @@ enum State {
     Again(Vec<Within>),
 }
 
+/// What was read token by token, each once.
 #[derive(Clone, Debug)]
-struct Once {
+pub(super) struct Once {
     /// What was read last, or is read next.
-    tokens: Tokens,
-    cache: Cache,
+    pub(super) tokens: Tokens,
+    pub(super) cache: Cache,
+}
+
+impl Once {
+    /// Nothing is read yet, and there is `room` for as many tokens besides.
+    pub(super) fn new(tokens: Tokens, room: usize) -> Self {
+        let cache = Cache::with_room(tokens.length() + room);
+        Self { tokens, cache }
+    }
+
+    pub(super) fn extend(&mut self, ids: &[u32]) -> Result<()> {
+        self.tokens = self.tokens.next(ids)?;
+        Ok(())
+    }
+
+    pub(super) fn select(&mut self, rows: &[u32]) {
+        self.cache.select(rows);
+        self.tokens = self.tokens.select(rows);
+    }
+
+    pub(super) fn join(&mut self, more: Self) {
+        let tokens = self.tokens.join(&more.tokens);
+        let places = tokens.past + tokens.length();
+        self.cache.join(more.cache, places);
+        self.tokens = tokens;
+    }
 }
 
 impl Autoregressive for CausalLm {
@@ -97,8 +123,7 @@ impl Autoregressive for CausalLm {
         let mut state = if self.predicts() == Predicts::Next {
             let rows: Vec<Vec<Vec<u32>>> = prompts.iter().map(|ids| vec![ids.to_vec()]).collect();
             let tokens = Tokens::new(&rows, None, Side::Left, 0, &self.device())?;
-            let cache = Cache::with_room(tokens.length() + room);
-            Reading(State::Once(Box::new(Once { tokens, cache })))
+            Reading(State::Once(Box::new(Once::new(tokens, room))))
         } else {
             let rows = prompts.iter().map(|ids| Within::new(self, ids));
             Reading(State::Again(rows.collect::<Result<_>>()?))
@@ -109,7 +134,7 @@ impl Autoregressive for CausalLm {
 
     fn extend(&self, state: &mut Reading, ids: &[u32]) -> Result<Tensor<2>> {
         match &mut state.0 {
-            State::Once(once) => once.tokens = once.tokens.next(ids)?,
+            State::Once(once) => once.extend(ids)?,
             State::Again(rows) => {
                 if ids.len() != rows.len() {
                     let (found, expected) = (ids.len(), rows.len());
@@ -127,10 +152,7 @@ impl Autoregressive for CausalLm {
 
     fn select(&self, state: &mut Reading, rows: &[u32]) {
         match &mut state.0 {
-            State::Once(once) => {
-                once.cache.select(rows);
-                once.tokens = once.tokens.select(rows);
-            }
+            State::Once(once) => once.select(rows),
             State::Again(all) => {
                 *all = rows.iter().map(|row| all[*row as usize].clone()).collect();
             }
@@ -139,12 +161,7 @@ impl Autoregressive for CausalLm {
 
     fn join(&self, state: &mut Reading, more: Reading) {
         match (&mut state.0, more.0) {
-            (State::Once(once), State::Once(more)) => {
-                let tokens = once.tokens.join(&more.tokens);
-                let places = tokens.past + tokens.length();
-                once.cache.join(more.cache, places);
-                once.tokens = tokens;
-            }
+            (State::Once(once), State::Once(more)) => once.join(*more),
             (State::Again(rows), State::Again(more)) => rows.extend(more),
             _ => panic!("the states are of different models"),
         }

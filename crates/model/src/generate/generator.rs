@@ -167,6 +167,11 @@ impl<'m, M: Autoregressive> Generator<'m, M> {
         batch::run(self, prompts, on_token)
     }
 
+    /// What makes the text of an answer, where stop strings are looked for in it.
+    pub(super) fn watched(&self) -> Option<&'m Decoder<'m>> {
+        self.decoder.filter(|_| !self.stops.strings.is_empty())
+    }
+
     fn check(&self, prompts: &[Vec<u32>]) -> Result<()> {
         let mut problems = self.sampling.problems(self.model.vocabulary());
         let greedy = self.sampling.is_greedy();

@@ -19,13 +19,13 @@ pub(super) struct Line<'d> {
 
 impl<'d> Line<'d> {
     pub(super) fn new<M: Autoregressive>(generator: &Generator<'d, M>, task: &Task) -> Self {
-        let strings = !generator.stops.strings.is_empty();
-        let decoder = generator.decoder.filter(|_| strings);
         Self {
             context: task.opening.clone(),
             log_probs: Vec::new(),
             end_log_prob: None,
-            text: decoder.map(|decoder| (decoder(), Watch::default())),
+            text: generator
+                .watched()
+                .map(|decoder| (decoder(), Watch::default())),
         }
     }
 

@@ -251,15 +251,11 @@ impl Beam {
 
 /// Whether the text of an answer holds a stop string.
 fn reaches<M: Autoregressive>(generator: &Generator<'_, M>, ids: &[u32]) -> bool {
-    let strings = !generator.stops.strings.is_empty();
-    generator
-        .decoder
-        .filter(|_| strings)
-        .is_some_and(|decoder| {
-            let mut pieces = decoder();
-            let text: String = ids.iter().map(|id| pieces(*id)).collect();
-            generator.stops.cut(&text).1
-        })
+    generator.watched().is_some_and(|decoder| {
+        let mut pieces = decoder();
+        let text: String = ids.iter().map(|id| pieces(*id)).collect();
+        generator.stops.cut(&text).1
+    })
 }
 
 /// Logits become log-probabilities.

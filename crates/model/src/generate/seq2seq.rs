@@ -2,8 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::autoregressive::{Autoregressive, last_of};
-use super::cache::Cache;
+use super::autoregressive::{Autoregressive, Once, last_of};
 use crate::error::{ModelError, Result};
 use crate::head::Seq2Seq;
 use crate::noise::Noise;
@@ -14,8 +13,7 @@ use crate::tokens::{Side, Tokens};
 #[derive(Clone, Debug)]
 pub struct Writing {
     memory: Memory,
-    tokens: Tokens,
-    cache: Cache,
+    once: Once,
 }
 
 impl Autoregressive for Seq2Seq {
@@ -45,40 +43,36 @@ impl Autoregressive for Seq2Seq {
         let rows: Vec<Vec<Vec<u32>>> = prompts.iter().map(|ids| vec![ids.to_vec()]).collect();
         let texts = Tokens::new(&rows, None, Side::Right, 0, &device)?;
         let starts = vec![vec![vec![start]]; prompts.len()];
+        let starts = Tokens::new(&starts, None, Side::Left, 0, &device)?;
         let mut state = Writing {
             memory: self.memory(&texts, Noise::off()),
-            tokens: Tokens::new(&starts, None, Side::Left, 0, &device)?,
-            cache: Cache::with_room(1 + room),
+            once: Once::new(starts, room),
         };
         let logits = state.last_logits(self);
         Ok((state, logits))
     }
 
     fn extend(&self, state: &mut Writing, ids: &[u32]) -> Result<Tensor<2>> {
-        state.tokens = state.tokens.next(ids)?;
+        state.once.extend(ids)?;
         Ok(state.last_logits(self))
     }
 
     fn select(&self, state: &mut Writing, rows: &[u32]) {
         state.memory = state.memory.select(rows);
-        state.cache.select(rows);
-        state.tokens = state.tokens.select(rows);
+        state.once.select(rows);
     }
 
     fn join(&self, state: &mut Writing, more: Writing) {
-        let tokens = state.tokens.join(&more.tokens);
-        let places = tokens.past + tokens.length();
-        state.cache.join(more.cache, places);
+        state.once.join(more.once);
         state.memory = state.memory.join(&more.memory);
-        state.tokens = tokens;
     }
 }
 
 impl Writing {
     /// The logits after the last token of each row.
     fn last_logits(&mut self, model: &Seq2Seq) -> Tensor<2> {
-        let cache = Some(&mut self.cache);
-        let hidden = model.decode(&self.tokens, &self.memory, Noise::off(), cache);
-        model.logits(last_of(hidden, &self.tokens))
+        let Once { tokens, cache } = &mut self.once;
+        let hidden = model.decode(tokens, &self.memory, Noise::off(), Some(cache));
+        model.logits(last_of(hidden, tokens))
     }
 }
