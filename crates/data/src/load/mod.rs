@@ -7,6 +7,8 @@ mod csv;
 mod encoding;
 mod file;
 mod gather;
+#[cfg(feature = "html")]
+pub mod html;
 mod json;
 mod json_lines;
 mod lines;
@@ -30,6 +32,8 @@ pub(crate) use chain::Member;
 pub use counts::{Counts, Reason};
 pub use csv::Csv;
 pub use gather::OnError;
+#[cfg(feature = "html")]
+pub use html::Html;
 pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
@@ -88,6 +92,8 @@ impl Default for Loaders {
             Arc::new(Json),
             Arc::new(JsonLines),
             Arc::new(Csv::default()),
+            #[cfg(feature = "html")]
+            Arc::new(Html::default()),
         ];
         Self {
             list,
