@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dom_query::NodeRef;
-use dom_smoothie::Readability;
+use dom_smoothie::{Config, Readability};
 use serde_json::Value;
 
 use super::sniff::{self, Format};
@@ -29,7 +29,9 @@ const TAG_LIMIT: u64 = 1 << 20;
 /// How deep elements may be nested. Browsers stop at 512.
 const DEPTH_LIMIT: usize = 600;
 const TIME_LIMIT: Duration = Duration::from_secs(9);
-/// A page's main text with less than this share of its words was not found well.
+/// A main text with fewer characters than this was found by the finder's last resort only, which keeps menus too.
+const LEAST_LENGTH: usize = 500;
+/// A main text with less than one word in this many of what the page shows without its landmarks was not found well.
 const LEAST_SHARE: usize = 4;
 
 /// Loads `.html`, `.htm` and `.xhtml` files: a page is one document, its text Markdown.
@@ -125,8 +127,13 @@ impl Html {
     fn parse(self, html: &str, url: Option<&str>, place: &Place) -> Result<Page> {
         // An address that is not absolute helps nobody, and the parser refuses it.
         let url = url.filter(|url| url.starts_with("http://") || url.starts_with("https://"));
-        let mut readability = Readability::new(html, url, None)
-            .or_else(|_| Readability::new(html, None, None))
+        let config = Config {
+            // They name the languages of code blocks.
+            keep_classes: true,
+            ..Config::default()
+        };
+        let mut readability = Readability::new(html, url, Some(config.clone()))
+            .or_else(|_| Readability::new(html, None, Some(config)))
             .map_err(|error| DataError::Broken {
                 place: place.clone(),
                 format: "HTML page",
@@ -161,7 +168,8 @@ impl Html {
         let parsed = Readability::from(article.content);
         let mut text = write::markdown(parsed.doc.root(), self.links, Content::Whole);
         let words = |text: &str| text.split_whitespace().count();
-        if words(&text) * LEAST_SHARE < words(whole) {
+        let doubtful = text.chars().count() < LEAST_LENGTH;
+        if doubtful || words(&text) * LEAST_SHARE < words(whole) {
             return None;
         }
         if let Some(author) = article.byline.filter(|_| !fields.contains_key("author")) {
