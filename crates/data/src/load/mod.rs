@@ -16,6 +16,8 @@ mod markdown;
 mod packing;
 pub(crate) mod parse;
 mod parser;
+#[cfg(feature = "pdf")]
+pub mod pdf;
 mod quarantine;
 mod sniff;
 mod source;
@@ -37,6 +39,8 @@ pub use html::Html;
 pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
+#[cfg(feature = "pdf")]
+pub use pdf::Pdf;
 pub use text::{Text, Unit};
 
 use crate::document::{Documents, Load, Record};
@@ -94,6 +98,8 @@ impl Default for Loaders {
             Arc::new(Csv::default()),
             #[cfg(feature = "html")]
             Arc::new(Html::default()),
+            #[cfg(feature = "pdf")]
+            Arc::new(Pdf::default()),
         ];
         Self {
             list,
