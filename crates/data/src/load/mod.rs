@@ -12,6 +12,8 @@ pub mod html;
 mod json;
 mod json_lines;
 mod lines;
+#[cfg(feature = "mail")]
+pub mod mail;
 mod markdown;
 mod packing;
 pub(crate) mod parse;
@@ -38,6 +40,8 @@ pub use gather::OnError;
 pub use html::Html;
 pub use json::Json;
 pub use json_lines::JsonLines;
+#[cfg(feature = "mail")]
+pub use mail::Mail;
 pub use markdown::Markdown;
 #[cfg(feature = "pdf")]
 pub use pdf::Pdf;
@@ -98,6 +102,8 @@ impl Default for Loaders {
             Arc::new(Csv::default()),
             #[cfg(feature = "html")]
             Arc::new(Html::default()),
+            #[cfg(feature = "mail")]
+            Arc::new(Mail::default()),
             #[cfg(feature = "pdf")]
             Arc::new(Pdf::default()),
         ];

@@ -6,7 +6,7 @@ malicious ones to ../hostile/pdf.
 
 The reference is PyMuPDF's text with its ligatures expanded and words joined that a line's end divides
 (`TEXT_DEHYPHENATE`), pypdf's for documents where REFERENCE says so. Pages are separated by form feeds. For documents
-with running headers and footers the reference is the body that was put in, since both tools keep them.
+with running headers and footers the reference is the body that was put in, since both tools keep them; for hyphens the words that were divided.
 """
 
 import datetime
@@ -50,7 +50,7 @@ def body(start, count, each=5):
 
 def single(path):
     about = dict(title="The mills", author="Ada Brook", subject="A valley", keywords="river, mills")
-    SimpleDocTemplate(path, pagesize=A4, invariant=1, **about).build([Paragraph("The mills", STYLES["Heading1"]), *body(0, 9)])
+    SimpleDocTemplate(path, pagesize=A4, invariant=1, **about).build([Paragraph("The mills", STYLES["Heading1"]), *body(0, 20)])
 
 
 def two_columns(path):
@@ -94,10 +94,21 @@ def lines(path, texts, turn=0):
     page.save()
 
 
+HYPHENS = ["The water of the valley was mea-", "sured every morning for a well-known book of the coun-",
+           "ty, and the people who lived there called it a state-of-the-", "art report on all their riv-",
+           "ers, which the Anglo-", "Saxon scholars of the time did not believe in any more."]
+
+
 def hyphens(path):
-    lines(path, ["The water of the valley was mea-", "sured every morning for a well-known book of the coun-",
-                 "ty, and the people who lived there called it a state-of-the-", "art report on all their riv-",
-                 "ers, which the Anglo-", "Saxon scholars of the time did not believe in any more."])
+    lines(path, HYPHENS)
+
+
+def hyphens_text(_):
+    """PyMuPDF joins everything (`state-of-theart`, `AngloSaxon`), pypdf nothing: the words that the author meant."""
+    text = "\n".join(HYPHENS)
+    for divided in ["mea-", "coun-", "riv-"]:
+        text = text.replace(divided + "\n", divided[:-1])
+    return text.replace("-\n", "-")
 
 
 def rotated(path):
@@ -156,7 +167,7 @@ def scanned(path):
     document.save(path, deflate=True, no_new_id=True)
 
 
-REFERENCE = {single: "pymupdf", two_columns: "pymupdf", tables: "pymupdf", running: running_text, hyphens: "pymupdf",
+REFERENCE = {single: "pymupdf", two_columns: "pymupdf", tables: "pymupdf", running: running_text, hyphens: hyphens_text,
              rotated: "pymupdf", rotated_page: "pymupdf", unicode: "pypdf", many: "pypdf", form: None, scanned: None}
 LIGATURES = {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"}
 

@@ -38,7 +38,7 @@ const GUTTER: f32 = 0.9;
 const COLUMN_LINES: usize = 3;
 const COLUMN_WORDS: usize = 3;
 /// Parts of a line further apart than this, in sizes of the text, are cells.
-const CELL_GAP: f32 = 1.5;
+const CELL_GAP: f32 = 1.1;
 /// Parts of a line further apart than this, in sizes of the text, are words of their own.
 const WORD_GAP: f32 = 0.15;
 

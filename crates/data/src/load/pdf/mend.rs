@@ -6,6 +6,8 @@ use super::layout::Line;
 
 /// The distance of lines, in their usual one, from which on a paragraph ends.
 const PARAGRAPH_GAP: f32 = 1.25;
+/// The distance of rows of a table, in sizes of the text, from which on another table begins.
+const ROW_GAP: f32 = 3.0;
 /// How much larger or smaller, as a ratio, the text of another paragraph is.
 const SIZE_RATIO: f32 = 1.1;
 /// Marks that lists begin their items with.
@@ -71,6 +73,9 @@ fn is_apart(last: &Line, line: &Line, usual: f32) -> bool {
     let distance = last.base - line.base;
     let sizes = last.size.max(line.size) / last.size.min(line.size);
     let leading = usual.max(line.size);
+    if last.row && line.row {
+        return distance > ROW_GAP * line.size || distance <= 0.0;
+    }
     sizes > SIZE_RATIO || distance > PARAGRAPH_GAP * leading || distance <= 0.0
 }
 

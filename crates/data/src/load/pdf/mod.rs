@@ -4,6 +4,7 @@ mod facts;
 mod layout;
 mod mend;
 mod running;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -169,6 +170,7 @@ fn open(bytes: Vec<u8>, place: &Place) -> Result<Opened> {
             hint: "Save it without its password first, such as with qpdf --decrypt",
         });
     }
+    tree::check(&pdf, place)?;
     let pages = pdf.page_count().map_err(|error| broken(place, &error))?;
     if pages as u64 > PAGE_LIMIT {
         return Err(DataError::LimitExceeded {
@@ -228,6 +230,11 @@ fn page(opened: &Opened, index: usize, place: &Place) -> Result<Vec<Line>> {
         let spans = pdf
             .extract_spans(index)
             .map_err(|error| broken(&at, &error))?;
+        if spans.is_empty() {
+            // A page whose content cannot be unpacked looks like an empty one.
+            let content = pdf.get_page_content_data(index);
+            content.map_err(|error| broken(&at, &error))?;
+        }
         Ok(layout::runs(spans)
             .into_iter()
             .flat_map(layout::lines)

@@ -11,11 +11,15 @@ const LEAST_PAGES: usize = 3;
 /// and on one page in this many: left and right pages may have headers of their own, and chapters begin without.
 const SHARE: usize = 3;
 
+/// A line this many times larger than most of the document's is a heading, though chapters begin at the same place.
+const HEADING: f32 = 1.25;
+
 /// Takes the running lines out of pages, and says how many there were on each.
 pub(super) fn take_out(pages: &mut [Vec<Line>]) -> Vec<usize> {
+    let largest = HEADING * usual_size(pages);
     let mut counts: HashMap<Key, usize> = HashMap::new();
     for page in pages.iter() {
-        let keys: HashSet<Key> = edges(page)
+        let keys: HashSet<Key> = edges(page, largest)
             .into_iter()
             .map(|index| key(&page[index]))
             .collect();
@@ -25,7 +29,7 @@ pub(super) fn take_out(pages: &mut [Vec<Line>]) -> Vec<usize> {
     }
     let least = LEAST_PAGES.max(pages.len().div_ceil(SHARE));
     let taken = pages.iter_mut().map(|page| {
-        let running: HashSet<usize> = edges(page)
+        let running: HashSet<usize> = edges(page, largest)
             .into_iter()
             .filter(|index| {
                 counts
@@ -61,14 +65,22 @@ fn key(line: &Line) -> Key {
     (text, (line.base / 4.0).round() as i32)
 }
 
-/// The indices of the highest and the lowest lines.
-fn edges(page: &[Line]) -> Vec<usize> {
+/// The median size of lines.
+fn usual_size(pages: &[Vec<Line>]) -> f32 {
+    let mut sizes: Vec<f32> = pages.iter().flatten().map(|line| line.size).collect();
+    sizes.sort_by(f32::total_cmp);
+    sizes.get(sizes.len() / 2).copied().unwrap_or_default()
+}
+
+/// The indices of the highest and the lowest lines, without those that are too large.
+fn edges(page: &[Line], largest: f32) -> Vec<usize> {
     let mut order: Vec<usize> = (0..page.len()).collect();
     order.sort_by(|a, b| page[*b].base.total_cmp(&page[*a].base));
     let lowest = order.iter().rev().take(EDGE);
     let mut edges: Vec<usize> = order.iter().take(EDGE).chain(lowest).copied().collect();
     edges.sort_unstable();
     edges.dedup();
+    edges.retain(|index| page[*index].size < largest);
     edges
 }
 
