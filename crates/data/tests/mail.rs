@@ -175,7 +175,10 @@ fn files_that_mean_harm_end_in_an_error_or_in_what_can_be_read() {
     for (name, expected) in expected {
         assert_eq!(outcomes[name], expected, "{name}");
     }
-    assert_eq!(outcomes.len(), expected.len() + 1, "{:?}", outcomes.keys());
+    // The letters of what is no base64 are decoded as far as they go.
+    let garbage = &outcomes["base64.eml"];
+    assert!((1..20_000).contains(&garbage.len()), "{garbage}");
+    assert_eq!(outcomes.len(), expected.len() + 1);
 }
 
 proptest! {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use finetune_data::load::pdf::{Pdf, Running};
 use finetune_data::{Counts, DataError, Document, Load, Loaders, OnError};
+use proptest::prelude::*;
 use words::word_f1;
 
 fn file(name: &str) -> PathBuf {
@@ -249,4 +250,33 @@ fn a_file_that_is_no_pdf_is_refused() {
         matches!(found, Err(DataError::WrongFormat { .. })),
         "{found:?}"
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Wherever a file is damaged or cut, there are pages or an error.
+    #[test]
+    fn damaged_files_end_in_pages_or_an_error(
+        name in prop::sample::select(vec!["golden/pdf/hyphens.pdf", "golden/pdf/form.pdf", "hostile/pdf/sound.pdf"]),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut bytes = std::fs::read(file(name)).unwrap();
+        for (index, byte) in changes {
+            let at = index.index(bytes.len() - 8) + 8;
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len() - 8) + 8);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pdf");
+        std::fs::write(&path, bytes).unwrap();
+        let started = Instant::now();
+        if let Ok(pages) = Pdf::default().load(&path) {
+            prop_assert!(pages.count() < 10);
+        }
+        prop_assert!(started.elapsed() < Duration::from_secs(10));
+    }
 }

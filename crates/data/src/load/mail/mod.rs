@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_parser::{Address, HeaderValue, Message, MessageParser, MimeHeaders, PartType};
+use mail_parser::{
+    Address, HeaderName, HeaderValue, Message, MessageParser, MimeHeaders, PartType,
+};
 use serde_json::Value;
 
 use super::html::{Content, Html};
@@ -36,7 +38,7 @@ const NESTED_LIMIT: usize = 500;
 ///
 /// Fields, where the message has them: `subject`, `author`, `to` and `cc` (`Name <address>`; a list if there are
 /// several), `date` (with its zone), `id`, `in_reply_to`, `language`, `attachments`, and `encoding_problem` if some
-/// bytes could not be read in the encoding that the message names.
+/// bytes are not valid in the encoding that the message names: they stand as U+FFFD in the text.
 ///
 /// Mailboxes are split at lines `From … hh:mm … yyyy`; in them `>From` at the beginning of a line is `From`. A message
 /// may have 16 MiB, its attachments included, and 500 messages inside.
@@ -89,6 +91,10 @@ impl Mail {
             })?;
         let mut fields = fields(&message);
         let mut text = body(&message, place)?;
+        let problem = message.parts.iter().any(|part| part.is_encoding_problem);
+        if problem || text.contains(char::REPLACEMENT_CHARACTER) {
+            fields.insert("encoding_problem".into(), true.into());
+        }
         if self.quotes == Quotes::LeftOut {
             let (kept, left_out) = quotes::leave_out(&text);
             text = kept;
@@ -174,17 +180,13 @@ fn fields(message: &Message<'_>) -> BTreeMap<String, Value> {
     add("date", date.map(|date| date.to_rfc3339().into()));
     add("id", message.message_id().and_then(text));
     add("in_reply_to", texts(message.in_reply_to()));
-    add(
-        "language",
-        message.header("Content-Language").and_then(texts),
-    );
+    let language = message.header(HeaderName::ContentLanguage);
+    add("language", language.and_then(texts));
     let attachments: Vec<Value> = message.attachments().map(attachment).collect();
     add(
         "attachments",
         (!attachments.is_empty()).then(|| attachments.into()),
     );
-    let problem = message.parts.iter().any(|part| part.is_encoding_problem);
-    add("encoding_problem", problem.then_some(true.into()));
     fields
 }
 
