@@ -1,5 +1,6 @@
 """Writes PDF documents of many kinds, and what PyMuPDF or pypdf extracts from each, to ../golden/pdf; broken and
-malicious ones to ../hostile/pdf.
+malicious ones to ../hostile/pdf. All are the same at each run but for the two encrypted ones and the identifier of
+the scanned one.
 
     pip install reportlab fpdf2 pymupdf pypdf cryptography
     python make_pdf.py
