@@ -20,6 +20,8 @@ mod source;
 mod text;
 mod walk;
 mod whole;
+#[cfg(feature = "wikipedia")]
+mod wikipedia;
 #[cfg(any(feature = "archives", feature = "epub", feature = "office"))]
 mod zip;
 
@@ -34,6 +36,8 @@ pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
 pub use text::{Text, Unit};
+#[cfg(feature = "wikipedia")]
+pub use wikipedia::Wikipedia;
 
 use crate::document::{Documents, Load, Record};
 use crate::error::{DataError, Place, Result, quoted};
@@ -88,6 +92,8 @@ impl Default for Loaders {
             Arc::new(Json),
             Arc::new(JsonLines),
             Arc::new(Csv::default()),
+            #[cfg(feature = "wikipedia")]
+            Arc::new(Wikipedia::default()),
         ];
         Self {
             list,
