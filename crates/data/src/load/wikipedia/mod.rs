@@ -1,4 +1,4 @@
-//! Dumps of Wikipedia and its sisters: MediaWiki's XML export, page by page.
+//! Dumps of Wikipedia and its sisters: the XML that `MediaWiki` exports, page by page.
 
 mod pages;
 mod text;

@@ -91,10 +91,12 @@ impl Text {
             if !line.trim().is_empty() {
                 let indent = "  ".repeat(depth);
                 let line = line.trim();
-                match ordered {
-                    true => to.push_str(&format!("{indent}{}. {line}\n", index + 1)),
-                    false => to.push_str(&format!("{indent}- {line}\n")),
-                }
+                let mark = if ordered {
+                    format!("{}.", index + 1)
+                } else {
+                    "-".to_owned()
+                };
+                to.extend([indent.as_str(), &mark, " ", line, "\n"]);
             }
             for node in below {
                 if let Node::List { ordered, items } = node {
