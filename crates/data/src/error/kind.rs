@@ -34,6 +34,10 @@ impl DataError {
             Self::NoPreference { .. } => "no preference",
             Self::Unsupported { .. } => "unsupported",
             Self::Fact { .. } => "fact",
+            Self::Network { .. } => "network",
+            Self::Refused { .. } => "refused",
+            Self::Download { .. } => "download",
+            Self::NotCached { .. } => "not cached",
             Self::Setting { .. } => "setting",
             Self::TemplateSyntax { .. } => "template syntax",
             Self::TemplateRender { .. } => "template render",
@@ -82,6 +86,7 @@ impl DataError {
             | Self::NoPreference { place }
             | Self::Unsupported { place, .. }
             | Self::Fact { place, .. }
+            | Self::Download { place, .. }
             | Self::TemplateRender { place, .. }
             | Self::TemplateRaised { place, .. }
             | Self::TokenizerInvalid { place, .. }
@@ -89,7 +94,10 @@ impl DataError {
             | Self::TextTooLong { place, .. }
             | Self::NoTrainableTokens { place, .. }
             | Self::TooManyTokens { place, .. } => Some(place),
-            Self::Setting { .. }
+            Self::Network { .. }
+            | Self::Refused { .. }
+            | Self::NotCached { .. }
+            | Self::Setting { .. }
             | Self::TemplateSyntax { .. }
             | Self::TemplateLimit { .. }
             | Self::TemplateCheck { .. }
