@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub struct Request {
-    pub target: String,
-    pub headers: Vec<(String, String)>,
+pub(crate) struct Request {
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
@@ -22,7 +22,7 @@ impl Request {
     }
 }
 
-pub struct Reply {
+pub(crate) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -33,7 +33,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
             headers: Vec::new(),
@@ -43,31 +43,36 @@ impl Reply {
         }
     }
 
-    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Self {
         Self::new(200, body)
     }
 
-    pub fn redirect(to: &str) -> Self {
+    pub(crate) fn redirect(to: &str) -> Self {
         Self::new(302, "").with("location", to)
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn cut(mut self, after: usize) -> Self {
+    pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
+        self.body = body;
+        self
+    }
+
+    pub(crate) fn cut(mut self, after: usize) -> Self {
         self.cut = Some(after);
         self
     }
 
-    pub fn slow(mut self, pause: Duration) -> Self {
+    pub(crate) fn slow(mut self, pause: Duration) -> Self {
         self.slow = Some(pause);
         self
     }
 
     /// The part of the body that the request asks for.
-    pub fn ranged(mut self, request: &Request) -> Self {
+    pub(crate) fn ranged(mut self, request: &Request) -> Self {
         let start = request
             .header("range")
             .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'))
@@ -109,14 +114,14 @@ impl Reply {
     }
 }
 
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
     stopped: Arc<AtomicBool>,
 }
 
 impl Server {
-    pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
@@ -146,16 +151,16 @@ impl Server {
     }
 
     /// `http://127.0.0.1:port`.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
     /// What was asked for so far, as `target` or `target range`.
-    pub fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         let requests = self.requests.lock().unwrap();
         let asked = requests
             .iter()
@@ -167,7 +172,7 @@ impl Server {
     }
 
     /// A header of every request so far.
-    pub fn headers(&self, name: &str) -> Vec<Option<String>> {
+    pub(crate) fn headers(&self, name: &str) -> Vec<Option<String>> {
         let requests = self.requests.lock().unwrap();
         requests
             .iter()
@@ -175,7 +180,7 @@ impl Server {
             .collect()
     }
 
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.requests.lock().unwrap().clear();
     }
 }
