@@ -38,10 +38,8 @@ impl Repo {
     }
 
     fn answer(&self, request: &Request) -> Reply {
-        let (path, query) = request
-            .target
-            .split_once('?')
-            .unwrap_or((&request.target, ""));
+        let target = request.target.replace("%20", " ").replace("%C3%A9", "é");
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let path = path.strip_prefix("/api").unwrap_or(path);
         let path = path
             .strip_prefix("/datasets")

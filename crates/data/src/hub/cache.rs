@@ -5,12 +5,12 @@
 //!     blobs/<checksum>             the content, once per content; `<checksum>.incomplete` while it comes
 //!     snapshots/<commit>/<path>    a link to the blob
 //!     refs/<revision>              the commit that a branch or tag led to
-//!     listings/<commit>.json       which files the commit has: ours alone, ignored by Python
+//!     trees/<commit>.json          which files the commit has
 //! <cache>/.locks/datasets--owner--name/<checksum>.lock
 //! ```
 //!
-//! The listing tells a snapshot that holds everything from one of which only a part was asked for. Python's library
-//! cannot tell the two apart when it is offline.
+//! The list of files tells a snapshot that holds everything from one of which only a part was asked for. Python's
+//! library keeps it since its version 2.
 
 use std::fs::{self, File};
 use std::io;
@@ -83,7 +83,7 @@ impl Repository {
     }
 
     fn listing_file(&self, commit: &str) -> PathBuf {
-        self.folder.join("listings").join(format!("{commit}.json"))
+        self.folder.join("trees").join(format!("{commit}.json"))
     }
 
     /// The paths of a snapshot's files, sorted: what Python has got, for which there is no listing.

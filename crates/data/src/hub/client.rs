@@ -18,7 +18,7 @@ const JSON_LIMIT: u64 = 64 << 20;
 const REDIRECTS: usize = 10;
 /// The longest pause between two attempts, and the longest that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// After this many new bytes a download counts as going on, and its attempts are counted anew.
 const PROGRESS: u64 = 1 << 20;
 

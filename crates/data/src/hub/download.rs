@@ -31,7 +31,7 @@ impl Download<'_> {
     /// Gets the file unless the cache holds its content, links it into the snapshot, and gives the number of bytes
     /// that came over the network. `progress` hears how many bytes of the file there are.
     pub(super) fn run(&self, progress: &dyn Fn(u64)) -> Result<u64> {
-        let Content { size, checksum } = self.content;
+        let Content { size, checksum, .. } = self.content;
         let blob = self.repository.blob(checksum);
         let mut fetched = 0;
         if !has_size(&blob, *size) {
@@ -41,7 +41,6 @@ impl Download<'_> {
                 fetched = self.fetch(&blob, progress)?;
             }
         }
-        progress(*size);
         self.repository.link(self.commit, self.path, checksum)?;
         Ok(fetched)
     }
@@ -133,7 +132,7 @@ impl Download<'_> {
         {
             return differs("commit", commit, self.commit);
         }
-        let Content { size, checksum } = self.content;
+        let Content { size, checksum, .. } = self.content;
         if let Some(found) = text(&answer.home, "x-linked-size")
             && found.parse() != Ok(*size)
         {

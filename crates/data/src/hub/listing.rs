@@ -3,7 +3,7 @@
 //! Everything is known from the listing before the first file is asked for: the files' own headers say the same once
 //! more, and are compared. So one request per file is enough, and no file is named by what its own answer says.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -17,6 +17,8 @@ use crate::http::{network, shown, text};
 /// The most files of a repository, and the most pages of its listing.
 const ENTRIES_LIMIT: usize = 1_000_000;
 const PAGES_LIMIT: usize = 10_000;
+/// The version of the kept form.
+const KEPT_VERSION: u64 = 1;
 
 /// The files of a commit, sorted by path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(super) struct Content {
     /// In bytes.
     pub(super) size: u64,
     pub(super) checksum: Checksum,
+    /// Git's name of the file, or of the small file that stands for it where the content is large.
+    git: String,
 }
 
 impl Listing {
@@ -106,32 +110,46 @@ impl Listing {
         &self.0
     }
 
-    /// Reads what [`Listing::to_json`] wrote; `None` if it is something else.
+    /// Reads what [`Listing::to_json`] or Python's library wrote; `None` if it is something else.
     pub(super) fn from_json(text: &str) -> Option<Self> {
-        let kept: Vec<Kept> = serde_json::from_str(text).ok()?;
-        let entry = |kept: Kept| {
-            let content = Content {
-                size: kept.size,
-                checksum: Checksum::parse(&kept.checksum)?,
+        let kept: Kept = serde_json::from_str(text).ok()?;
+        let entry = |(path, file): (String, KeptFile)| {
+            let (digits, size) = match (&file.lfs_sha256, file.lfs_size) {
+                (Some(digits), Some(size)) => (digits, size),
+                _ => (&file.blob_id, file.size),
             };
-            is_path(&kept.path).then_some(Entry {
-                path: kept.path,
+            let content = Content {
+                size,
+                checksum: Checksum::parse(digits)?,
+                git: file.blob_id,
+            };
+            is_path(&path).then_some(Entry {
+                path,
                 content: Some(content),
             })
         };
-        Self::sorted(kept.into_iter().map(entry).collect::<Option<_>>()?).ok()
+        if kept.format_version != KEPT_VERSION {
+            return None;
+        }
+        Self::sorted(kept.files.into_iter().map(entry).collect::<Option<_>>()?).ok()
     }
 
     pub(super) fn to_json(&self) -> String {
-        let kept = |entry: &Entry| {
+        let file = |entry: &Entry| {
             let content = entry.content.as_ref()?;
-            Some(Kept {
-                path: entry.path.clone(),
+            let large = matches!(content.checksum, Checksum::Sha256(_));
+            let kept = KeptFile {
                 size: content.size,
-                checksum: content.checksum.digits().to_owned(),
-            })
+                blob_id: content.git.clone(),
+                lfs_sha256: large.then(|| content.checksum.digits().to_owned()),
+                lfs_size: large.then_some(content.size),
+            };
+            Some((entry.path.clone(), kept))
         };
-        let kept: Vec<Kept> = self.0.iter().filter_map(kept).collect();
+        let kept = Kept {
+            format_version: KEPT_VERSION,
+            files: self.0.iter().filter_map(file).collect(),
+        };
         serde_json::to_string(&kept).expect("strings and numbers can be written")
     }
 
@@ -146,12 +164,21 @@ impl Listing {
     }
 }
 
-/// A listing's file as it is kept in the cache.
+/// A listing as Python's `huggingface_hub` keeps it, since its version 2.
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    path: String,
+    format_version: u64,
+    files: BTreeMap<String, KeptFile>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptFile {
     size: u64,
-    checksum: String,
+    blob_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lfs_sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lfs_size: Option<u64>,
 }
 
 /// An item of the hub's listing.
@@ -187,21 +214,27 @@ impl Node {
                 ),
             });
         }
-        let (digits, size) = match self.lfs {
-            Some(large) => (large.oid, large.size),
-            None => (self.oid, self.size),
+        let (digits, size) = match &self.lfs {
+            Some(large) => (&large.oid, large.size),
+            None => (&self.oid, self.size),
         };
-        let Some(checksum) = Checksum::parse(&digits) else {
+        let (Some(checksum), Some(git)) = (Checksum::parse(digits), Checksum::parse(&self.oid))
+        else {
             let message = format!(
                 "{} has the checksum {}; expected 40 or 64 hexadecimal digits",
                 quoted(&self.path),
-                quoted(&digits)
+                quoted(digits)
             );
             return Err(network(url, None, message));
         };
+        let git = git.digits().to_owned();
         Ok(Some(Entry {
             path: self.path,
-            content: Some(Content { size, checksum }),
+            content: Some(Content {
+                size,
+                checksum,
+                git,
+            }),
         }))
     }
 }
@@ -257,11 +290,23 @@ mod tests {
 
     #[test]
     fn a_kept_listing_is_read_back_and_a_forged_one_is_not() {
-        let sum = "a".repeat(64);
-        let line = |path: &str| format!("[{{\"path\":{path:?},\"size\":3,\"checksum\":{sum:?}}}]");
-        let listing = Listing::from_json(&line("a/b.csv")).unwrap();
-        assert_eq!(listing.to_json(), line("a/b.csv"));
-        assert_eq!(Listing::from_json(&line("../b")), None);
-        assert_eq!(Listing::from_json("{"), None);
+        let (git, sum) = ("a".repeat(40), "b".repeat(64));
+        let kept = |path: &str| {
+            let large =
+                format!("{{\"size\":3,\"blob_id\":{git:?},\"lfs_sha256\":{sum:?},\"lfs_size\":3}}");
+            let small = format!("{{\"size\":1,\"blob_id\":{git:?}}}");
+            format!("{{\"format_version\":1,\"files\":{{{path:?}:{large},\"z\":{small}}}}}")
+        };
+        let listing = Listing::from_json(&kept("a/b.csv")).unwrap();
+        assert_eq!(listing.to_json(), kept("a/b.csv"));
+        let forged = [
+            kept("../b"),
+            kept("a").replace(":1,", ":2,"),
+            kept("a").replace("bbb", "xyz"),
+            "{".to_owned(),
+        ];
+        for text in forged {
+            assert_eq!(Listing::from_json(&text), None, "{text}");
+        }
     }
 }

@@ -17,11 +17,11 @@ mod listing;
 mod name;
 mod select;
 mod settings;
+mod transfer;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use url::Url;
@@ -32,12 +32,9 @@ pub use select::Select;
 use crate::error::{DataError, Place, Result, quoted};
 use cache::Repository;
 use client::Client;
-use download::Download;
-use listing::{Entry, Listing};
+use listing::Listing;
 use settings::Token;
-
-/// How many files come at once.
-const WORKERS: usize = 4;
+use transfer::Transfer;
 
 /// A path as it is, or the folder (or file) in the cache of a name of the hub, downloaded if need be.
 ///
@@ -55,6 +52,8 @@ pub fn resolve(path_or_name: &str, kind: Kind) -> Result<PathBuf> {
     Ok(snapshot.path)
 }
 
+type Listener = Arc<dyn Fn(&Progress<'_>) + Send + Sync>;
+
 /// A hub, how to reach it, and the cache.
 #[derive(Clone)]
 pub struct Hub {
@@ -65,7 +64,7 @@ pub struct Hub {
     timeout: Duration,
     attempts: u32,
     pause: Duration,
-    progress: Option<Arc<dyn Fn(&Progress<'_>) + Send + Sync>>,
+    progress: Option<Listener>,
 }
 
 /// What [`Hub::get`] has got.
@@ -193,8 +192,8 @@ impl Hub {
     /// no server is asked. Without the network the error says so; the cache is used in place of the hub only where
     /// [`Hub::offline`] asks for that, so that no run uses old data unnoticed.
     ///
-    /// Offline, files that Python's library has got count as the whole repository, for it keeps no list of what
-    /// there should be.
+    /// Offline, what lies in the cache without a list of what there should be counts as the whole repository: Python's
+    /// library before its version 2 kept none.
     ///
     /// # Errors
     ///
@@ -203,7 +202,7 @@ impl Hub {
     pub fn get(&self, name: &HubName, select: &Select) -> Result<Snapshot> {
         let repository = Repository::new(&self.cache, name);
         let (commit, files, downloaded) = if self.offline {
-            let (commit, files) = self.cached(&repository, name, select)?;
+            let (commit, files) = Self::cached(&repository, name, select)?;
             (commit, files, 0)
         } else {
             self.download(&repository, name, select)?
@@ -223,7 +222,6 @@ impl Hub {
 
     /// The commit and the selected files, all of which are in the cache.
     fn cached(
-        &self,
         repository: &Repository,
         name: &HubName,
         select: &Select,
@@ -281,83 +279,17 @@ impl Hub {
         if !kept {
             repository.keep_listing(&commit, &listing)?;
         }
-        let downloaded = self.files(&client, repository, name, &commit, &chosen)?;
+        let transfer = Transfer {
+            client: &client,
+            repository,
+            name,
+            commit: &commit,
+            listener: self.progress.as_ref(),
+        };
+        let downloaded = transfer.run(&chosen)?;
         repository.keep_commit(name.revision(), &commit)?;
         let files = chosen.into_iter().map(|entry| entry.path.clone()).collect();
         Ok((commit, files, downloaded))
-    }
-
-    /// Gets files, several at once, and gives the number of bytes that came. Of several errors the first file's is
-    /// given.
-    fn files(
-        &self,
-        client: &Client<'_>,
-        repository: &Repository,
-        name: &HubName,
-        commit: &str,
-        chosen: &[&Entry],
-    ) -> Result<u64> {
-        let next = AtomicUsize::new(0);
-        let complete = AtomicUsize::new(0);
-        let stop = AtomicBool::new(false);
-        let one = |entry: &Entry| {
-            let Some(content) = &entry.content else {
-                return Ok(0);
-            };
-            let download = Download {
-                client,
-                repository,
-                name,
-                commit,
-                path: &entry.path,
-                content,
-            };
-            let report = |done| {
-                let files_done = complete.load(Ordering::Relaxed);
-                self.report(&entry.path, done, content.size, files_done, chosen.len());
-            };
-            let fetched = download.run(&report)?;
-            complete.fetch_add(1, Ordering::Relaxed);
-            report(content.size);
-            Ok(fetched)
-        };
-        let work = || {
-            let mut done = Vec::new();
-            while !stop.load(Ordering::Relaxed) {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(entry) = chosen.get(at) else {
-                    break;
-                };
-                let outcome = one(entry);
-                stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
-                done.push((at, outcome));
-            }
-            done
-        };
-        let mut outcomes: Vec<(usize, Result<u64>)> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..WORKERS.min(chosen.len()))
-                .map(|_| scope.spawn(work))
-                .collect();
-            let joined = workers.into_iter().map(|worker| match worker.join() {
-                Ok(done) => done,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            joined.flatten().collect()
-        });
-        outcomes.sort_by_key(|(at, _)| *at);
-        outcomes.into_iter().map(|(_, outcome)| outcome).sum()
-    }
-
-    fn report(&self, file: &str, done: u64, size: u64, files_done: usize, files: usize) {
-        if let Some(progress) = &self.progress {
-            progress(&Progress {
-                file,
-                done,
-                size,
-                files_done,
-                files,
-            });
-        }
     }
 }
 

@@ -11,6 +11,7 @@ const PATH_LIMIT: usize = 1024;
 const SEGMENT_LIMIT: usize = 255;
 /// The longest `owner/name`, in bytes.
 const ID_LIMIT: usize = 96;
+const SHAPE: &str = "hf://owner/name[@revision][/path], such as hf://openai/gsm8k";
 
 /// What a repository of the hub holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,7 +72,6 @@ impl HubName {
             found: quoted(text),
             expected: what.to_owned(),
         };
-        const SHAPE: &str = "hf://owner/name[@revision][/path], such as hf://openai/gsm8k";
         let rest = text
             .strip_prefix(Self::PREFIX)
             .ok_or_else(|| refuse(SHAPE))?;
@@ -204,7 +204,12 @@ fn is_revision(text: &str) -> bool {
         && !text.contains("..")
         && text
             .split('/')
-            .all(|segment| !segment.starts_with('.') && !segment.ends_with(".lock"))
+            .all(|segment| !segment.starts_with('.') && !is_lock(segment))
+}
+
+/// Git keeps these names for itself.
+fn is_lock(segment: &str) -> bool {
+    Path::new(segment).extension() == Some("lock".as_ref())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use ureq::unversioned::transport::NextTimeout;
 /// Networks without public servers, from IANA's registry of special addresses
 /// (<https://www.iana.org/assignments/iana-ipv4-special-registry>): address, length of the prefix, what it is.
 const NETWORKS_4: [(Ipv4Addr, u32, &str); 15] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8, "this network"),
+    (Ipv4Addr::UNSPECIFIED, 8, "this network"),
     (Ipv4Addr::new(10, 0, 0, 0), 8, "private"),
     (
         Ipv4Addr::new(100, 64, 0, 0),
@@ -37,7 +37,7 @@ const NETWORKS_4: [(Ipv4Addr, u32, &str); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved"),
 ];
 
-/// The same for IPv6 (<https://www.iana.org/assignments/iana-ipv6-special-registry>), inside of the public 2000::/3.
+/// The same for IPv6 (<https://www.iana.org/assignments/iana-ipv6-special-registry>), inside of the public `2000::/3`.
 const NETWORKS_6: [(Ipv6Addr, u32, &str); 3] = [
     // Among them Teredo, 2001::/32, which carries an IPv4 address in disguise.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, "reserved"),
