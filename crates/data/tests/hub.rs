@@ -1,6 +1,7 @@
 //! The hub's client against a server that speaks the hub's protocol, and breaks it.
 
 #![cfg(feature = "hub")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod server;
 
@@ -112,8 +113,12 @@ fn is_large(bytes: &[u8]) -> bool {
 }
 
 fn checksum(bytes: &[u8]) -> String {
-    let digits =
-        |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let digits = |bytes: &[u8]| -> String {
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect()
+    };
     if is_large(bytes) {
         digits(&sha2::Sha256::digest(bytes))
     } else {
@@ -359,16 +364,22 @@ fn a_later_run_goes_on_and_a_part_of_something_else_is_thrown_away() {
     }
 }
 
+/// Changes the answer to a request for a range: its content, and whether it is the first one.
+type Mode = fn(Reply, &[u8], bool) -> Reply;
+
 #[test]
 fn servers_that_do_not_resume_are_asked_for_everything() {
     let bytes = large(5);
-    let modes: [fn(Reply, &[u8], bool) -> Reply; 2] = [
+    let modes: [Mode; 2] = [
         // The range is ignored.
         |_, bytes, _| Reply::ok(bytes),
         // Another range is sent, and then refused.
-        |reply, bytes, first| match first {
-            true => Reply::new(206, &bytes[10..]).with("content-range", "bytes 10-299999/300000"),
-            false => reply,
+        |reply, bytes, first| {
+            if first {
+                Reply::new(206, &bytes[10..]).with("content-range", "bytes 10-299999/300000")
+            } else {
+                reply
+            }
         },
     ];
     for mode in modes {
@@ -774,4 +785,113 @@ fn progress_ends_with_every_file_complete() {
         seen.iter().map(|(_, _, files_done)| *files_done).max(),
         Some(2)
     );
+}
+
+/// The files of `reference/hub_cache.py`.
+fn reference() -> Repo {
+    let rows = (0..40).map(|at| format!("row {at},{}\n", at % 2));
+    let table: String = std::iter::once("text,label\n".to_owned())
+        .chain(rows)
+        .collect();
+    Repo::new(&[
+        ("README.md", b"# Hello\n"),
+        ("data/train é.csv", table.as_bytes()),
+        ("empty.txt", b""),
+    ])
+}
+
+/// The cache that Python's library made of them: path → text or target of a link.
+fn python_cache() -> BTreeMap<String, BTreeMap<String, String>> {
+    serde_json::from_str(include_str!("reference/hub_cache.json")).unwrap()
+}
+
+#[test]
+#[ignore = "run by reference/hub_cache.py"]
+fn the_hub_of_the_environment_is_read() {
+    let snapshot = get(&Hub::from_env().unwrap(), "hf://owner/name").unwrap();
+    let paths: Vec<_> = snapshot
+        .files
+        .iter()
+        .map(|file| file.strip_prefix(&snapshot.path).unwrap())
+        .collect();
+    assert_eq!(
+        paths,
+        reference().files.keys().map(Path::new).collect::<Vec<_>>()
+    );
+    for (file, content) in snapshot.files.iter().zip(reference().files.values()) {
+        assert_eq!(&fs::read(file).unwrap(), content);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_cache_of_python_is_read_offline() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = folder.path().join("datasets--owner--name");
+    for (path, what) in python_cache() {
+        let path = repository.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match what.get("link") {
+            Some(target) => std::os::unix::fs::symlink(target, path).unwrap(),
+            None => fs::write(path, &what["text"]).unwrap(),
+        }
+    }
+    let offline = Hub::new("https://nowhere.test", folder.path())
+        .unwrap()
+        .offline(true);
+    let snapshot = get(&offline, "hf://owner/name").unwrap();
+    for (file, content) in snapshot.files.iter().zip(reference().files.values()) {
+        assert_eq!(&fs::read(file).unwrap(), content);
+    }
+    assert_eq!(snapshot.files.len(), 3);
+
+    let lost = &snapshot.files[1];
+    fs::remove_file(lost).unwrap();
+    let error = get(&offline, "hf://owner/name").unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("2 of 3 files; expected \"data/train é.csv\""),
+        "{error}"
+    );
+    fs::remove_dir_all(repository.join("trees")).unwrap();
+    assert_eq!(
+        get(&offline, "hf://owner/name").unwrap().files.len(),
+        2,
+        "without a list, what is there is all"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_cache_is_laid_out_as_that_of_python() {
+    let server = reference().serve();
+    let folder = tempfile::tempdir().unwrap();
+    get(&hub(&server, folder.path()), "hf://owner/name").unwrap();
+    let repository = folder.path().join("datasets--owner--name");
+    let mut expected = python_cache();
+    let mut folders = vec![repository.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&repository).unwrap().to_str().unwrap();
+            let what = expected.remove(name).unwrap();
+            if let Some(target) = what.get("link") {
+                assert_eq!(&fs::read_link(&path).unwrap(), Path::new(target));
+            } else if name.starts_with("trees/") {
+                let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+                let mut python = json(&what["text"]);
+                // The test's server names every small file that stands for a large one alike.
+                python["files"]["data/train é.csv"]["blob_id"] = "f".repeat(40).into();
+                assert_eq!(json(&fs::read_to_string(&path).unwrap()), python);
+            } else {
+                assert_eq!(fs::read_to_string(&path).unwrap(), what["text"]);
+            }
+        }
+    }
+    assert!(expected.is_empty(), "{expected:?}");
 }

@@ -1,6 +1,7 @@
 //! A server for tests: each request goes to a function, which may answer as badly as real servers do.
 
-#![allow(dead_code)] // Each test target uses a part of it.
+#![allow(dead_code, reason = "each test target uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -97,10 +98,10 @@ impl Reply {
             .iter()
             .any(|(name, _)| name == "content-length")
         {
-            head += &format!("content-length: {}\r\n", self.body.len());
+            head.extend(["content-length: ", &self.body.len().to_string(), "\r\n"]);
         }
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         stream.write_all((head + "\r\n").as_bytes())?;
         let body = &self.body[..self.cut.unwrap_or(self.body.len()).min(self.body.len())];
