@@ -15,6 +15,8 @@ use crate::http::{self, USER_AGENT, network, reason, shown, text, words};
 
 /// The largest answer that is read into memory, in bytes.
 const JSON_LIMIT: u64 = 64 << 20;
+/// The whole of such an answer may take this many times as long as a single wait.
+const JSON_WAITS: u32 = 10;
 const REDIRECTS: usize = 10;
 /// The longest pause between two attempts, and the longest that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -124,7 +126,7 @@ impl<'a> Client<'a> {
         url: &Url,
     ) -> Result<(T, HeaderMap)> {
         self.persist(|| {
-            let answer = self.open(name, url, 0)?;
+            let answer = self.open(name, url, 0, Some(self.hub.timeout * JSON_WAITS))?;
             let body = answer.body.into_with_config().limit(JSON_LIMIT);
             let bytes = body.read_to_vec();
             let bytes = bytes.map_err(|error| match error {
@@ -145,12 +147,19 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// One attempt to get something, from a byte on. Its status is a success.
-    pub(super) fn open(&self, name: &HubName, url: &Url, from: u64) -> Result<Answer, Failure> {
+    /// One attempt to get something, from a byte on, and within a time for each hop with its body. Its status is a
+    /// success.
+    pub(super) fn open(
+        &self,
+        name: &HubName,
+        url: &Url,
+        from: u64,
+        whole: Option<Duration>,
+    ) -> Result<Answer, Failure> {
         let mut target = url.clone();
         let mut home = HeaderMap::new();
         for _ in 0..=REDIRECTS {
-            let response = self.send(&target, from)?;
+            let response = self.send(&target, from, whole)?;
             if self.is_home(&target) {
                 home = response.headers().clone();
             }
@@ -192,7 +201,12 @@ impl<'a> Client<'a> {
     }
 
     /// One request, without redirects. The token goes to the hub and to nobody else.
-    fn send(&self, url: &Url, from: u64) -> Result<Response<Body>, Failure> {
+    fn send(
+        &self,
+        url: &Url,
+        from: u64,
+        whole: Option<Duration>,
+    ) -> Result<Response<Body>, Failure> {
         // Content that was packed on the way could not be resumed.
         let mut request = self
             .agent
@@ -206,6 +220,7 @@ impl<'a> Client<'a> {
         {
             request = request.header("authorization", token.header());
         }
+        let request = request.config().timeout_global(whole).build();
         request.call().map_err(|error| {
             let hint = "Check the network, or set HF_HUB_OFFLINE=1 to use what is in the cache";
             let found = network(url, None, format!("{}. {hint}", words(&error)));

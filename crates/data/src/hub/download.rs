@@ -75,7 +75,7 @@ impl Download<'_> {
     ) -> Result<(), Failure> {
         let continued = part.have > 0;
         if part.have < part.content.size {
-            let answer = match self.client.open(self.name, url, part.have) {
+            let answer = match self.client.open(self.name, url, part.have, None) {
                 // The server has less than this: what is here is something else.
                 Err(Failure::Passing { error, wait, moved }) if status(&error) == Some(416) => {
                     part.restart()?;

@@ -43,6 +43,16 @@ use transfer::Transfer;
 /// # Errors
 ///
 /// As [`Hub::from_env`] and [`Hub::get`]. A path is not looked at.
+///
+/// ```
+/// use finetune_data::hub::{Kind, resolve};
+///
+/// # fn main() -> finetune_data::Result<()> {
+/// assert_eq!(resolve("data/train.csv", Kind::Dataset)?.as_os_str(), "data/train.csv");
+/// assert!(resolve("hf://owner/..", Kind::Dataset).is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub fn resolve(path_or_name: &str, kind: Kind) -> Result<PathBuf> {
     if !HubName::is_name(path_or_name) {
         return Ok(PathBuf::from(path_or_name));

@@ -214,6 +214,8 @@ fn is_lock(segment: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -253,6 +255,20 @@ mod tests {
             assert_eq!(name.to_string(), printed);
             assert_eq!((name.revision(), name.path()), (revision, path), "{text}");
             assert_eq!(HubName::parse(printed, Kind::Model).unwrap(), name);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_stays_inside_and_is_printed_as_read(
+            text in "hf://(datasets/|models/)?[a.\\-_]{1,3}/[b.\\-]{1,3}(@[cv./%2F~]{0,6})?(/[d./\\\\\u{e9} ]{0,6})?|hf://.{0,30}"
+        ) {
+            if let Ok(name) = HubName::parse(&text, Kind::Dataset) {
+                prop_assert_eq!(&HubName::parse(&name.to_string(), Kind::Model).unwrap(), &name);
+                for part in [name.id(), name.revision(), name.path().unwrap_or("d")] {
+                    prop_assert!(Path::new(part).components().all(|part| matches!(part, Component::Normal(_))));
+                }
+            }
         }
     }
 

@@ -241,6 +241,8 @@ fn none(name: &HubName, what: &str, listing: &Listing) -> DataError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn chosen(select: &Select, name: &str, paths: &[&str]) -> Result<Vec<String>, String> {
@@ -270,6 +272,15 @@ mod tests {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
         assert!(!matches(&"*a".repeat(500), &"a".repeat(499)));
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_match_as_regular_expressions_do(pattern in "[ab/*?]{0,8}", text in "[ab/]{0,10}") {
+            let expression = format!("^{}$", pattern.replace('*', ".*").replace('?', "."));
+            let expected = regex::Regex::new(&expression).unwrap().is_match(&text);
+            prop_assert_eq!(matches(&pattern, &text), expected);
+        }
     }
 
     #[test]

@@ -219,6 +219,8 @@ fn iso_date(date: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn page(content_type: &str, bytes: &[u8]) -> Page {
@@ -315,6 +317,24 @@ mod tests {
                 (expected, is_text)
             );
             assert_eq!(page.document().is_ok(), is_text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_content_is_read(
+            content_type in "(text/html|text/plain|a/b|)(; ?charset=\"?(utf-16|latin1|iso-2022-kr|x)?)?",
+            start in "(<meta |charset|=|<\\?xml |encoding|utf-16|\"|;|\u{e9}){0,6}",
+            rest in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let page = page(&content_type, &[start.as_bytes(), &rest].concat());
+            let shown = page.text.map_or(0, |text| text.matches('\u{fffd}').count());
+            prop_assert!(page.replaced <= shown);
+        }
+
+        #[test]
+        fn any_date_is_read_or_not(date in "(Wed, [0-9\u{e9}]{1,2} (Oct|X) [0-9]{3,5} [0-9:]{0,9} GMT|.{0,30})") {
+            prop_assert!(iso_date(&date).is_none_or(|date| date.len() == 20));
         }
     }
 

@@ -138,6 +138,8 @@ fn normal(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -167,6 +169,21 @@ mod tests {
         ];
         for (lines, path, expected) in cases {
             assert_eq!(rules(lines).allow(path), expected, "{lines} {path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_match_as_regular_expressions_do(pattern in "/[ab*]{0,8}\\$?", path in "/[ab]{0,10}") {
+            let body = pattern.trim_end_matches('$').replace('*', ".*");
+            let end = if pattern.ends_with('$') { "$" } else { "" };
+            let expected = regex::Regex::new(&format!("^{body}{end}")).unwrap().is_match(&path);
+            prop_assert_eq!(matches(&pattern, &path), expected);
+        }
+
+        #[test]
+        fn any_text_is_read(text in "(user-agent: \\*\n|(dis)?allow: ?[/%*$a\u{e9}]{0,9}\n|crawl-delay:.{0,5}\n|.{0,9}\n){0,9}") {
+            Robots::parse(&text, "finetune").allow("/%");
         }
     }
 

@@ -261,6 +261,8 @@ fn limited(url: &Url, what: &'static str, found: usize, limit: usize) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn of(text: &str) -> Result<(Vec<String>, Vec<String>), String> {
@@ -280,6 +282,15 @@ mod tests {
         let index =
             "<sitemapindex><sitemap><loc>https://a.test/1.xml.gz</loc></sitemap></sitemapindex>";
         assert_eq!(of(index).unwrap().1, ["https://a.test/1.xml.gz"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_ends_in_a_list_or_an_error(
+            text in "(</?urlset>|</?sitemapindex>|</?url>|</?loc>|<!\\[CDATA\\[|\\]\\]>|&[#a-z0-9]{0,4};?|[a-z<>&]){0,20}"
+        ) {
+            let _ = of(&text);
+        }
     }
 
     #[test]
