@@ -23,6 +23,8 @@ use crate::error::{DataError, Place, Result};
 
 /// The longest file of a ref in bytes.
 const REF_LIMIT: u64 = 1024;
+/// The longest file of a listing in bytes.
+const LISTING_LIMIT: u64 = 512 << 20;
 
 /// The folder of one repository.
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl Repository {
 
     /// The kept listing of a commit.
     pub(super) fn listing(&self, commit: &str) -> Result<Option<Listing>> {
-        let text = read(&self.listing_file(commit), u64::MAX)?;
+        let text = read(&self.listing_file(commit), LISTING_LIMIT)?;
         Ok(text.and_then(|text| Listing::from_json(&text)))
     }
 

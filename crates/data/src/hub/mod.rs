@@ -87,6 +87,9 @@ pub struct Snapshot {
     pub files: Vec<PathBuf>,
     /// The commit, in 40 hexadecimal digits: as a revision, it gives the same files again.
     pub commit: String,
+    /// Whether it is known which files the commit has. `false` only offline, for what Python's library before its
+    /// version 2 has got: there may be more files than these.
+    pub listed: bool,
     /// How many bytes of files came over the network; 0 if all were in the cache.
     pub downloaded: u64,
 }
@@ -202,8 +205,8 @@ impl Hub {
     /// no server is asked. Without the network the error says so; the cache is used in place of the hub only where
     /// [`Hub::offline`] asks for that, so that no run uses old data unnoticed.
     ///
-    /// Offline, what lies in the cache without a list of what there should be counts as the whole repository: Python's
-    /// library before its version 2 kept none.
+    /// Offline, what lies in the cache without a list of what there should be counts as the whole repository, and
+    /// [`Snapshot::listed`] is false.
     ///
     /// # Errors
     ///
@@ -211,31 +214,27 @@ impl Hub {
     /// reached or sends something else than it promised, the cache cannot be written, or it lacks a file offline.
     pub fn get(&self, name: &HubName, select: &Select) -> Result<Snapshot> {
         let repository = Repository::new(&self.cache, name);
-        let (commit, files, downloaded) = if self.offline {
-            let (commit, files) = Self::cached(&repository, name, select)?;
-            (commit, files, 0)
+        let found = if self.offline {
+            Self::cached(&repository, name, select)?
         } else {
             self.download(&repository, name, select)?
         };
-        let folder = repository.snapshot(&commit);
+        let folder = repository.snapshot(&found.commit);
         let place = |path: &str| {
             path.split('/')
                 .fold(folder.clone(), |folder, part| folder.join(part))
         };
         Ok(Snapshot {
             path: name.path().map_or_else(|| folder.clone(), place),
-            files: files.iter().map(|path| place(path)).collect(),
-            commit,
-            downloaded,
+            files: found.paths.iter().map(|path| place(path)).collect(),
+            commit: found.commit,
+            listed: found.listed,
+            downloaded: found.downloaded,
         })
     }
 
-    /// The commit and the selected files, all of which are in the cache.
-    fn cached(
-        repository: &Repository,
-        name: &HubName,
-        select: &Select,
-    ) -> Result<(String, Vec<String>)> {
+    /// What is selected, if all of it is in the cache.
+    fn cached(repository: &Repository, name: &HubName, select: &Select) -> Result<Found> {
         let lacks = |found: String, expected: String| DataError::NotCached {
             name: name.to_string(),
             folder: Place::file(repository.folder()),
@@ -252,6 +251,7 @@ impl Hub {
         }
         let has = |path: &String| present.binary_search(path).is_ok();
         let kept = repository.listing(&commit)?;
+        let listed = kept.is_some();
         let listing = kept.unwrap_or_else(|| Listing::present(present.clone()));
         let chosen = select.choose(name, &listing)?;
         let files: Vec<String> = chosen.into_iter().map(|entry| entry.path.clone()).collect();
@@ -264,17 +264,17 @@ impl Hub {
                 );
                 Err(lacks(found, quoted(missing)))
             }
-            None => Ok((commit, files)),
+            None => Ok(Found {
+                commit,
+                paths: files,
+                listed,
+                downloaded: 0,
+            }),
         }
     }
 
-    /// The commit, the selected files, and how many bytes came.
-    fn download(
-        &self,
-        repository: &Repository,
-        name: &HubName,
-        select: &Select,
-    ) -> Result<(String, Vec<String>, u64)> {
+    /// What is selected, brought into the cache.
+    fn download(&self, repository: &Repository, name: &HubName, select: &Select) -> Result<Found> {
         let client = Client::new(self);
         let commit = if name::is_commit(name.revision()) {
             name.revision().to_owned()
@@ -298,9 +298,21 @@ impl Hub {
         };
         let downloaded = transfer.run(&chosen)?;
         repository.keep_commit(name.revision(), &commit)?;
-        let files = chosen.into_iter().map(|entry| entry.path.clone()).collect();
-        Ok((commit, files, downloaded))
+        Ok(Found {
+            commit,
+            paths: chosen.into_iter().map(|entry| entry.path.clone()).collect(),
+            listed: true,
+            downloaded,
+        })
     }
+}
+
+/// What was selected, as paths inside the repository.
+struct Found {
+    commit: String,
+    paths: Vec<String>,
+    listed: bool,
+    downloaded: u64,
 }
 
 impl fmt::Debug for Hub {

@@ -110,8 +110,7 @@ fn weights(paths: &[&str]) -> Option<&'static str> {
 
 /// Whether a file at the top of a repository is needed to load its model.
 fn is_of_model(path: &str, weights: Option<&str>) -> bool {
-    const NAMES: [&str; 14] = [
-        "README.md",
+    const NAMES: [&str; 13] = [
         "adapter_config.json",
         "adapter_model.safetensors",
         "added_tokens.json",
@@ -319,7 +318,6 @@ mod tests {
             "tokenizer.model",
         ];
         let expected = [
-            "README.md",
             "config.json",
             "model-00001-of-00001.safetensors",
             "model.safetensors.index.json",
