@@ -1,8 +1,8 @@
 //! Pages and sitemaps over HTTP(S), for data that lies on the web.
 //!
 //! A [`Fetch`] asks public addresses only, checked at every redirect and connected to as checked; it follows
-//! `robots.txt`, pauses between two requests to a host, and keeps limits on bytes, time and redirects. What a page
-//! means is left to the loaders of its format.
+//! `robots.txt`, pauses between two requests to a host, and keeps limits on bytes, time and redirects. It uses no proxy,
+//! which would look up hosts where nothing is checked. What a page means is left to the loaders of its format.
 
 mod address;
 mod page;
