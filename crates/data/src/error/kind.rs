@@ -37,6 +37,7 @@ macro_rules! place_of {
             | DataError::NoPreference { place }
             | DataError::Unsupported { place, .. }
             | DataError::Fact { place, .. }
+            | DataError::Download { place, .. }
             | DataError::TemplateRender { place, .. }
             | DataError::TemplateRaised { place, .. }
             | DataError::TokenizerInvalid { place, .. }
@@ -44,7 +45,10 @@ macro_rules! place_of {
             | DataError::TextTooLong { place, .. }
             | DataError::NoTrainableTokens { place, .. }
             | DataError::TooManyTokens { place, .. } => Some(place),
-            DataError::Setting { .. }
+            DataError::Network { .. }
+            | DataError::Refused { .. }
+            | DataError::NotCached { .. }
+            | DataError::Setting { .. }
             | DataError::TemplateSyntax { .. }
             | DataError::TemplateLimit { .. }
             | DataError::TemplateCheck { .. }
@@ -88,6 +92,10 @@ impl DataError {
             Self::NoPreference { .. } => "no preference",
             Self::Unsupported { .. } => "unsupported",
             Self::Fact { .. } => "fact",
+            Self::Network { .. } => "network",
+            Self::Refused { .. } => "refused",
+            Self::Download { .. } => "download",
+            Self::NotCached { .. } => "not cached",
             Self::Setting { .. } => "setting",
             Self::TemplateSyntax { .. } => "template syntax",
             Self::TemplateRender { .. } => "template render",
