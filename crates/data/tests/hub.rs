@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use finetune_data::DataError;
 use finetune_data::hub::{Hub, HubName, Kind, Select};
+use finetune_data::load::{Loaders, OnError};
 use serde_json::json;
 use server::{Reply, Request, Server};
 use sha1::Digest as _;
@@ -897,4 +898,36 @@ fn the_cache_is_laid_out_as_that_of_python() {
         }
     }
     assert!(expected.is_empty(), "{expected:?}");
+}
+
+/// A name of the hub stands where a path does; places name the commit, and what tells about the data is none of it.
+#[test]
+fn loaders_take_names_of_the_hub() {
+    let server = Repo::new(&[
+        ("README.md", b"# About"),
+        ("data/train.jsonl", b"{\"n\":1}\n{\"n\":2}\n{\n"),
+        ("data/test.csv", b"n\n3\n"),
+        ("logo.png", b"no data"),
+    ])
+    .serve();
+    let folder = tempfile::tempdir().unwrap();
+    let loaders = Loaders::default().hub(hub(&server, folder.path()));
+    let load = |name: &str, on_error: &OnError| loaders.load_all(&[name], on_error);
+    let (documents, counts) = load("hf://owner/name@v1", &OnError::Skip).unwrap();
+    let origins: Vec<String> = documents.iter().map(|d| d.origin.to_string()).collect();
+    let at = format!("hf://owner/name@{COMMIT}");
+    let expected = ["test.csv:2", "train.jsonl:1", "train.jsonl:2"];
+    assert_eq!(origins, expected.map(|name| format!("{at}/data/{name}")));
+    assert_eq!(
+        (counts.files, counts.passed_over, counts.skipped),
+        (2, 1, 1)
+    );
+    let error = load("hf://owner/name/data/train.jsonl", &OnError::Stop).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("{at}/data/train.jsonl:4:1: ")),
+        "{error}"
+    );
+    assert!(load("hf://owner/../x", &OnError::Stop).is_err());
 }

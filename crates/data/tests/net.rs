@@ -6,10 +6,11 @@
 mod server;
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use finetune_data::DataError;
+use finetune_data::load::{Loaders, OnError};
 use finetune_data::net::Fetch;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -396,4 +397,42 @@ fn a_sitemap_that_is_too_large_is_refused() {
             .unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     }
+}
+
+/// An address stands where a path does: the type of the content chooses the loader, a sitemap stands for its pages, and
+/// a page that fails is a file that fails.
+#[test]
+fn loaders_take_addresses() {
+    let host = Arc::new(OnceLock::<String>::new());
+    let known = Arc::clone(&host);
+    let server = site(move |request| {
+        let base = known.get().unwrap();
+        match request.target.as_str() {
+            "/sitemap.xml" => {
+                let pages = ["/a.txt", "/data", "/gone"].map(|page| format!("{base}{page}"));
+                Reply::ok(list("urlset", "url", &pages))
+            }
+            "/a.txt" => Reply::ok(b"Gr\xFC\xDFe".to_vec())
+                .with("content-type", "text/plain; charset=iso-8859-1")
+                .with("content-language", "de"),
+            "/data" => Reply::ok("{\"n\":1}").with("content-type", "application/json"),
+            _ => Reply::new(404, ""),
+        }
+    });
+    host.set(server.url()).unwrap();
+    let loaders = Loaders::default().fetch(fetch(&server));
+    let sitemap = format!("{}/sitemap.xml", server.url());
+    let (documents, counts) = loaders.load_all(&[&sitemap], &OnError::Skip).unwrap();
+    assert_eq!((counts.read, counts.kept, counts.skipped), (3, 2, 1));
+    assert_eq!(documents[0].text, "Grüße");
+    assert_eq!(documents[0].fields["language"], "de");
+    assert_eq!(documents[1].fields["n"], 1);
+    let origins: Vec<String> = documents.iter().map(|d| d.origin.to_string()).collect();
+    assert_eq!(
+        origins,
+        ["/a.txt:1", "/data:1"].map(|page| format!("{}{page}", server.url()))
+    );
+    assert_eq!(documents[1].fields["url"], format!("{}/data", server.url()));
+    let error = loaders.load_all(&[&sitemap], &OnError::Stop).unwrap_err();
+    assert!(error.to_string().contains("404"), "{error}");
 }

@@ -15,6 +15,7 @@ mod packing;
 pub(crate) mod parse;
 mod parser;
 mod quarantine;
+mod remote;
 #[cfg(feature = "repository")]
 mod repository;
 mod sniff;
@@ -48,12 +49,16 @@ use crate::error::{DataError, Place, Result, quoted};
 use archive::Archive;
 use chain::{Chain, Entry, What};
 use packing::Packing;
+use remote::Remote;
 
 /// The list of loaders: the file's extension chooses, unless a loader recognises the file by its beginning.
 ///
 /// `data.jsonl.gz` is read by the loader for `jsonl`; `.zst`, `.bz2` and `.xz` are unpacked likewise under the features
 /// of their names. With the feature `archives`, `.zip` and `.tar` are opened as the folders that they hold, and their
 /// files are named below the archive: `data.zip/train.csv`.
+///
+/// With the feature `hub`, `hf://owner/name[@revision][/path]` is a data set of the hub, and with the feature `net` an
+/// address of the web is a page, or the pages of a `sitemap.xml`.
 ///
 /// ```
 /// use finetune_data::load::{Loaders, OnError, Text};
@@ -75,6 +80,10 @@ pub struct Loaders {
     strict: bool,
     walk: fn(&Path) -> Result<Vec<PathBuf>>,
     watch: Option<Arc<dyn Fn(Reading) + Send + Sync>>,
+    #[cfg(feature = "hub")]
+    hub: Option<crate::hub::Hub>,
+    #[cfg(feature = "net")]
+    fetch: Arc<crate::net::Fetch>,
 }
 
 /// How far a load has come.
@@ -105,6 +114,10 @@ impl Default for Loaders {
             strict: false,
             walk: walk::files,
             watch: None,
+            #[cfg(feature = "hub")]
+            hub: None,
+            #[cfg(feature = "net")]
+            fetch: Arc::default(),
         }
     }
 }
@@ -129,6 +142,21 @@ impl Loaders {
     /// Whether control characters in texts (other than tab and line ends) are errors; else they are counted.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// The hub that data sets named `hf://owner/name` come from; else it is the environment's.
+    #[cfg(feature = "hub")]
+    pub fn hub(mut self, hub: crate::hub::Hub) -> Self {
+        self.hub = Some(hub);
+        self
+    }
+
+    /// How pages named by their addresses are fetched; else within the limits of
+    /// [`Fetch::new`](crate::net::Fetch::new).
+    #[cfg(feature = "net")]
+    pub fn fetch(mut self, fetch: crate::net::Fetch) -> Self {
+        self.fetch = Arc::new(fetch);
         self
     }
 
@@ -172,6 +200,9 @@ impl Loaders {
 
     /// The files that a path leads to, in order.
     fn entries(&self, path: &Path) -> Result<Vec<Entry>> {
+        if let Some(remote) = Remote::of(path) {
+            return remote.entries(self);
+        }
         let folder = path.is_dir();
         let files = (self.walk)(path)?.into_iter().map(|file| {
             let what = match self.loader(&file) {
