@@ -15,8 +15,10 @@ pub mod example;
 pub mod generate;
 pub mod load;
 pub mod mapping;
+pub mod mix;
 pub mod pack;
 pub mod split;
+pub mod stream;
 pub mod template;
 pub mod tokenizer;
 

@@ -35,6 +35,7 @@ impl DataError {
             Self::Unsupported { .. } => "unsupported",
             Self::Fact { .. } => "fact",
             Self::Setting { .. } => "setting",
+            Self::BadWeight { .. } => "bad weight",
             Self::TemplateSyntax { .. } => "template syntax",
             Self::TemplateRender { .. } => "template render",
             Self::TemplateRaised { .. } => "template raised",
@@ -82,6 +83,7 @@ impl DataError {
             | Self::NoPreference { place }
             | Self::Unsupported { place, .. }
             | Self::Fact { place, .. }
+            | Self::BadWeight { place, .. }
             | Self::TemplateRender { place, .. }
             | Self::TemplateRaised { place, .. }
             | Self::TokenizerInvalid { place, .. }

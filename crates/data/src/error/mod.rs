@@ -306,6 +306,17 @@ pub enum DataError {
         expected: String,
     },
 
+    /// The weight of a source of a mix cannot be used.
+    #[error(
+        "{place}: the weight is {found}; expected a finite number of at least 0, and one above 0 in the mix"
+    )]
+    BadWeight {
+        /// The source; no path if the sum of all is meant.
+        place: Place,
+        /// The weight.
+        found: String,
+    },
+
     // --- templates and tokenizers --------------------------------------------------------------------------------
     /// A template cannot be read.
     #[error("template {name}:{line}:{column}: {message}")]
