@@ -101,22 +101,20 @@ fn a_long_record_is_quarantined_from_any_encoding() {
 const LINES: &str = "{\"a\":1}\n{\"a\":2}\n";
 
 fn packed() -> Vec<(&'static str, Vec<u8>)> {
-    let mut packed = vec![("a.jsonl.gz", gz(LINES.as_bytes()))];
-    #[cfg(feature = "zstd")]
-    packed.push((
-        "a.jsonl.zst",
-        zstd::encode_all(LINES.as_bytes(), 3).unwrap(),
-    ));
-    #[cfg(feature = "bz2")]
-    packed.push(("a.jsonl.bz2", {
-        let mut packer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
-        packer.write_all(LINES.as_bytes()).unwrap();
-        packer.finish().unwrap()
-    }));
-    // Python: lzma.compress(LINES)
-    #[cfg(feature = "xz")]
-    packed.push(("a.jsonl.xz", b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x0f\x7b\x22\x61\x22\x3a\x31\x7d\x0a\x7b\x22\x61\x22\x3a\x32\x7d\x0a\x00\x14\x5f\x11\x02\x79\xf7\x0d\xcc\x00\x01\x28\x10\xe5\x0b\x6c\x60\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a".to_vec()));
-    packed
+    Vec::from([
+        ("a.jsonl.gz", gz(LINES.as_bytes())),
+        #[cfg(feature = "zstd")]
+        ("a.jsonl.zst", zstd::encode_all(LINES.as_bytes(), 3).unwrap()),
+        #[cfg(feature = "bz2")]
+        ("a.jsonl.bz2", {
+            let mut packer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+            packer.write_all(LINES.as_bytes()).unwrap();
+            packer.finish().unwrap()
+        }),
+        // Python: lzma.compress(LINES)
+        #[cfg(feature = "xz")]
+        ("a.jsonl.xz", b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x0f\x7b\x22\x61\x22\x3a\x31\x7d\x0a\x7b\x22\x61\x22\x3a\x32\x7d\x0a\x00\x14\x5f\x11\x02\x79\xf7\x0d\xcc\x00\x01\x28\x10\xe5\x0b\x6c\x60\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a".to_vec()),
+    ])
 }
 
 #[test]
@@ -166,9 +164,11 @@ fn packed_files_are_unpacked_and_checked() {
 #[test]
 fn bombs_are_refused() {
     let zeros = vec![b' '; 64 << 20];
-    let mut bombs = vec![("a.txt.gz", gz(&zeros))];
-    #[cfg(feature = "zstd")]
-    bombs.push(("a.txt.zst", zstd::encode_all(zeros.as_slice(), 3).unwrap()));
+    let bombs = [
+        ("a.txt.gz", gz(&zeros)),
+        #[cfg(feature = "zstd")]
+        ("a.txt.zst", zstd::encode_all(zeros.as_slice(), 3).unwrap()),
+    ];
     for (name, bomb) in bombs {
         let (_folder, path) = written(name, bomb);
         let error = load(&path).unwrap_err();

@@ -30,6 +30,19 @@ impl Archive {
 #[cfg(feature = "archives")]
 pub(super) use open::unpack;
 
+#[cfg(not(feature = "archives"))]
+pub(super) fn unpack(archive: Archive, path: &Path) -> crate::Result<tempfile::TempDir> {
+    let extension = match archive {
+        Archive::Zip => "\".zip\"",
+        Archive::Tar => "\".tar\"",
+    };
+    Err(crate::DataError::FeatureOff {
+        place: crate::Place::file(path),
+        found: extension.into(),
+        feature: "archives",
+    })
+}
+
 #[cfg(feature = "archives")]
 mod open {
     use std::fs::{File, create_dir_all};

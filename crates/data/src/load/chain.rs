@@ -173,7 +173,6 @@ impl Chain {
     }
 
     /// The files of an archive.
-    #[cfg(feature = "archives")]
     fn inside(&self, archive: Archive, entry: &Entry) -> Result<Vec<Entry>> {
         let depth = 1 + entry.member.as_ref().map_or(0, |member| member.depth);
         if depth > NESTING_LIMIT {
@@ -197,17 +196,6 @@ impl Chain {
             entry.member = Some(Arc::clone(&member));
         }
         Ok(entries)
-    }
-
-    #[cfg(not(feature = "archives"))]
-    #[allow(clippy::unused_self, reason = "as with the feature")]
-    fn inside(&self, _: Archive, entry: &Entry) -> Result<Vec<Entry>> {
-        let _ = NESTING_LIMIT;
-        Err(DataError::FeatureOff {
-            place: Place::file(&entry.path),
-            found: "an archive".into(),
-            feature: "archives",
-        })
     }
 }
 
