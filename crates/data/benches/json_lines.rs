@@ -115,7 +115,8 @@ fn json_lines(criterion: &mut Criterion) {
         });
         group.bench_function(format!("{name}, serde_json"), |bench| {
             bench.iter(|| {
-                let mut file = BufReader::with_capacity(64 << 10, File::open(&path).expect("it is there"));
+                let mut file =
+                    BufReader::with_capacity(64 << 10, File::open(&path).expect("it is there"));
                 let mut line = Vec::new();
                 while file.read_until(b'\n', &mut line).expect("it can be read") > 0 {
                     let record: Map<String, Value> =

@@ -9,6 +9,7 @@
 //! was read is kept, or counted with its reason, and every error names file, line and column.
 
 pub mod document;
+mod draft;
 pub mod encode;
 pub mod error;
 pub mod example;
@@ -17,6 +18,7 @@ pub mod load;
 pub mod mapping;
 pub mod mix;
 pub mod pack;
+pub mod shard;
 pub mod split;
 pub mod stream;
 pub mod template;

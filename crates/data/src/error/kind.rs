@@ -18,6 +18,7 @@ macro_rules! place_of {
             | DataError::Truncated { place }
             | DataError::Checksum { place, .. }
             | DataError::LimitExceeded { place, .. }
+            | DataError::Stale { place, .. }
             | DataError::EmptyDataset { place, .. }
             | DataError::Utf8 { place, .. }
             | DataError::JsonSyntax { place, .. }
@@ -69,6 +70,7 @@ impl DataError {
             Self::FileChanged { .. } => "file changed",
             Self::Truncated { .. } => "truncated",
             Self::Checksum { .. } => "checksum",
+            Self::Stale { .. } => "stale",
             Self::LimitExceeded { .. } => "limit exceeded",
             Self::EmptyDataset { .. } => "empty data set",
             Self::Utf8 { .. } => "utf-8",

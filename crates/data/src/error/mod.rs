@@ -151,6 +151,21 @@ pub enum DataError {
         broken: u64,
     },
 
+    /// Rows on disk that were made with another tokenizer, template or setting than are used now.
+    #[error(
+        "{place}: its rows were made with another {what}: {found}; now it is {expected}. Prepare them again"
+    )]
+    Stale {
+        /// The file.
+        place: Place,
+        /// "tokenizer", "template" or "settings".
+        what: &'static str,
+        /// What made the rows: a hash, or settings in words.
+        found: String,
+        /// What is used now.
+        expected: String,
+    },
+
     // --- records -------------------------------------------------------------------------------------------------
     /// A byte that is not UTF-8.
     #[error(
