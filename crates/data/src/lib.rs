@@ -18,6 +18,7 @@ pub mod load;
 pub mod mapping;
 pub mod mix;
 pub mod pack;
+pub mod parts;
 pub mod shard;
 pub mod split;
 pub mod stream;

@@ -152,9 +152,7 @@ pub enum DataError {
     },
 
     /// Rows on disk that were made with another tokenizer, template or setting than are used now.
-    #[error(
-        "{place}: its rows were made with another {what}: {found}; now it is {expected}. Prepare them again"
-    )]
+    #[error("{place}: the {what} that made its rows: {found}; now: {expected}. Prepare them again")]
     Stale {
         /// The file.
         place: Place,

@@ -231,7 +231,8 @@ impl Layout {
         let end = |row: usize| u64_at(ends, row * 8) as usize;
         let start = row.checked_sub(1).map_or(0, end);
         // Checked when the file was opened; it may have been changed since.
-        Some(start.min(self.tokens())..end(row).clamp(start, self.tokens().max(start)))
+        let end = end(row).min(self.tokens());
+        Some(start.min(end)..end)
     }
 
     /// The number of its name, and the place.
