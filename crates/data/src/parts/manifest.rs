@@ -170,24 +170,21 @@ fn part(path: &Path) -> Result<Part> {
 /// Compares a part with its file and with the first part.
 fn check(folder: &Path, part: &Part, first: &Part) -> Result<()> {
     let path = folder.join(&part.file);
-    let extension = |part: &Part| PathBuf::from(&part.file).extension().map(ToOwned::to_owned);
-    for (what, same) in [
-        ("settings", part.settings == first.settings),
-        ("format", extension(part) == extension(first)),
-    ] {
-        if !same {
-            return Err(broken(
-                &path,
-                format!("its {what} differ from those of {}", first.file),
-            ));
-        }
-    }
     // The name has been compared with the rank, but may still lead elsewhere.
     if path
         .file_name()
         .is_none_or(|name| name != part.file.as_str())
     {
         return Err(broken(&path, "its name is not a file's name".into()));
+    }
+    let extension = |part: &Part| PathBuf::from(&part.file).extension().map(ToOwned::to_owned);
+    for (what, same) in [
+        ("other settings", part.settings == first.settings),
+        ("another format", extension(part) == extension(first)),
+    ] {
+        if !same {
+            return Err(broken(&path, format!("it has {what} than {}", first.file)));
+        }
     }
     let mut file = File::open(&path).map_err(|source| input(&path, source))?;
     let (mut hash, mut bytes) = (Xxh3::new(), 0);

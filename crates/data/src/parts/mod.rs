@@ -15,7 +15,7 @@ mod columns;
 mod manifest;
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -189,7 +189,7 @@ impl Job {
                 };
                 let mut spool = tempfile::tempfile().map_err(failed)?;
                 let mut columns = columns::Columns::default();
-                let mut writer = BufWriter::new(&mut spool);
+                let mut writer = std::io::BufWriter::new(&mut spool);
                 for document in documents {
                     let record = record(document?)?;
                     columns.add(&record);
