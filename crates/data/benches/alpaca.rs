@@ -48,7 +48,7 @@ fn alpaca(criterion: &mut Criterion) {
     let mut seed = 1;
     let mut records = Vec::new();
     for number in 0..ROWS {
-        let input = if number % 3 == 0 { 25 } else { 0 };
+        let input = if number.is_multiple_of(3) { 25 } else { 0 };
         records.push(json!({
             "instruction": sentence(&mut seed, 12),
             "input": sentence(&mut seed, input),

@@ -74,7 +74,7 @@ fn page(number: u64) -> Value {
 /// As tables are exported: numbers and short values.
 fn table(number: u64) -> Value {
     let share = number as f64 / 7.0;
-    json!({ "id": number, "share": share, "count": number * 31 % 1_000, "good": number % 2 == 0, "name": "row" })
+    json!({ "id": number, "share": share, "count": number * 31 % 1_000, "good": number.is_multiple_of(2), "name": "row" })
 }
 
 fn write(path: &Path, kind: Kind) -> std::io::Result<()> {
