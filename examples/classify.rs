@@ -63,7 +63,7 @@ fn main() -> Result<(), Failure> {
     program::vacant(&flags.output)?;
     let device = device(flags.device.as_deref())?.autodiff();
     let mapping = flags.map.clone().unwrap_or_default();
-    let (rows, counts) = Loaders::default().examples(&flags.data, &OnError::Stop, &mapping)?;
+    let (rows, counts) = program::loaders().examples(&flags.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
     let labels: BTreeSet<String> = rows.iter().map(|row| row.label.to_string()).collect();
     let labels: Vec<String> = labels.into_iter().collect();

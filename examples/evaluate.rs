@@ -49,7 +49,7 @@ struct Flags {
 fn main() -> Result<(), Failure> {
     program::end_with_reader()?;
     let flags = Flags::parse();
-    let (mut documents, counts) = Loaders::default().load_all(&flags.data, &OnError::Stop)?;
+    let (mut documents, counts) = program::loaders().load_all(&flags.data, &OnError::Stop)?;
     println!("{counts}");
     let task: Box<dyn Task> = if flags.text {
         Box::new(LanguageModeling::new("text"))

@@ -172,7 +172,7 @@ where
 /// The data's conversations, split by a hash of what is asked.
 fn conversations(settings: &Settings) -> Result<Parts<Conversation>, Failure> {
     let mapping: AnyChat = settings.map.as_deref().unwrap_or_default().parse()?;
-    let (chats, counts) = Loaders::default().examples(&settings.data, &OnError::Stop, &mapping)?;
+    let (chats, counts) = program::loaders().examples(&settings.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
     let split = Split::without_test(settings.validation.unwrap_or(0.05));
     split.check()?;

@@ -112,7 +112,7 @@ fn main() -> Result<(), Failure> {
 
 fn texts(files: &[PathBuf]) -> Result<Vec<PlainText>, Failure> {
     let mapping = TextMapping::default();
-    let (texts, counts) = Loaders::default().examples(files, &OnError::Stop, &mapping)?;
+    let (texts, counts) = program::loaders().examples(files, &OnError::Stop, &mapping)?;
     println!("{counts}");
     Ok(texts)
 }

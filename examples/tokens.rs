@@ -34,7 +34,7 @@ fn main() -> Result<(), Failure> {
     program::end_with_reader()?;
     let flags = Flags::parse();
     let mapping: AnyChat = flags.map.as_deref().unwrap_or_default().parse()?;
-    let (chats, counts) = Loaders::default().examples(&flags.data, &OnError::Stop, &mapping)?;
+    let (chats, counts) = program::loaders().examples(&flags.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
     let encoder = Encoder::open(&flags.model, &flags.template)?
         .length(flags.length)

@@ -13,6 +13,7 @@ use crate::model::checkpoint::Loading;
 use crate::model::{Checkpoint, Result as ModelResult};
 
 use crate::data::Value;
+use crate::data::load::{Loaders, Reading};
 
 /// Any error, as people read it: `main` shows an error by its `Debug` form, and this one's is the message.
 ///
@@ -104,25 +105,48 @@ pub fn open(folder: impl AsRef<Path>) -> ModelResult<Checkpoint> {
 /// The same checkpoint, showing a bar on standard error while weights are read, from a second on. Silent when that is
 /// no terminal.
 pub fn shown(checkpoint: Checkpoint) -> Checkpoint {
-    const PATIENCE: Duration = Duration::from_secs(1);
-    let begun = OnceLock::new();
-    let bar = OnceLock::new();
-    checkpoint.watch(move |loading: Loading| {
-        if begun.get_or_init(Instant::now).elapsed() < PATIENCE {
+    let bar = LateBar::new("reading weights {bar:24} {bytes}/{total_bytes}  {eta} left");
+    checkpoint.watch(move |loading: Loading| bar.show(loading.done, loading.total))
+}
+
+/// The usual loaders, showing a bar on standard error while they read, from a second on. Silent when that is no
+/// terminal.
+pub fn loaders() -> Loaders {
+    let bar = LateBar::new("reading data {bar:24} {bytes}/{total_bytes}  {eta} left");
+    Loaders::default().watch(move |reading: Reading| bar.show(reading.done, reading.total))
+}
+
+/// A bar that appears when something takes longer than a second.
+struct LateBar {
+    template: &'static str,
+    begun: OnceLock<Instant>,
+    bar: OnceLock<ProgressBar>,
+}
+
+impl LateBar {
+    fn new(template: &'static str) -> Self {
+        Self {
+            template,
+            begun: OnceLock::new(),
+            bar: OnceLock::new(),
+        }
+    }
+
+    fn show(&self, done: u64, total: u64) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        if self.begun.get_or_init(Instant::now).elapsed() < PATIENCE {
             return;
         }
-        let bar = bar.get_or_init(|| {
-            let style = ProgressStyle::with_template(
-                "reading weights {bar:24} {bytes}/{total_bytes}  {eta} left",
-            );
+        let bar = self.bar.get_or_init(|| {
+            let style = ProgressStyle::with_template(self.template);
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(loading.total).with_style(style)
+            ProgressBar::new(total).with_style(style)
         });
-        bar.set_position(loading.done);
-        if loading.done == loading.total {
+        bar.set_position(done);
+        if done == total {
             bar.finish_and_clear();
         }
-    })
+    }
 }
 
 /// Refuses a folder for results that holds something, before hours are spent on them.

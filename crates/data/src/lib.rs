@@ -14,9 +14,15 @@ pub mod encode;
 pub mod error;
 pub mod example;
 pub mod generate;
+#[cfg(any(feature = "hub", feature = "net"))]
+mod http;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod load;
 pub mod mapping;
 pub mod mix;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod pack;
 pub mod parts;
 pub mod shard;

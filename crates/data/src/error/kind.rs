@@ -39,6 +39,7 @@ macro_rules! place_of {
             | DataError::Unsupported { place, .. }
             | DataError::Fact { place, .. }
             | DataError::BadWeight { place, .. }
+            | DataError::Download { place, .. }
             | DataError::TemplateRender { place, .. }
             | DataError::TemplateRaised { place, .. }
             | DataError::TokenizerInvalid { place, .. }
@@ -46,7 +47,10 @@ macro_rules! place_of {
             | DataError::TextTooLong { place, .. }
             | DataError::NoTrainableTokens { place, .. }
             | DataError::TooManyTokens { place, .. } => Some(place),
-            DataError::Setting { .. }
+            DataError::Network { .. }
+            | DataError::Refused { .. }
+            | DataError::NotCached { .. }
+            | DataError::Setting { .. }
             | DataError::TemplateSyntax { .. }
             | DataError::TemplateLimit { .. }
             | DataError::TemplateCheck { .. }
@@ -91,6 +95,10 @@ impl DataError {
             Self::NoPreference { .. } => "no preference",
             Self::Unsupported { .. } => "unsupported",
             Self::Fact { .. } => "fact",
+            Self::Network { .. } => "network",
+            Self::Refused { .. } => "refused",
+            Self::Download { .. } => "download",
+            Self::NotCached { .. } => "not cached",
             Self::Setting { .. } => "setting",
             Self::BadWeight { .. } => "bad weight",
             Self::TemplateSyntax { .. } => "template syntax",

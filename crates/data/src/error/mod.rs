@@ -338,6 +338,50 @@ pub enum DataError {
         message: String,
     },
 
+    // --- network -------------------------------------------------------------------------------------------------
+    /// A server cannot be reached, refuses, or answers something else than it should.
+    #[error("{url}: {message}")]
+    Network {
+        /// What was asked for, without its query: a signature may stand there.
+        url: String,
+        /// The status of the answer, if one came.
+        status: Option<u16>,
+        /// What was found, what was expected, and a hint.
+        message: String,
+    },
+    /// An address that is not asked, for safety or out of politeness.
+    #[error("{url}: not fetched: {reason}")]
+    Refused {
+        /// The address.
+        url: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A downloaded file that is not the one that was asked for.
+    #[error("{place}: the downloaded file has {found}; expected {expected}. Get it again")]
+    Download {
+        /// Where it was to lie.
+        place: Place,
+        /// Its size or checksum.
+        found: String,
+        /// The size or checksum that the server promised.
+        expected: String,
+    },
+    /// The network may not be asked, and the cache does not hold everything.
+    #[error(
+        "{name}: offline, and the cache {folder} holds {found}; expected {expected}. Unset HF_HUB_OFFLINE once"
+    )]
+    NotCached {
+        /// The data set or model.
+        name: String,
+        /// The folder of the cache.
+        folder: Place,
+        /// What is there.
+        found: String,
+        /// What is missing.
+        expected: String,
+    },
+
     // --- settings ------------------------------------------------------------------------------------------------
     /// A setting given by the user cannot be used.
     #[error("{name}: found {found}; expected {expected}")]

@@ -15,15 +15,19 @@ mod packing;
 pub(crate) mod parse;
 mod parser;
 mod quarantine;
+#[cfg(feature = "repository")]
+mod repository;
 mod sniff;
 mod source;
 mod text;
 mod walk;
 mod whole;
+#[cfg(feature = "wikipedia")]
+mod wikipedia;
 #[cfg(any(feature = "archives", feature = "epub", feature = "office"))]
 mod zip;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use chain::Member;
@@ -33,7 +37,11 @@ pub use gather::OnError;
 pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
+#[cfg(feature = "repository")]
+pub use repository::SourceFile;
 pub use text::{Text, Unit};
+#[cfg(feature = "wikipedia")]
+pub use wikipedia::Wikipedia;
 
 use crate::document::{Documents, Load, Record};
 use crate::error::{DataError, Place, Result, quoted};
@@ -65,6 +73,7 @@ use packing::Packing;
 pub struct Loaders {
     list: Vec<Arc<dyn Load>>,
     strict: bool,
+    walk: fn(&Path) -> Result<Vec<PathBuf>>,
     watch: Option<Arc<dyn Fn(Reading) + Send + Sync>>,
 }
 
@@ -88,16 +97,29 @@ impl Default for Loaders {
             Arc::new(Json),
             Arc::new(JsonLines),
             Arc::new(Csv::default()),
+            #[cfg(feature = "wikipedia")]
+            Arc::new(Wikipedia::default()),
         ];
         Self {
             list,
             strict: false,
+            walk: walk::files,
             watch: None,
         }
     }
 }
 
 impl Loaders {
+    /// Loaders for a source tree: every file that git would keep is read by [`SourceFile`].
+    #[cfg(feature = "repository")]
+    pub fn repository() -> Self {
+        Self {
+            list: vec![Arc::new(SourceFile::default())],
+            walk: repository::files,
+            ..Self::default()
+        }
+    }
+
     /// Adds a loader. It takes the place of an earlier one for the same extension.
     pub fn with(mut self, loader: impl Load + 'static) -> Self {
         self.list.push(Arc::new(loader));
@@ -151,7 +173,7 @@ impl Loaders {
     /// The files that a path leads to, in order.
     fn entries(&self, path: &Path) -> Result<Vec<Entry>> {
         let folder = path.is_dir();
-        let files = walk::files(path)?.into_iter().map(|file| {
+        let files = (self.walk)(path)?.into_iter().map(|file| {
             let what = match self.loader(&file) {
                 Ok(what) => what,
                 Err(_) if folder => What::PassedOver,
