@@ -95,7 +95,7 @@ pub fn merge(folder: impl AsRef<Path>) -> Result<Manifest> {
         check(folder, part, first)?;
         for (name, kind) in &part.columns {
             let (before, file) = *columns.entry(name).or_insert((kind, &part.file));
-            if before != kind {
+            if outer(before) != outer(kind) {
                 let message = format!(
                     "column {} is {before} in {file} and {kind} in {}",
                     quoted(name),
@@ -115,6 +115,11 @@ pub fn merge(folder: impl AsRef<Path>) -> Result<Manifest> {
     manifest.parts = parts.into_values().collect();
     write(&folder.join("manifest.json"), &manifest)?;
     Ok(manifest)
+}
+
+/// A type without what stands inside of it: the objects of one part may have members that those of another lack.
+fn outer(kind: &str) -> &str {
+    kind.split_once('(').map_or(kind, |(outer, _)| outer)
 }
 
 /// Writes a description.
