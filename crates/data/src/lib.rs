@@ -9,6 +9,7 @@
 //! was read is kept, or counted with its reason, and every error names file, line and column.
 
 pub mod document;
+mod draft;
 pub mod encode;
 pub mod error;
 pub mod example;
@@ -19,10 +20,14 @@ mod http;
 pub mod hub;
 pub mod load;
 pub mod mapping;
+pub mod mix;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod pack;
+pub mod parts;
+pub mod shard;
 pub mod split;
+pub mod stream;
 pub mod template;
 pub mod tokenizer;
 

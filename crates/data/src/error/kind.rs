@@ -18,6 +18,7 @@ macro_rules! place_of {
             | DataError::Truncated { place }
             | DataError::Checksum { place, .. }
             | DataError::LimitExceeded { place, .. }
+            | DataError::Stale { place, .. }
             | DataError::EmptyDataset { place, .. }
             | DataError::Utf8 { place, .. }
             | DataError::JsonSyntax { place, .. }
@@ -37,6 +38,7 @@ macro_rules! place_of {
             | DataError::NoPreference { place }
             | DataError::Unsupported { place, .. }
             | DataError::Fact { place, .. }
+            | DataError::BadWeight { place, .. }
             | DataError::Download { place, .. }
             | DataError::TemplateRender { place, .. }
             | DataError::TemplateRaised { place, .. }
@@ -72,6 +74,7 @@ impl DataError {
             Self::FileChanged { .. } => "file changed",
             Self::Truncated { .. } => "truncated",
             Self::Checksum { .. } => "checksum",
+            Self::Stale { .. } => "stale",
             Self::LimitExceeded { .. } => "limit exceeded",
             Self::EmptyDataset { .. } => "empty data set",
             Self::Utf8 { .. } => "utf-8",
@@ -97,6 +100,7 @@ impl DataError {
             Self::Download { .. } => "download",
             Self::NotCached { .. } => "not cached",
             Self::Setting { .. } => "setting",
+            Self::BadWeight { .. } => "bad weight",
             Self::TemplateSyntax { .. } => "template syntax",
             Self::TemplateRender { .. } => "template render",
             Self::TemplateRaised { .. } => "template raised",

@@ -151,6 +151,19 @@ pub enum DataError {
         broken: u64,
     },
 
+    /// Rows on disk that were made with another tokenizer, template or setting than are used now.
+    #[error("{place}: the {what} that made its rows: {found}; now: {expected}. Prepare them again")]
+    Stale {
+        /// The file.
+        place: Place,
+        /// "tokenizer", "template" or "settings".
+        what: &'static str,
+        /// What made the rows: a hash, or settings in words.
+        found: String,
+        /// What is used now.
+        expected: String,
+    },
+
     // --- records -------------------------------------------------------------------------------------------------
     /// A byte that is not UTF-8.
     #[error(
@@ -379,6 +392,17 @@ pub enum DataError {
         found: String,
         /// What it should be.
         expected: String,
+    },
+
+    /// The weight of a source of a mix cannot be used.
+    #[error(
+        "{place}: the weight is {found}; expected a finite number of at least 0, and one above 0 in the mix"
+    )]
+    BadWeight {
+        /// The source; no path if the sum of all is meant.
+        place: Place,
+        /// The weight.
+        found: String,
     },
 
     // --- templates and tokenizers --------------------------------------------------------------------------------
