@@ -18,6 +18,7 @@ pub mod load;
 pub mod mapping;
 pub mod pack;
 pub mod split;
+pub mod synthesize;
 pub mod template;
 pub mod tokenizer;
 

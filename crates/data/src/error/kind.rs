@@ -34,6 +34,7 @@ impl DataError {
             Self::NoPreference { .. } => "no preference",
             Self::Unsupported { .. } => "unsupported",
             Self::Fact { .. } => "fact",
+            Self::Service { .. } => "service",
             Self::Setting { .. } => "setting",
             Self::TemplateSyntax { .. } => "template syntax",
             Self::TemplateRender { .. } => "template render",
@@ -89,7 +90,8 @@ impl DataError {
             | Self::TextTooLong { place, .. }
             | Self::NoTrainableTokens { place, .. }
             | Self::TooManyTokens { place, .. } => Some(place),
-            Self::Setting { .. }
+            Self::Service { .. }
+            | Self::Setting { .. }
             | Self::TemplateSyntax { .. }
             | Self::TemplateLimit { .. }
             | Self::TemplateCheck { .. }

@@ -294,6 +294,17 @@ pub enum DataError {
         message: String,
     },
 
+    /// A service would refuse any request.
+    #[error(
+        "model {name}: {message}. Correct the settings; what was answered is kept in the cache"
+    )]
+    Service {
+        /// The model that was asked.
+        name: String,
+        /// What the service says.
+        message: String,
+    },
+
     // --- settings ------------------------------------------------------------------------------------------------
     /// A setting given by the user cannot be used.
     #[error("{name}: found {found}; expected {expected}")]
