@@ -225,7 +225,7 @@ impl Prompts<'_> {
         variables.extend(seed.map(|seed| ("seed", Variable::from(Serde(seed)))));
         let template = self.environment.get_template("recipe").map_err(fault)?;
         template
-            .render(Variable::from_iter(variables))
+            .render(Variable::from_pairs(variables))
             .map_err(fault)
     }
 }

@@ -269,7 +269,7 @@ mod tests {
             ),
             (
                 json!({"pairs": [{"q": 5}]}),
-                "pairs.0.q: found integer; expected string",
+                "pairs.0.q: found number; expected string",
             ),
             (
                 json!({"pairs": [{"q": "ab", "n": 0}]}),
