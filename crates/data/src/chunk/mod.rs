@@ -202,13 +202,14 @@ impl Chunker {
         while first < pieces.len() {
             let next = self.next(text, &pieces, first, start)?;
             let end = pieces[next - 1].end;
-            let trimmed = trim(text, start, end);
-            if !trimmed.is_empty() {
-                let fresh = trim(text, pieces[first].start, end).start;
+            let fresh = trim(text, pieces[first].start, end);
+            // An overlap with nothing but white space behind it says nothing new.
+            if !fresh.is_empty() {
+                let whole = trim(text, start, end);
                 spans.push(Span {
-                    start: trimmed.start,
-                    end: trimmed.end,
-                    fresh,
+                    start: whole.start,
+                    end: whole.end,
+                    fresh: fresh.start,
                 });
             }
             if next < pieces.len() {

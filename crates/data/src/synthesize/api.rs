@@ -14,7 +14,7 @@ use crate::load::parse::type_name;
 /// The longest response, in bytes.
 const RESPONSE: u64 = 16 << 20;
 
-/// A model behind `POST {base}/chat/completions`: `OpenAI`'s service, or a server such as vLLM, llama.cpp or Ollama.
+/// A model behind `POST {base}/chat/completions`: `OpenAI`'s service, or a server such as `vLLM`, llama.cpp or Ollama.
 ///
 /// Redirects are not followed, since the key would go with them.
 ///
@@ -179,7 +179,7 @@ impl Api {
             429 => Refusal::Busy { after, message },
             500..=599 if after.is_some() => Refusal::Busy { after, message },
             408 | 409 | 425 | 500..=599 => Refusal::Failed { message },
-            401..=404 | 405 => Refusal::Denied { message },
+            401..=405 => Refusal::Denied { message },
             300..=399 => {
                 let to = location.map_or("elsewhere".into(), |to| self.shown(to));
                 let message =
