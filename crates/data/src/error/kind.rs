@@ -47,7 +47,8 @@ macro_rules! place_of {
             | DataError::TextTooLong { place, .. }
             | DataError::NoTrainableTokens { place, .. }
             | DataError::TooManyTokens { place, .. } => Some(place),
-            DataError::Network { .. }
+            DataError::Service { .. }
+            | DataError::Network { .. }
             | DataError::Refused { .. }
             | DataError::NotCached { .. }
             | DataError::Setting { .. }
@@ -99,6 +100,7 @@ impl DataError {
             Self::Refused { .. } => "refused",
             Self::Download { .. } => "download",
             Self::NotCached { .. } => "not cached",
+            Self::Service { .. } => "service",
             Self::Setting { .. } => "setting",
             Self::BadWeight { .. } => "bad weight",
             Self::TemplateSyntax { .. } => "template syntax",

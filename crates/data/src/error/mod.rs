@@ -381,6 +381,16 @@ pub enum DataError {
         /// What is missing.
         expected: String,
     },
+    /// A service would refuse any request.
+    #[error(
+        "model {name}: {message}. Correct the settings; what was answered is kept in the cache"
+    )]
+    Service {
+        /// The model that was asked.
+        name: String,
+        /// What the service says.
+        message: String,
+    },
 
     // --- settings ------------------------------------------------------------------------------------------------
     /// A setting given by the user cannot be used.
