@@ -16,6 +16,7 @@ pub mod generate;
 pub mod load;
 pub mod mapping;
 pub mod pack;
+pub mod quality;
 pub mod split;
 pub mod template;
 pub mod tokenizer;
