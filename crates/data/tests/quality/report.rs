@@ -5,13 +5,32 @@ use finetune_data::load::Counts;
 use finetune_data::quality::{
     DataReport, EncodedRow, Funnel, Inspection, Reason, Sample, ShownRow,
 };
-use finetune_data::{Conversation, Origin, PlainText};
+use finetune_data::template::{Piece, Template};
+use finetune_data::tokenizer::Tokenizer;
+use finetune_data::{Conversation, Origin, PlainText, Result};
 use proptest::prelude::*;
 
 use super::rows;
 
+/// A template that forgets to end the answer.
+struct NoEnd;
+
+impl Template for NoEnd {
+    fn render(&self, conversation: &Conversation, _: bool) -> Result<Vec<Piece>> {
+        let answer = conversation
+            .answer()
+            .map(|text| Piece::text(text).learned());
+        let question = Piece::text(conversation.question());
+        Ok(std::iter::once(question).chain(answer).collect())
+    }
+}
+
 /// A folder with a tokenizer and a chat template.
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/assets/base");
+
+/// More than the encoder's limit in any vocabulary of bytes.
+const LONG: &str = "la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la \
+la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la";
 
 fn chats() -> Vec<Conversation> {
     let pairs = [
@@ -19,10 +38,7 @@ fn chats() -> Vec<Conversation> {
         ("What is a learning rate?", "The size of a step."),
         ("What is a learning rate?", "A number."),
         ("Who wrote to a@b.co?", "<|user|> said <b>so</b>, cafÃ©."),
-        (
-            "Tell me all.",
-            "la la la la la la la la la la la la la la la la la la la la la",
-        ),
+        ("Tell me all.", LONG),
     ];
     let numbered = pairs.into_iter().zip(1..);
     numbered
@@ -36,7 +52,7 @@ fn report() -> DataReport {
     let chats = chats();
     let encoder = Encoder::open(MODEL, "chat")
         .unwrap()
-        .length(40)
+        .length(60)
         .truncation(Truncation::Drop);
     let encoded = EncodedRow::of_all(&encoder, &chats);
     let samples: Vec<Sample<'_>> = chats.iter().map(Sample::from).collect();
@@ -126,9 +142,9 @@ fn rows_without_an_end_and_rows_that_cannot_be_encoded_are_found() {
         Conversation::pair("Why?", "Because."),
         Conversation::prompt("Why?"),
     ];
-    let plain = Encoder::open(MODEL, "custom:{prompt} {completion}").unwrap();
-    let rows = EncodedRow::of_all(&plain, &chats);
-    assert!(rows[0].endless || plain.stops().is_empty(), "{rows:?}");
+    let tokenizer = Tokenizer::open(MODEL).unwrap();
+    let rows = EncodedRow::of_all(&Encoder::new(tokenizer, Box::new(NoEnd)), &chats);
+    assert!(rows[0].endless && rows[0].fault.is_none(), "{rows:?}");
     assert!(!rows[1].endless && rows[1].fault.is_some(), "{rows:?}");
     let whole = Encoder::open(MODEL, "chat").unwrap();
     assert!(!EncodedRow::of_all(&whole, &chats)[0].endless);
