@@ -26,7 +26,7 @@ def documents():
     words = []
     for number in range(DOCUMENTS):
         if number % 5 == 4:
-            for _ in range(4):
+            for _ in range(2):
                 place = draw() % WORDS
                 words[place] = f"w{draw() % 5_000}"
         else:

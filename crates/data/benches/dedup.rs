@@ -17,7 +17,7 @@ use finetune_data::{Origin, PlainText};
 const DOCUMENTS: u64 = 5_000;
 const WORDS: usize = 200;
 
-/// Every fifth document is the one before with four of its words exchanged; the others share nothing but words.
+/// Every fifth document is the one before with two of its words exchanged; the others share nothing but words.
 /// `peers/dedup.py` makes the same.
 fn documents() -> Vec<PlainText> {
     let mut seed = 1_u64;
@@ -31,7 +31,7 @@ fn documents() -> Vec<PlainText> {
     let mut documents = Vec::new();
     for number in 0..DOCUMENTS {
         if number % 5 == 4 {
-            for _ in 0..4 {
+            for _ in 0..2 {
                 let place = draw() % WORDS;
                 words[place] = format!("w{}", draw() % 5_000);
             }

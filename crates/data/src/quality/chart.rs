@@ -14,12 +14,21 @@ pub(crate) struct Chart {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Bar {
-    label: String,
-    value: u64,
     x: f64,
     y: f64,
     width: f64,
     height: f64,
+    label: Text,
+    value: Text,
+}
+
+/// A text at a place; `anchor` says whether the place is its start, middle or end.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Text {
+    x: f64,
+    y: f64,
+    anchor: &'static str,
+    text: String,
 }
 
 /// The width of the drawing.
@@ -29,9 +38,9 @@ const LEFT: f64 = 220.0;
 const LONGEST: f64 = 340.0;
 /// The height of a bar that lies, with the gap to the next.
 const LINE: f64 = 24.0;
-/// The height of the highest bar that stands, and where it begins.
+/// The height of the highest bar that stands, and the room for a text above and below.
 const HIGHEST: f64 = 150.0;
-const TOP: f64 = 20.0;
+const TEXT: f64 = 20.0;
 
 impl Chart {
     /// A bar that lies for each value; at most 20, the rest in one.
@@ -40,24 +49,28 @@ impl Chart {
         let mut values: Vec<(String, u64)> = values.into_iter().collect();
         if values.len() > MOST {
             let rest = values.split_off(MOST - 1);
-            values.push((
-                "all others".into(),
-                rest.iter().map(|(_, value)| value).sum(),
-            ));
+            let sum = rest.iter().map(|(_, value)| value).sum();
+            values.push(("all others".into(), sum));
         }
         let most = greatest(&values);
-        let bars = values
-            .into_iter()
-            .enumerate()
-            .map(|(place, (label, value))| Bar {
-                label,
-                value,
+        let bar = |(place, (label, value)): (usize, (String, u64))| {
+            let (y, width) = (place as f64 * LINE, length(value, most, LONGEST));
+            let text = |x, anchor, text| Text {
+                x,
+                y: y + 13.0,
+                anchor,
+                text,
+            };
+            Bar {
                 x: LEFT,
-                y: place as f64 * LINE,
-                width: (value as f64 / most * LONGEST).round(),
+                y,
+                width,
                 height: LINE - 6.0,
-            });
-        let bars: Vec<Bar> = bars.collect();
+                label: text(LEFT - 8.0, "end", label),
+                value: text(LEFT + width + 6.0, "start", value.to_string()),
+            }
+        };
+        let bars: Vec<Bar> = values.into_iter().enumerate().map(bar).collect();
         Self {
             title: title.into(),
             height: bars.len() as f64 * LINE,
@@ -65,47 +78,56 @@ impl Chart {
         }
     }
 
-    /// A bar that stands for each bin of a histogram, from the first that has rows.
+    /// A bar that stands for each bin of a histogram, from the first that has rows; its label is the bin's least length.
     pub(crate) fn standing(title: &str, histogram: &Histogram) -> Self {
         let empty = histogram.bins.iter().take_while(|count| **count == 0);
-        let first = empty.count();
-        let bins = histogram.bins.iter().enumerate().skip(first);
-        let values: Vec<(String, u64)> = bins.map(|(bin, &count)| (bounds(bin), count)).collect();
-        let (most, step) = (greatest(&values), WIDTH / values.len().max(1) as f64);
-        let step = step.min(80.0);
-        let bars = values
-            .into_iter()
-            .enumerate()
-            .map(|(place, (label, value))| {
-                let height = (value as f64 / most * HIGHEST).round();
-                Bar {
-                    label,
-                    value,
-                    x: (place as f64 * step).round() + 2.0,
-                    y: TOP + HIGHEST - height,
-                    width: step.round() - 4.0,
-                    height,
-                }
-            });
+        let bins = histogram.bins.iter().enumerate().skip(empty.count());
+        let values: Vec<(String, u64)> = bins.map(|(bin, &count)| (least(bin), count)).collect();
+        let most = greatest(&values);
+        let step = (WIDTH / values.len().max(1) as f64).min(80.0);
+        let bar = |(place, (label, value)): (usize, (String, u64))| {
+            let (x, height) = ((place as f64 * step).round(), length(value, most, HIGHEST));
+            let text = |y, text| Text {
+                x: x + (step / 2.0).round(),
+                y,
+                anchor: "middle",
+                text,
+            };
+            let y = TEXT + HIGHEST - height;
+            Bar {
+                x: x + 2.0,
+                y,
+                width: step.round() - 4.0,
+                height,
+                label: text(TEXT + HIGHEST + 15.0, label),
+                value: text(y - 4.0, value.to_string()),
+            }
+        };
         Self {
             title: title.into(),
-            height: TOP + HIGHEST + TOP,
-            bars: bars.collect(),
+            height: TEXT + HIGHEST + TEXT,
+            bars: values.into_iter().enumerate().map(bar).collect(),
         }
     }
 }
 
-fn greatest(values: &[(String, u64)]) -> f64 {
+/// The length of a bar; what is not nothing can be seen.
+fn length(value: u64, most: u64, longest: f64) -> f64 {
+    let least = if value == 0 { 0.0 } else { 1.0 };
+    (value as f64 / most as f64 * longest).round().max(least)
+}
+
+fn greatest(values: &[(String, u64)]) -> u64 {
     values
         .iter()
         .map(|(_, value)| *value)
         .max()
         .unwrap_or(0)
-        .max(1) as f64
+        .max(1)
 }
 
 /// The least length of a bin: `64` for 64 to 127, `8k` for 8,192 to 16,383.
-fn bounds(bin: usize) -> String {
+fn least(bin: usize) -> String {
     match Histogram::bounds(bin).0 {
         least @ 0..1_024 => least.to_string(),
         least @ 1_024..1_048_576 => format!("{}k", least >> 10),

@@ -17,7 +17,10 @@ pub struct Conflict {
     pub rows: Vec<usize>,
     /// The beginning of what is asked; personal data and secrets are masked.
     pub asked: String,
-    /// The labels, or the beginnings of the answers, each with the number of its rows.
+    /// How many different labels or answers there are.
+    pub different: u64,
+    /// The labels, or the beginnings of the answers, each with the number of its rows; personal data and secrets are
+    /// masked.
     pub outcomes: BTreeMap<String, u64>,
 }
 
@@ -73,6 +76,7 @@ fn conflict(rows: &[Sample<'_>], mut group: Vec<usize>, masks: &Sensitive) -> Op
     Some(Conflict {
         rows: group,
         asked,
+        different: different.len() as u64,
         outcomes,
     })
 }

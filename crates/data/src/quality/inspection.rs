@@ -297,7 +297,7 @@ impl Inspection {
             let conflicts = conflicts(rows, &self.duplicates)?;
             for conflict in &conflicts {
                 for &row in &conflict.rows {
-                    let detail = format!("{} outcomes", conflict.outcomes.len());
+                    let detail = format!("{} different outcomes", conflict.different);
                     faults[row].insert(Reason::Disagreement, detail);
                 }
             }

@@ -19,7 +19,7 @@ pub struct Language {
     /// The fewest letters of a text whose language is told; texts in a script of one language need a quarter.
     /// Default 40.
     pub letters: usize,
-    /// The least confidence, from 0 to 1. Default 0.8.
+    /// The least confidence, from 0 to 1. Default 0.9, above which whatlang calls its result reliable.
     pub confidence: f64,
 }
 
@@ -29,7 +29,7 @@ impl Default for Language {
             wanted: Vec::new(),
             unknown: true,
             letters: 40,
-            confidence: 0.8,
+            confidence: 0.9,
         }
     }
 }

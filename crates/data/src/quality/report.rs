@@ -181,8 +181,14 @@ impl DataReport {
         let mut languages: Vec<(String, u64)> = self.languages.clone().into_iter().collect();
         languages.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
         let lengths = match &self.tokens {
-            Some(tokens) => Chart::standing("Rows by length in tokens", tokens),
-            None => Chart::standing("Rows by length in words", &self.words),
+            Some(tokens) => Chart::standing(
+                "Rows by length in tokens, each bar up to twice its label",
+                tokens,
+            ),
+            None => Chart::standing(
+                "Rows by length in words, each bar up to twice its label",
+                &self.words,
+            ),
         };
         vec![
             Chart::lying("From records to rows", funnel),

@@ -137,7 +137,7 @@ fn rows_that_contradict_each_other_are_found() {
     let found = conflicts(&found, &Duplicates::default()).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].rows, [0, 1]);
-    assert_eq!(found[0].outcomes["bad"], 1);
+    assert_eq!((found[0].different, found[0].outcomes["bad"]), (2, 1));
 
     let chats = [
         Conversation::pair("Who  wrote it?", "Anna"),
