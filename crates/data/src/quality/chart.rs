@@ -18,13 +18,13 @@ struct Bar {
     y: f64,
     width: f64,
     height: f64,
-    label: Text,
-    value: Text,
+    label: Caption,
+    value: Caption,
 }
 
-/// A text at a place; `anchor` says whether the place is its start, middle or end.
+/// A caption at a place; `anchor` says whether the place is its start, middle or end.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Text {
+struct Caption {
     x: f64,
     y: f64,
     anchor: &'static str,
@@ -55,7 +55,7 @@ impl Chart {
         let most = greatest(&values);
         let bar = |(place, (label, value)): (usize, (String, u64))| {
             let (y, width) = (place as f64 * LINE, length(value, most, LONGEST));
-            let text = |x, anchor, text| Text {
+            let text = |x, anchor, text| Caption {
                 x,
                 y: y + 13.0,
                 anchor,
@@ -87,7 +87,7 @@ impl Chart {
         let step = (WIDTH / values.len().max(1) as f64).min(80.0);
         let bar = |(place, (label, value)): (usize, (String, u64))| {
             let (x, height) = ((place as f64 * step).round(), length(value, most, HIGHEST));
-            let text = |y, text| Text {
+            let text = |y, text| Caption {
                 x: x + (step / 2.0).round(),
                 y,
                 anchor: "middle",

