@@ -27,6 +27,7 @@ pub mod net;
 pub mod pack;
 pub mod parts;
 pub mod shard;
+pub mod quality;
 pub mod split;
 pub mod stream;
 pub mod synthesize;
