@@ -11,13 +11,19 @@ mod json;
 mod json_lines;
 mod lines;
 mod markdown;
+mod notebook;
+mod outline;
 mod packing;
 pub(crate) mod parse;
 mod parser;
 mod quarantine;
 mod sniff;
 mod source;
+mod subtitle;
+mod talk;
 mod text;
+mod time;
+mod tweets;
 mod walk;
 mod whole;
 #[cfg(any(feature = "archives", feature = "epub", feature = "office"))]
@@ -33,7 +39,11 @@ pub use gather::OnError;
 pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
+pub use notebook::Notebooks;
+pub use subtitle::{Stretch, Subtitles};
+pub use talk::Conversations;
 pub use text::{Text, Unit};
+pub use tweets::Tweets;
 
 use crate::document::{Documents, Load, Record};
 use crate::error::{DataError, Place, Result, quoted};
@@ -80,7 +90,8 @@ pub struct Reading {
 }
 
 impl Default for Loaders {
-    /// Text, Markdown, JSON, JSON lines, and tables of comma- or tab-separated values.
+    /// Text, Markdown, JSON, JSON lines, tables of comma- or tab-separated values, notebooks, subtitles, and the exports
+    /// of messengers and of Twitter.
     fn default() -> Self {
         let list: Vec<Arc<dyn Load>> = vec![
             Arc::new(Text::default()),
@@ -88,6 +99,10 @@ impl Default for Loaders {
             Arc::new(Json),
             Arc::new(JsonLines),
             Arc::new(Csv::default()),
+            Arc::new(Notebooks::default()),
+            Arc::new(Subtitles::default()),
+            Arc::new(Conversations::default()),
+            Arc::new(Tweets::default()),
         ];
         Self {
             list,

@@ -1,0 +1,312 @@
+//! From cues to sentences.
+
+use super::cue::{Cue, Line};
+
+/// A text with its time in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) text: String,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) speaker: Option<String>,
+    pub(super) place: u64,
+    /// A pause or another speaker came before.
+    apart: bool,
+}
+
+/// The text of a cue, its lines joined.
+pub(super) fn cue(cue: &Cue) -> Option<Said> {
+    let lines: Vec<String> = cue.lines.iter().map(Line::text).collect();
+    let text = lines.join("\n").trim().to_owned();
+    let speaker = cue.lines.first().and_then(|line| line.speaker.clone());
+    let alone = cue.lines.iter().all(|line| line.speaker == speaker);
+    (!text.is_empty()).then_some(Said {
+        text,
+        start: cue.start,
+        end: cue.end,
+        speaker: speaker.filter(|_| alone),
+        place: cue.place,
+        apart: true,
+    })
+}
+
+/// All sentences as one text.
+pub(super) fn file(sentences: Vec<Said>) -> Option<Said> {
+    let mut sentences = sentences.into_iter();
+    let mut all = sentences.next()?;
+    for said in sentences {
+        all.text.push(if said.apart { '\n' } else { ' ' });
+        all.text.push_str(&said.text);
+        all.start = all.start.min(said.start);
+        all.end = all.end.max(said.end);
+        if all.speaker != said.speaker {
+            all.speaker = None;
+        }
+    }
+    Some(all)
+}
+
+/// The sentences of cues in order.
+pub(super) fn sentences(cues: &[Cue], pause: u64) -> Vec<Said> {
+    let mut said = Vec::new();
+    let mut run = Run::default();
+    let mut end: Option<u64> = None;
+    for cue in cues {
+        let paused = end.is_some_and(|end| cue.start.saturating_sub(end) > pause);
+        let mut spans = Spans::of(cue);
+        for (index, line) in cue.lines.iter().enumerate() {
+            let (text, turn) = without_dash(line.text());
+            let other = run.speaker != line.speaker || turn;
+            if other || (paused && index == 0) {
+                run.finish(&mut said);
+                run.speaker.clone_from(&line.speaker);
+            }
+            run.add(&text, spans.next(line), cue.place);
+        }
+        if !cue.lines.is_empty() {
+            end = Some(cue.end);
+        }
+    }
+    run.finish(&mut said);
+    said
+}
+
+/// A line without the dash or the arrows that say that another speaker begins, and whether it had them.
+fn without_dash(line: String) -> (String, bool) {
+    let rest = line.strip_prefix(">>").map(|rest| rest.trim_start_matches('>'));
+    let dash = line.strip_prefix(['-', '–', '—']);
+    // A number below zero is no dialogue.
+    let dash = dash.filter(|rest| !rest.starts_with(|next: char| next.is_ascii_digit() || next == '-'));
+    match rest.or(dash).map(str::trim_start) {
+        Some(rest) if !rest.is_empty() => (rest.to_owned(), true),
+        _ => (line, false),
+    }
+}
+
+/// The times of a cue's lines, in proportion to the characters between the times that are known.
+struct Spans {
+    /// Characters before, and when they are said.
+    anchors: Vec<(usize, u64)>,
+    at: usize,
+}
+
+impl Spans {
+    fn of(cue: &Cue) -> Self {
+        let mut anchors = vec![(0, cue.start)];
+        let mut at = 0;
+        for piece in cue.lines.iter().flat_map(|line| &line.pieces) {
+            let latest = anchors[anchors.len() - 1].1;
+            if let Some(start) = piece.start
+                && start >= latest
+            {
+                anchors.push((at, start.min(cue.end)));
+            }
+            at += piece.text.chars().count();
+        }
+        anchors.push((at, cue.end));
+        Self { anchors, at: 0 }
+    }
+
+    /// The anchors of the next line: characters from its beginning, and times.
+    fn next(&mut self, line: &Line) -> Vec<(usize, u64)> {
+        let length: usize = line.pieces.iter().map(|piece| piece.text.chars().count()).sum();
+        let (from, to) = (self.at, self.at + length);
+        self.at = to;
+        let mut anchors = vec![(0, self.time(from))];
+        let inside = self.anchors.iter().filter(|(at, _)| (from..to).contains(at));
+        anchors.extend(inside.map(|(at, time)| (at - from, *time)));
+        anchors.push((length, self.time(to)));
+        anchors
+    }
+
+    fn time(&self, at: usize) -> u64 {
+        between(&self.anchors, at)
+    }
+}
+
+/// The time of a place between anchors.
+fn between(anchors: &[(usize, u64)], at: usize) -> u64 {
+    let after = anchors.partition_point(|(anchor, _)| *anchor <= at);
+    let before = anchors[after.saturating_sub(1)];
+    let Some(after) = anchors.get(after) else {
+        return before.1;
+    };
+    let part = (at - before.0) as u64;
+    let whole = (after.0 - before.0) as u64;
+    before.1 + after.1.saturating_sub(before.1) * part / whole.max(1)
+}
+
+/// What one speaker says without a pause.
+#[derive(Default)]
+struct Run {
+    text: String,
+    speaker: Option<String>,
+    lines: Vec<Timed>,
+}
+
+/// A line in a run.
+struct Timed {
+    /// Where it begins, in bytes.
+    from: usize,
+    anchors: Vec<(usize, u64)>,
+    place: u64,
+}
+
+impl Run {
+    fn add(&mut self, line: &str, anchors: Vec<(usize, u64)>, place: u64) {
+        if !self.text.is_empty() {
+            self.text.push(' ');
+        }
+        self.lines.push(Timed {
+            from: self.text.len(),
+            anchors,
+            place,
+        });
+        let words: Vec<&str> = line.split_whitespace().collect();
+        self.text.push_str(&words.join(" "));
+    }
+
+    fn finish(&mut self, said: &mut Vec<Said>) {
+        let mut apart = true;
+        let mut from = 0;
+        for end in ends(&self.text) {
+            let text = self.text[from..end].trim();
+            let begin = from + self.text[from..end].len() - self.text[from..end].trim_start().len();
+            from = end;
+            if text.is_empty() {
+                continue;
+            }
+            let (start, place) = self.at(begin, true);
+            said.push(Said {
+                text: text.to_owned(),
+                start,
+                end: self.at(begin + text.len(), false).0.max(start),
+                speaker: self.speaker.clone(),
+                place,
+                apart,
+            });
+            apart = false;
+        }
+        self.text.clear();
+        self.lines.clear();
+    }
+
+    /// The time and the cue of a byte of the text; at the end of a line that line's time, not the next one's.
+    fn at(&self, byte: usize, begins: bool) -> (u64, u64) {
+        let after = self
+            .lines
+            .partition_point(|line| if begins { line.from <= byte } else { line.from < byte });
+        let line = &self.lines[after.saturating_sub(1)];
+        let characters = self.text[line.from..byte].chars().count();
+        (between(&line.anchors, characters), line.place)
+    }
+}
+
+/// Words that end with a point without ending a sentence, in lower case.
+const ABBREVIATIONS: [&str; 46] = [
+    "approx", "apt", "bzw", "ca", "capt", "cf", "co", "col", "corp", "dept", "dr", "dra", "ed", "eg", "engl", "est",
+    "etc", "evtl", "fig", "gen", "ggf", "gov", "hon", "hr", "ie", "inc", "jr", "lt", "ltd", "mme", "mr", "mrs", "ms",
+    "mt", "prof", "rep", "rev", "sen", "sgt", "sr", "sra", "st", "usw", "vgl", "vol", "vs",
+];
+
+/// Where the sentences of a text end, in bytes; the last one is the end of the text.
+fn ends(text: &str) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        if !is_end(character) {
+            continue;
+        }
+        let mut last = character;
+        while let Some((_, next)) = characters.peek().copied().filter(|(_, next)| is_end(*next)) {
+            last = next;
+            characters.next();
+        }
+        while characters.next_if(|(_, next)| is_closing(*next)).is_some() {}
+        let end = characters.peek().map_or(text.len(), |(at, _)| *at);
+        let wide = matches!(last, '。' | '！' | '？');
+        let spaced = text[end..].starts_with(char::is_whitespace);
+        let goes_on = || {
+            let opening = |next: char| next.is_whitespace() || "\"'“„«¿¡([".contains(next);
+            let next = text[end..].trim_start_matches(opening);
+            next.starts_with(char::is_lowercase)
+                || (character == '.' && last == '.' && is_abbreviated(&text[..at], next))
+        };
+        if end < text.len() && (wide || (spaced && !goes_on())) {
+            ends.push(end);
+        }
+    }
+    ends.push(text.len());
+    ends
+}
+
+fn is_end(character: char) -> bool {
+    matches!(character, '.' | '!' | '?' | '…' | '。' | '！' | '？')
+}
+
+fn is_closing(character: char) -> bool {
+    matches!(character, '"' | '\'' | '”' | '’' | '»' | ')' | ']' | '」' | '』')
+}
+
+/// Whether the word before a point is an abbreviation, an initial, or a number's name before the number.
+fn is_abbreviated(before: &str, next: &str) -> bool {
+    let word = before.rsplit(|character: char| !character.is_alphanumeric() && character != '.').next();
+    let word = word.unwrap_or_default();
+    let lower = word.to_lowercase();
+    let mut letters = word.chars();
+    let initial = letters.next().is_some_and(char::is_uppercase) && letters.next().is_none();
+    // "I" is a word of its own.
+    (initial && word != "I")
+        || (word.contains('.') && word.chars().any(char::is_alphabetic))
+        || ABBREVIATIONS.contains(&lower.as_str())
+        || (matches!(lower.as_str(), "no" | "nos" | "nr" | "p" | "pp") && next.starts_with(|next: char| next.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn split(text: &str) -> Vec<&str> {
+        let mut from = 0;
+        let cut = |end| {
+            let part = text[from..end].trim();
+            from = end;
+            part
+        };
+        ends(text).into_iter().map(cut).filter(|part| !part.is_empty()).collect()
+    }
+
+    #[test]
+    fn sentences_end_where_readers_end_them() {
+        let cases: [(&str, &[&str]); 12] = [
+            ("One. Two! Three? Four", &["One.", "Two!", "Three?", "Four"]),
+            ("Dr. Smith met J. Doe. Fine.", &["Dr. Smith met J. Doe.", "Fine."]),
+            ("It costs 3.50 or 1,000.25. Yes.", &["It costs 3.50 or 1,000.25.", "Yes."]),
+            ("See No. 5. No. Really?", &["See No. 5.", "No.", "Really?"]),
+            ("\"Stop!\" he said. \"Why?\" She left.", &["\"Stop!\" he said.", "\"Why?\"", "She left."]),
+            ("Well... maybe. Wait... What?!", &["Well... maybe.", "Wait...", "What?!"]),
+            ("e.g. this, i.e. that. U.S. Army.", &["e.g. this, i.e. that.", "U.S. Army."]),
+            ("你好。再见！好", &["你好。", "再见！", "好"]),
+            ("So did I. Then we went.", &["So did I.", "Then we went."]),
+            ("¿Qué? ¡No! Sí.", &["¿Qué?", "¡No!", "Sí."]),
+            ("...", &["..."]),
+            ("", &[]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(split(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_character_is_in_one_sentence(text in "[a-zA-Z0-9 .!?…。\"')é]{0,60}") {
+            let ends = ends(&text);
+            prop_assert!(ends.is_sorted());
+            prop_assert_eq!(ends.last(), Some(&text.len()));
+            let kept: String = split(&text).concat().split_whitespace().collect();
+            prop_assert_eq!(kept, text.split_whitespace().collect::<String>());
+        }
+    }
+}
