@@ -17,6 +17,8 @@ mod packing;
 pub(crate) mod parse;
 mod parser;
 mod quarantine;
+#[cfg(feature = "repository")]
+mod repository;
 mod sniff;
 mod source;
 mod subtitle;
@@ -26,10 +28,12 @@ mod time;
 mod tweets;
 mod walk;
 mod whole;
+#[cfg(feature = "wikipedia")]
+mod wikipedia;
 #[cfg(any(feature = "archives", feature = "epub", feature = "office"))]
 mod zip;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use chain::Member;
@@ -40,10 +44,14 @@ pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
 pub use notebook::Notebooks;
+#[cfg(feature = "repository")]
+pub use repository::SourceFile;
 pub use subtitle::{Stretch, Subtitles};
 pub use talk::Conversations;
 pub use text::{Text, Unit};
 pub use tweets::Tweets;
+#[cfg(feature = "wikipedia")]
+pub use wikipedia::Wikipedia;
 
 use crate::document::{Documents, Load, Record};
 use crate::error::{DataError, Place, Result, quoted};
@@ -75,6 +83,7 @@ use packing::Packing;
 pub struct Loaders {
     list: Vec<Arc<dyn Load>>,
     strict: bool,
+    walk: fn(&Path) -> Result<Vec<PathBuf>>,
     watch: Option<Arc<dyn Fn(Reading) + Send + Sync>>,
 }
 
@@ -103,16 +112,29 @@ impl Default for Loaders {
             Arc::new(Subtitles::default()),
             Arc::new(Conversations::default()),
             Arc::new(Tweets::default()),
+            #[cfg(feature = "wikipedia")]
+            Arc::new(Wikipedia::default()),
         ];
         Self {
             list,
             strict: false,
+            walk: walk::files,
             watch: None,
         }
     }
 }
 
 impl Loaders {
+    /// Loaders for a source tree: every file that git would keep is read by [`SourceFile`].
+    #[cfg(feature = "repository")]
+    pub fn repository() -> Self {
+        Self {
+            list: vec![Arc::new(SourceFile::default())],
+            walk: repository::files,
+            ..Self::default()
+        }
+    }
+
     /// Adds a loader. It takes the place of an earlier one for the same extension.
     pub fn with(mut self, loader: impl Load + 'static) -> Self {
         self.list.push(Arc::new(loader));
@@ -166,7 +188,7 @@ impl Loaders {
     /// The files that a path leads to, in order.
     fn entries(&self, path: &Path) -> Result<Vec<Entry>> {
         let folder = path.is_dir();
-        let files = walk::files(path)?.into_iter().map(|file| {
+        let files = (self.walk)(path)?.into_iter().map(|file| {
             let what = match self.loader(&file) {
                 Ok(what) => what,
                 Err(_) if folder => What::PassedOver,

@@ -61,7 +61,11 @@ impl Scan<'_> {
                     None => return,
                 },
                 b',' => {
-                    if let Some(Open { path: before, object }) = open.last() {
+                    if let Some(Open {
+                        path: before,
+                        object,
+                    }) = open.last()
+                    {
                         path.truncate(*before + if *object { 0 } else { 2 });
                     }
                 }

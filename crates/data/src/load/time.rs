@@ -55,7 +55,9 @@ impl Time {
     pub(super) fn iso(text: &str) -> Option<Self> {
         let number = |from: usize, to: usize| digits(text.get(from..to)?);
         let mark = |at: usize, allowed: &[u8]| {
-            text.as_bytes().get(at).filter(|byte| allowed.contains(byte))
+            text.as_bytes()
+                .get(at)
+                .filter(|byte| allowed.contains(byte))
         };
         mark(4, b"-")
             .and(mark(7, b"-"))
@@ -117,7 +119,9 @@ fn digits(text: &str) -> Option<u32> {
 
 fn month_length(year: u32, month: u32) -> u32 {
     match month {
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,

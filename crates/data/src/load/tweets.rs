@@ -86,7 +86,9 @@ impl Load for Tweets {
             }
         }
         let tweets = if self.threads { joined(tweets) } else { tweets };
-        let read = tweets.into_iter().map(|tweet| tweet.record(author.as_ref()));
+        let read = tweets
+            .into_iter()
+            .map(|tweet| tweet.record(author.as_ref()));
         records.extend(read);
         Ok(Box::new(records.into_iter().map(Ok)))
     }
@@ -135,7 +137,10 @@ fn author(path: &Path) -> Option<Author> {
     let user = account.get("username")?.as_str()?.to_owned();
     let name = account.get("accountDisplayName").and_then(Value::as_str);
     // It goes into addresses.
-    let good = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let good = !user.is_empty()
+        && user
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     good.then(|| Author {
         name: name.unwrap_or(&user).to_owned(),
         user,
@@ -167,7 +172,8 @@ impl Tweet {
                 hint: "Get the archive again",
             });
         };
-        let reply_to = text_of("in_reply_to_status_id_str").or_else(|| text_of("in_reply_to_status_id"));
+        let reply_to =
+            text_of("in_reply_to_status_id_str").or_else(|| text_of("in_reply_to_status_id"));
         let kind = match (text.starts_with("RT @"), reply_to) {
             (true, _) => "retweet",
             (false, Some(_)) => "reply",
@@ -201,7 +207,10 @@ impl Tweet {
             ("url", url.map(|url| json!(url))),
             ("author", author.map(|author| json!(author.name))),
             ("reply_to", self.reply_to.map(|id| json!(id))),
-            ("left_out", (self.media > 0).then(|| json!({"media": self.media}))),
+            (
+                "left_out",
+                (self.media > 0).then(|| json!({"media": self.media})),
+            ),
             ("kind", Some(json!(self.kind))),
             ("id", Some(json!(self.id))),
         ];
@@ -222,13 +231,20 @@ fn written_out(text: &str, value: &Value) -> (String, u64) {
         let entities = entities.and_then(Value::as_array);
         let link = |entity: &Value| {
             let part = |name: &str| entity.get(name).and_then(Value::as_str);
-            Some((part("url")?.to_owned(), part("expanded_url").unwrap_or_default().to_owned()))
+            Some((
+                part("url")?.to_owned(),
+                part("expanded_url").unwrap_or_default().to_owned(),
+            ))
         };
         entities.into_iter().flatten().filter_map(link).collect()
     };
     let mut text = text.to_owned();
     let more = under("extended_entities", "media");
-    let media = if more.is_empty() { under("entities", "media") } else { more };
+    let media = if more.is_empty() {
+        under("entities", "media")
+    } else {
+        more
+    };
     let replace = |text: &str, short: &str, by: &str| {
         // A short link may be the beginning of another one.
         let mut shown = String::new();
@@ -251,7 +267,10 @@ fn written_out(text: &str, value: &Value) -> (String, u64) {
             text = replace(&text, short, "");
         }
     }
-    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let text = text
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&");
     (text.trim().to_owned(), media.len() as u64)
 }
 
@@ -271,11 +290,17 @@ fn created(text: &str) -> Option<Time> {
 /// Tweets with the answers to them by the same author, who alone is in the archive, as one; in the order of their
 /// first tweets in the file.
 fn joined(tweets: Vec<Tweet>) -> Vec<Tweet> {
-    let ids: BTreeMap<&str, usize> =
-        tweets.iter().enumerate().map(|(index, tweet)| (tweet.id.as_str(), index)).collect();
+    let ids: BTreeMap<&str, usize> = tweets
+        .iter()
+        .enumerate()
+        .map(|(index, tweet)| (tweet.id.as_str(), index))
+        .collect();
     let parent = |index: usize| {
         let tweet: &Tweet = &tweets[index];
-        let above = tweet.reply_to.as_deref().filter(|_| tweet.kind != "retweet")?;
+        let above = tweet
+            .reply_to
+            .as_deref()
+            .filter(|_| tweet.kind != "retweet")?;
         ids.get(above).copied()
     };
     // Follows the replies up; where they run in a circle, the first tweet of it in the file counts as the top.
@@ -303,7 +328,10 @@ fn joined(tweets: Vec<Tweet>) -> Vec<Tweet> {
     }
     let mut threads: BTreeMap<usize, Vec<Tweet>> = BTreeMap::new();
     for (tweet, top) in tweets.into_iter().zip(tops) {
-        threads.entry(top.unwrap_or_default()).or_default().push(tweet);
+        threads
+            .entry(top.unwrap_or_default())
+            .or_default()
+            .push(tweet);
     }
     threads.into_values().map(thread).collect()
 }

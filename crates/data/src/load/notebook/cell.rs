@@ -23,7 +23,10 @@ impl Cell {
             message,
             hint: "Open and save the notebook with Jupyter",
         };
-        let kind = value.get("cell_type").and_then(Value::as_str).unwrap_or_default();
+        let kind = value
+            .get("cell_type")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let known = match kind {
             "code" => "code",
             "markdown" | "heading" => "markdown",
@@ -40,7 +43,9 @@ impl Cell {
             let marks = "#".repeat(level.clamp(1, 6) as usize);
             source = format!("{marks} {}", source.replace('\n', " "));
         }
-        let count = value.get("execution_count").or_else(|| value.get("prompt_number"));
+        let count = value
+            .get("execution_count")
+            .or_else(|| value.get("prompt_number"));
         let produced = value.get("outputs").and_then(Value::as_array);
         let produced = produced.map_or(&[][..], Vec::as_slice);
         Ok(Self {
@@ -49,7 +54,11 @@ impl Cell {
             source,
             id: value.get("id").and_then(Value::as_str).map(str::to_owned),
             execution_count: count.and_then(Value::as_u64),
-            outputs: if kind == "code" { outputs(produced) } else { Vec::new() },
+            outputs: if kind == "code" {
+                outputs(produced)
+            } else {
+                Vec::new()
+            },
         })
     }
 

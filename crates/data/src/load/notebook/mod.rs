@@ -102,7 +102,11 @@ impl<'a> Notebook<'a> {
         let version = value.get("nbformat").and_then(Value::as_u64);
         let version = match version {
             Some(version @ 3..=4) => version,
-            Some(version) => return Err(broken(format!("its nbformat is {version}; expected 3 or 4"))),
+            Some(version) => {
+                return Err(broken(format!(
+                    "its nbformat is {version}; expected 3 or 4"
+                )));
+            }
             None => return Err(broken("it says no nbformat".into())),
         };
         let list = if version == 3 { "worksheets" } else { "cells" };
@@ -116,7 +120,12 @@ impl<'a> Notebook<'a> {
             fields.insert("title".into(), json!(title));
         }
         let authors = metadata.get("authors").and_then(Value::as_array);
-        let name = |author: &'a Value| author.get("name").and_then(Value::as_str).or(author.as_str());
+        let name = |author: &'a Value| {
+            author
+                .get("name")
+                .and_then(Value::as_str)
+                .or(author.as_str())
+        };
         let authors: Vec<&str> = authors.into_iter().flatten().filter_map(name).collect();
         match authors[..] {
             [] => {}
@@ -138,12 +147,16 @@ impl<'a> Notebook<'a> {
         };
         let cells = if self.version == 3 {
             let sheets = list(value, "worksheets");
-            sheets.iter().flat_map(|sheet| list(sheet, "cells")).collect()
+            sheets
+                .iter()
+                .flat_map(|sheet| list(sheet, "cells"))
+                .collect()
         } else {
             list(value, "cells")
         };
         let numbered = cells.iter().zip(1..);
-        let cell = |(cell, number)| Cell::of(cell, number, Place::of(path, PlaceUnit::Cell, number));
+        let cell =
+            |(cell, number)| Cell::of(cell, number, Place::of(path, PlaceUnit::Cell, number));
         numbered.map(cell).collect()
     }
 
@@ -168,9 +181,17 @@ impl<'a> Notebook<'a> {
         }
         if outputs && !cell.outputs.is_empty() {
             fields.remove("language");
-            let texts: Vec<&str> = cell.outputs.iter().map(|output| output.text.trim_end_matches('\n')).collect();
+            let texts: Vec<&str> = cell
+                .outputs
+                .iter()
+                .map(|output| output.text.trim_end_matches('\n'))
+                .collect();
             let left_out = output::left_out(&cell.outputs);
-            let text = texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n");
+            let text = texts
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .collect::<Vec<_>>()
+                .join("\n");
             if text.is_empty() {
                 records.push(Record::dropped("output of a notebook without text"));
             } else {
@@ -183,7 +204,13 @@ impl<'a> Notebook<'a> {
         records
     }
 
-    fn record(&self, cell: u64, kind: &str, text: String, mut fields: BTreeMap<String, Value>) -> Record {
+    fn record(
+        &self,
+        cell: u64,
+        kind: &str,
+        text: String,
+        mut fields: BTreeMap<String, Value>,
+    ) -> Record {
         fields.insert("kind".into(), json!(kind));
         Record::ready(Ok(Document {
             text,

@@ -36,9 +36,15 @@ pub(super) fn outputs(values: &[Value]) -> Vec<Output> {
     let mut outputs: Vec<Output> = Vec::new();
     let mut stream: Option<&str> = None;
     for value in values {
-        let kind = value.get("output_type").and_then(Value::as_str).unwrap_or_default();
+        let kind = value
+            .get("output_type")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let text = |name: &str| value.get(name).and_then(joined).unwrap_or_default();
-        let name = value.get("name").or_else(|| value.get("stream")).and_then(Value::as_str);
+        let name = value
+            .get("name")
+            .or_else(|| value.get("stream"))
+            .and_then(Value::as_str);
         let printed = (kind == "stream").then(|| name.unwrap_or("stdout"));
         let output = match kind {
             "stream" => printed_text(text("text")),
@@ -76,7 +82,11 @@ fn printed_text(text: String) -> Output {
 
 fn error(value: &Value, name: &str, message: &str) -> Output {
     let lines = value.get("traceback").and_then(Value::as_array);
-    let lines: Vec<&str> = lines.into_iter().flatten().filter_map(Value::as_str).collect();
+    let lines: Vec<&str> = lines
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if lines.is_empty() {
         printed_text(format!("{name}: {message}"))
     } else {
@@ -87,7 +97,10 @@ fn error(value: &Value, name: &str, message: &str) -> Output {
 /// A result or something displayed, in one of its types.
 fn displayed(value: &Value) -> Output {
     let bundle: Vec<(String, &Value)> = match value.get("data").and_then(Value::as_object) {
-        Some(data) => data.iter().map(|(kind, value)| (kind.clone(), value)).collect(),
+        Some(data) => data
+            .iter()
+            .map(|(kind, value)| (kind.clone(), value))
+            .collect(),
         None => OLD_NAMES
             .iter()
             .filter_map(|(name, kind)| Some(((*kind).to_owned(), value.get(*name)?)))
@@ -98,10 +111,15 @@ fn displayed(value: &Value) -> Output {
     let text = bundle.iter().find(|(kind, _)| Some(kind.as_str()) == taken);
     let rest = bundle.iter().map(|(kind, _)| kind);
     Output {
-        text: text.and_then(|(_, value)| joined(value)).unwrap_or_default(),
+        text: text
+            .and_then(|(_, value)| joined(value))
+            .unwrap_or_default(),
         markdown: taken == Some("text/markdown"),
         // Another wording of the same text is no loss.
-        left_out: rest.filter(|kind| !TEXTS.contains(&kind.as_str())).cloned().collect(),
+        left_out: rest
+            .filter(|kind| !TEXTS.contains(&kind.as_str()))
+            .cloned()
+            .collect(),
     }
 }
 
@@ -127,12 +145,18 @@ fn without_escapes(text: &str) -> String {
         match characters.next() {
             // Parameters, then a letter.
             Some('[') => {
-                while characters.next_if(|next| matches!(next, ' '..='?')).is_some() {}
+                while characters
+                    .next_if(|next| matches!(next, ' '..='?'))
+                    .is_some()
+                {}
                 characters.next_if(|next| matches!(next, '@'..='~'));
             }
             // A title or a link, up to a bell or the next sequence.
             Some(']') => {
-                while characters.next_if(|next| !matches!(next, '\u{7}' | '\u{1b}')).is_some() {}
+                while characters
+                    .next_if(|next| !matches!(next, '\u{7}' | '\u{1b}'))
+                    .is_some()
+                {}
                 if characters.next_if_eq(&'\u{1b}').is_some() {
                     characters.next_if_eq(&'\\');
                 } else {
@@ -156,7 +180,10 @@ mod tests {
         let cases = [
             ("\u{1b}[0;31mError\u{1b}[0m: x", "Error: x"),
             ("10%\r50%\r100%\ndone\r\n", "100%\ndone\n"),
-            ("\u{1b}]8;;https://a.b\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
+            (
+                "\u{1b}]8;;https://a.b\u{1b}\\link\u{1b}]8;;\u{1b}\\",
+                "link",
+            ),
             ("\u{1b}]0;title\u{7}x", "x"),
             ("\u{1b}[", ""),
             ("\u{1b}", ""),

@@ -32,7 +32,11 @@ pub(super) struct Piece {
 
 impl Line {
     pub(super) fn text(&self) -> String {
-        let text: String = self.pieces.iter().map(|piece| piece.text.as_str()).collect();
+        let text: String = self
+            .pieces
+            .iter()
+            .map(|piece| piece.text.as_str())
+            .collect();
         text.trim().to_owned()
     }
 
@@ -58,8 +62,9 @@ impl Cue {
         }
         self.lines.retain(|line| {
             let text = line.text();
-            let note = (text.starts_with('(') && text.ends_with(')') && text.matches('(').count() == 1)
-                || text.starts_with(['♪', '♫']);
+            let note =
+                (text.starts_with('(') && text.ends_with(')') && text.matches('(').count() == 1)
+                    || text.starts_with(['♪', '♫']);
             taken += u64::from(note);
             !note && !text.is_empty()
         });
@@ -96,7 +101,10 @@ pub(super) fn unroll(cues: &mut [Cue]) -> u64 {
         .iter()
         .map(|cue| cue.lines.iter().map(Line::text).collect())
         .collect();
-    let repeated: Vec<usize> = shown.windows(2).map(|pair| overlap(&pair[0], &pair[1])).collect();
+    let repeated: Vec<usize> = shown
+        .windows(2)
+        .map(|pair| overlap(&pair[0], &pair[1]))
+        .collect();
     let rolling = repeated.iter().filter(|count| **count > 0).count();
     if repeated.len() < 2 || rolling * 2 <= repeated.len() {
         return 0;
@@ -111,6 +119,8 @@ pub(super) fn unroll(cues: &mut [Cue]) -> u64 {
 fn overlap(before: &[String], after: &[String]) -> usize {
     // More lines than these do not fit on a screen, and comparing all would take the square of their number.
     let most = before.len().min(after.len()).min(8);
-    let found = (1..=most).rev().find(|count| before[before.len() - count..] == after[..*count]);
+    let found = (1..=most)
+        .rev()
+        .find(|count| before[before.len() - count..] == after[..*count]);
     found.unwrap_or(0)
 }

@@ -27,14 +27,17 @@ pub(super) fn items(value: &Value, path: &Path) -> Result<Vec<Item>> {
             continue;
         }
         let place = Place::of(path, PlaceUnit::Entry, number);
-        items.push(cue(event, number).ok_or_else(|| {
-            broken(place, "its times are missing, negative or too large")
-        }));
+        items.push(
+            cue(event, number)
+                .ok_or_else(|| broken(place, "its times are missing, negative or too large")),
+        );
     }
     if rolls {
         // The duration of a caption that rolls is that of its line on the screen.
-        let starts: Vec<Option<u64>> =
-            items.iter().map(|item| item.as_ref().ok().map(|cue| cue.start)).collect();
+        let starts: Vec<Option<u64>> = items
+            .iter()
+            .map(|item| item.as_ref().ok().map(|cue| cue.start))
+            .collect();
         for (item, next) in items.iter_mut().zip(starts.into_iter().skip(1)) {
             if let (Ok(cue), Some(next)) = (item, next) {
                 cue.end = cue.end.min(next.max(cue.start));
@@ -50,7 +53,10 @@ fn segments(event: &Value) -> &[Value] {
 }
 
 fn segment(value: &Value) -> &str {
-    value.get("utf8").and_then(Value::as_str).unwrap_or_default()
+    value
+        .get("utf8")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn text(event: &Value) -> String {

@@ -49,7 +49,9 @@ struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     fn of(text: &'a str, path: &'a Path, vtt: bool) -> Self {
         let lines: Vec<&str> = text.split('\n').collect();
-        let arrows: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].contains(ARROW)).collect();
+        let arrows: Vec<usize> = (0..lines.len())
+            .filter(|at| lines[*at].contains(ARROW))
+            .collect();
         let first = arrows.first().and_then(|at| at.checked_sub(1));
         let numbered = first.is_some_and(|at| is_number(lines[at]));
         Self {
@@ -63,8 +65,13 @@ impl<'a> Blocks<'a> {
 
     fn items(&self) -> Vec<Item> {
         let mut items = Vec::new();
-        let begin = self.arrows.first().map_or(self.lines.len(), |first| self.head(*first, 0));
-        let stray = self.lines[..begin].iter().position(|line| !line.trim().is_empty());
+        let begin = self
+            .arrows
+            .first()
+            .map_or(self.lines.len(), |first| self.head(*first, 0));
+        let stray = self.lines[..begin]
+            .iter()
+            .position(|line| !line.trim().is_empty());
         if let Some(stray) = stray.filter(|_| !self.vtt) {
             let found = format!("found {} before the first cue", quoted(self.lines[stray]));
             items.push(Err(self.broken(stray, found)));
@@ -156,7 +163,8 @@ pub(super) fn time(text: &str) -> Option<u64> {
         None => (text, None),
     };
     let number = |digits: &str, most: usize| {
-        let good = (1..=most).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let good =
+            (1..=most).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
         digits.parse::<u64>().ok().filter(|_| good)
     };
     let parts: Vec<&str> = clock.split(':').collect();

@@ -151,7 +151,9 @@ fn language(path: &Path) -> Option<String> {
     let good = (2..=3).contains(&first.len())
         && letters(first)
         && first.to_ascii_lowercase() == first
-        && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        && parts.all(|part| {
+            (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
     good.then(|| code.to_owned())
 }
 
@@ -178,7 +180,10 @@ impl File<'_> {
         } else {
             cues.iter_mut().map(Cue::take_notes).sum()
         };
-        let dropped = [(repeated, "repeated line of rolling captions"), (notes, "note of a sound")];
+        let dropped = [
+            (repeated, "repeated line of rolling captions"),
+            (notes, "note of a sound"),
+        ];
         for (count, reason) in dropped {
             records.extend((0..count).map(|_| Record::dropped(reason)));
         }

@@ -73,10 +73,13 @@ pub(super) fn sentences(cues: &[Cue], pause: u64) -> Vec<Said> {
 
 /// A line without the dash or the arrows that say that another speaker begins, and whether it had them.
 fn without_dash(line: String) -> (String, bool) {
-    let rest = line.strip_prefix(">>").map(|rest| rest.trim_start_matches('>'));
+    let rest = line
+        .strip_prefix(">>")
+        .map(|rest| rest.trim_start_matches('>'));
     let dash = line.strip_prefix(['-', '–', '—']);
     // A number below zero is no dialogue.
-    let dash = dash.filter(|rest| !rest.starts_with(|next: char| next.is_ascii_digit() || next == '-'));
+    let dash =
+        dash.filter(|rest| !rest.starts_with(|next: char| next.is_ascii_digit() || next == '-'));
     match rest.or(dash).map(str::trim_start) {
         Some(rest) if !rest.is_empty() => (rest.to_owned(), true),
         _ => (line, false),
@@ -109,11 +112,18 @@ impl Spans {
 
     /// The anchors of the next line: characters from its beginning, and times.
     fn next(&mut self, line: &Line) -> Vec<(usize, u64)> {
-        let length: usize = line.pieces.iter().map(|piece| piece.text.chars().count()).sum();
+        let length: usize = line
+            .pieces
+            .iter()
+            .map(|piece| piece.text.chars().count())
+            .sum();
         let (from, to) = (self.at, self.at + length);
         self.at = to;
         let mut anchors = vec![(0, self.time(from))];
-        let inside = self.anchors.iter().filter(|(at, _)| (from..to).contains(at));
+        let inside = self
+            .anchors
+            .iter()
+            .filter(|(at, _)| (from..to).contains(at));
         anchors.extend(inside.map(|(at, time)| (at - from, *time)));
         anchors.push((length, self.time(to)));
         anchors
@@ -193,9 +203,13 @@ impl Run {
 
     /// The time and the cue of a byte of the text; at the end of a line that line's time, not the next one's.
     fn at(&self, byte: usize, begins: bool) -> (u64, u64) {
-        let after = self
-            .lines
-            .partition_point(|line| if begins { line.from <= byte } else { line.from < byte });
+        let after = self.lines.partition_point(|line| {
+            if begins {
+                line.from <= byte
+            } else {
+                line.from < byte
+            }
+        });
         let line = &self.lines[after.saturating_sub(1)];
         let characters = self.text[line.from..byte].chars().count();
         (between(&line.anchors, characters), line.place)
@@ -204,9 +218,10 @@ impl Run {
 
 /// Words that end with a point without ending a sentence, in lower case.
 const ABBREVIATIONS: [&str; 46] = [
-    "approx", "apt", "bzw", "ca", "capt", "cf", "co", "col", "corp", "dept", "dr", "dra", "ed", "eg", "engl", "est",
-    "etc", "evtl", "fig", "gen", "ggf", "gov", "hon", "hr", "ie", "inc", "jr", "lt", "ltd", "mme", "mr", "mrs", "ms",
-    "mt", "prof", "rep", "rev", "sen", "sgt", "sr", "sra", "st", "usw", "vgl", "vol", "vs",
+    "approx", "apt", "bzw", "ca", "capt", "cf", "co", "col", "corp", "dept", "dr", "dra", "ed",
+    "eg", "engl", "est", "etc", "evtl", "fig", "gen", "ggf", "gov", "hon", "hr", "ie", "inc", "jr",
+    "lt", "ltd", "mme", "mr", "mrs", "ms", "mt", "prof", "rep", "rev", "sen", "sgt", "sr", "sra",
+    "st", "usw", "vgl", "vol", "vs",
 ];
 
 /// Where the sentences of a text end, in bytes; the last one is the end of the text.
@@ -245,12 +260,17 @@ fn is_end(character: char) -> bool {
 }
 
 fn is_closing(character: char) -> bool {
-    matches!(character, '"' | '\'' | '”' | '’' | '»' | ')' | ']' | '」' | '』')
+    matches!(
+        character,
+        '"' | '\'' | '”' | '’' | '»' | ')' | ']' | '」' | '』'
+    )
 }
 
 /// Whether the word before a point is an abbreviation, an initial, or a number's name before the number.
 fn is_abbreviated(before: &str, next: &str) -> bool {
-    let word = before.rsplit(|character: char| !character.is_alphanumeric() && character != '.').next();
+    let word = before
+        .rsplit(|character: char| !character.is_alphanumeric() && character != '.')
+        .next();
     let word = word.unwrap_or_default();
     let lower = word.to_lowercase();
     let mut letters = word.chars();
@@ -259,7 +279,8 @@ fn is_abbreviated(before: &str, next: &str) -> bool {
     (initial && word != "I")
         || (word.contains('.') && word.chars().any(char::is_alphabetic))
         || ABBREVIATIONS.contains(&lower.as_str())
-        || (matches!(lower.as_str(), "no" | "nos" | "nr" | "p" | "pp") && next.starts_with(|next: char| next.is_ascii_digit()))
+        || (matches!(lower.as_str(), "no" | "nos" | "nr" | "p" | "pp")
+            && next.starts_with(|next: char| next.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -275,19 +296,38 @@ mod tests {
             from = end;
             part
         };
-        ends(text).into_iter().map(cut).filter(|part| !part.is_empty()).collect()
+        ends(text)
+            .into_iter()
+            .map(cut)
+            .filter(|part| !part.is_empty())
+            .collect()
     }
 
     #[test]
     fn sentences_end_where_readers_end_them() {
         let cases: [(&str, &[&str]); 12] = [
             ("One. Two! Three? Four", &["One.", "Two!", "Three?", "Four"]),
-            ("Dr. Smith met J. Doe. Fine.", &["Dr. Smith met J. Doe.", "Fine."]),
-            ("It costs 3.50 or 1,000.25. Yes.", &["It costs 3.50 or 1,000.25.", "Yes."]),
+            (
+                "Dr. Smith met J. Doe. Fine.",
+                &["Dr. Smith met J. Doe.", "Fine."],
+            ),
+            (
+                "It costs 3.50 or 1,000.25. Yes.",
+                &["It costs 3.50 or 1,000.25.", "Yes."],
+            ),
             ("See No. 5. No. Really?", &["See No. 5.", "No.", "Really?"]),
-            ("\"Stop!\" he said. \"Why?\" She left.", &["\"Stop!\" he said.", "\"Why?\"", "She left."]),
-            ("Well... maybe. Wait... What?!", &["Well... maybe.", "Wait...", "What?!"]),
-            ("e.g. this, i.e. that. U.S. Army.", &["e.g. this, i.e. that.", "U.S. Army."]),
+            (
+                "\"Stop!\" he said. \"Why?\" She left.",
+                &["\"Stop!\" he said.", "\"Why?\"", "She left."],
+            ),
+            (
+                "Well... maybe. Wait... What?!",
+                &["Well... maybe.", "Wait...", "What?!"],
+            ),
+            (
+                "e.g. this, i.e. that. U.S. Army.",
+                &["e.g. this, i.e. that.", "U.S. Army."],
+            ),
             ("你好。再见！好", &["你好。", "再见！", "好"]),
             ("So did I. Then we went.", &["So did I.", "Then we went."]),
             ("¿Qué? ¡No! Sí.", &["¿Qué?", "¡No!", "Sí."]),

@@ -84,7 +84,9 @@ fn parts(line: &str) -> Vec<Part<'_>> {
             .find(['>', '<'])
             .filter(|close| inside[*close..].starts_with('>'))
             .map(|close| &inside[..close])
-            .filter(|tag| tag.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '/'));
+            .filter(|tag| {
+                tag.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '/')
+            });
         let Some(tag) = tag else {
             from = open + 1;
             continue;

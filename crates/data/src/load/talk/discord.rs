@@ -123,7 +123,11 @@ fn exported_message(value: &Value) -> Message {
         let content = value.get("content").and_then(Value::as_str);
         message.text = resolved(content.unwrap_or_default(), list(value, "mentions"));
     }
-    for (name, kind) in [("attachments", "file"), ("stickers", "sticker"), ("embeds", "preview")] {
+    for (name, kind) in [
+        ("attachments", "file"),
+        ("stickers", "sticker"),
+        ("embeds", "preview"),
+    ] {
         message.leave_out(kind, list(value, name).len() as u64);
     }
     for reaction in list(value, "reactions") {
@@ -141,7 +145,9 @@ fn resolved(content: &str, mentions: &[Value]) -> String {
     while let Some((before, marked)) = rest.split_once('<') {
         shown.push_str(before);
         let mark = marked.split_once('>').and_then(|(mark, after)| {
-            let user = mark.strip_prefix('@').map(|user| user.trim_start_matches('!'));
+            let user = mark
+                .strip_prefix('@')
+                .map(|user| user.trim_start_matches('!'));
             let mention = user.and_then(|user| {
                 let known = mentions.iter().find(|one| text(one, "id") == Some(user))?;
                 let name = text(known, "nickname").or_else(|| text(known, "name"))?;
@@ -162,7 +168,10 @@ fn resolved(content: &str, mentions: &[Value]) -> String {
 
 /// `:name:` of `<:name:123>` or `<a:name:123>`.
 fn emoji(mark: &str) -> Option<String> {
-    let (name, number) = mark.trim_start_matches('a').strip_prefix(':')?.split_once(':')?;
+    let (name, number) = mark
+        .trim_start_matches('a')
+        .strip_prefix(':')?
+        .split_once(':')?;
     let good = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     good.then(|| format!(":{name}:"))
 }
@@ -185,7 +194,10 @@ fn package(path: &Path, messages: Vec<Message>) -> Thread {
 
 /// The name of a package's owner, who wrote all of its messages.
 fn owner(path: &Path) -> String {
-    let user = path.ancestors().nth(3).map(|folder| folder.join("account/user.json"));
+    let user = path
+        .ancestors()
+        .nth(3)
+        .map(|folder| folder.join("account/user.json"));
     let user = user.and_then(|user| json(&user, DOCUMENT_LIMIT).ok());
     let user = user.map_or(Value::Null, |(_, value)| value);
     let name = text(&user, "global_name").or_else(|| text(&user, "username"));
@@ -213,7 +225,9 @@ fn table(path: &Path) -> Result<Export> {
     let mut messages = Vec::new();
     for record in Csv::default().records(path)? {
         match record.and_then(Record::document) {
-            Ok(Some(row)) => messages.push(own(&Value::Object(row.fields.into_iter().collect()), &me)),
+            Ok(Some(row)) => {
+                messages.push(own(&Value::Object(row.fields.into_iter().collect()), &me))
+            }
             Ok(None) => {}
             Err(error) => export.records.push(Record::ready(Err(error))),
         }

@@ -45,7 +45,9 @@ pub(super) fn read(path: &Path) -> Result<Export> {
         None => vec![path.to_path_buf()],
     };
     if files.first().and_then(|file| file.file_name()) != path.file_name() {
-        return Ok(Export::dropped("part of a thread that its first file begins"));
+        return Ok(Export::dropped(
+            "part of a thread that its first file begins",
+        ));
     }
     let mut export = Export::default();
     let mut thread = Thread {
@@ -65,7 +67,11 @@ pub(super) fn read(path: &Path) -> Result<Export> {
         thread.title = thread.title.or(title.map(str::to_owned));
         thread.id = thread.id.or(text(&value, "thread_path").map(str::to_owned));
         for (index, value) in list(&value, "messages").iter().enumerate() {
-            let mut message = if sealed { sealed_message(value) } else { message(value) };
+            let mut message = if sealed {
+                sealed_message(value)
+            } else {
+                message(value)
+            };
             message.path.clone_from(&path);
             message.place = index as u64 + 1;
             thread.messages.push(message);
@@ -140,7 +146,15 @@ fn is_reaction(content: &str) -> bool {
 
 /// What stands in the place of something attached: `Ann sent an attachment.`
 fn is_placeholder(content: &str) -> bool {
-    let kinds = ["attachment", "photo", "video", "link", "GIF", "file", "voice message"];
+    let kinds = [
+        "attachment",
+        "photo",
+        "video",
+        "link",
+        "GIF",
+        "file",
+        "voice message",
+    ];
     !content.contains('\n')
         && kinds.iter().any(|kind| {
             content.ends_with(&format!(" sent an {kind}."))

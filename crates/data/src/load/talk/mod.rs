@@ -219,7 +219,9 @@ fn has_extension(path: &Path, extension: &str) -> bool {
 
 /// The files beside a file whose names, without that of a packing, `key` knows, in the order of their keys.
 fn siblings<K: Ord>(path: &Path, key: impl Fn(&str) -> Option<K>) -> Result<Vec<PathBuf>> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let failed = |error| super::file::input(folder, "list", error);
     let mut found = Vec::new();

@@ -60,7 +60,9 @@ fn users(path: &Path) -> Option<PathBuf> {
 
 fn is_day(path: &Path) -> bool {
     let stem = Packing::stem(path);
-    stem.file_name().and_then(|name| day(name.to_str()?)).is_some()
+    stem.file_name()
+        .and_then(|name| day(name.to_str()?))
+        .is_some()
 }
 
 /// The day in `2024-01-02.json`.
@@ -76,7 +78,9 @@ pub(super) fn read(path: &Path) -> Result<Export> {
     }
     let days = siblings(path, day)?;
     if days.first().and_then(|day| day.file_name()) != path.file_name() {
-        return Ok(Export::dropped("day of a channel that its first day begins"));
+        return Ok(Export::dropped(
+            "day of a channel that its first day begins",
+        ));
     }
     let names = match users(path) {
         Some(users) => Names::of(&whole::json(&users, whole::DOCUMENT_LIMIT)?.1),
@@ -270,9 +274,15 @@ mod tests {
             ("hi <@U1>!", "hi @Ann!"),
             ("<@U9|bob> <@U8>", "@bob @U8"),
             ("<#C1|general> <#C2>", "#general #C2"),
-            ("<!here> <!subteam^S1|@team> <!date^1^{date}|2 May>", "@here @team 2 May"),
+            (
+                "<!here> <!subteam^S1|@team> <!date^1^{date}|2 May>",
+                "@here @team 2 May",
+            ),
             ("<https://a.b/?x=1&amp;y>", "https://a.b/?x=1&y"),
-            ("<http://a.b|a.b> <http://a.b|here>", "http://a.b here (http://a.b)"),
+            (
+                "<http://a.b|a.b> <http://a.b|here>",
+                "http://a.b here (http://a.b)",
+            ),
             ("<mailto:a@b.c|a@b.c>", "a@b.c"),
             ("1 &lt; 2 &amp;amp; 3 &gt; 2", "1 < 2 &amp; 3 > 2"),
             ("a < b", "a < b"),
@@ -286,8 +296,18 @@ mod tests {
     #[test]
     fn timestamps_are_read_or_unknown() {
         let shown = |text| timestamp(text).map(|time| time.to_string());
-        assert_eq!(shown("1704190000.000100").as_deref(), Some("2024-01-02T10:06:40Z"));
-        for text in ["", "x", "-1.-1", "99999999999999999999", "9223372036854775807.9", "1.é"] {
+        assert_eq!(
+            shown("1704190000.000100").as_deref(),
+            Some("2024-01-02T10:06:40Z")
+        );
+        for text in [
+            "",
+            "x",
+            "-1.-1",
+            "99999999999999999999",
+            "9223372036854775807.9",
+            "1.é",
+        ] {
             assert_eq!(shown(text), None, "{text}");
         }
     }

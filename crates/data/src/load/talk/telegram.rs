@@ -133,7 +133,10 @@ fn rich(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts.iter().map(rich).collect(),
         Value::Object(_) => {
-            let shown = value.get("text").and_then(Value::as_str).unwrap_or_default();
+            let shown = value
+                .get("text")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             match text(value, "href") {
                 Some(link) if link != shown => format!("{shown} ({link})"),
                 _ => shown.to_owned(),

@@ -75,7 +75,9 @@ impl Thread {
             }
             _ => false,
         };
-        let stretches = self.messages.chunk_by(|before, after| !apart(before, after));
+        let stretches = self
+            .messages
+            .chunk_by(|before, after| !apart(before, after));
         stretches
             .map(|stretch| self.record(stretch, service, settings.answering.as_deref()))
             .collect()
@@ -93,7 +95,10 @@ impl Thread {
         }
         let participants = participants(&said);
         let messages = match answering {
-            None => said.iter().map(|one| message("user", &[one], false)).collect(),
+            None => said
+                .iter()
+                .map(|one| message("user", &[one], false))
+                .collect(),
             Some(name) => {
                 let Some(turns) = Turns::of(&said, name) else {
                     return Record::dropped("conversation in which the one to answer does not");
@@ -180,12 +185,19 @@ impl<'a> Turns<'a> {
 /// The message of a turn, as chats' mappings read it.
 fn message(role: &str, turn: &[&Message], named: bool) -> Value {
     let lines = turn.iter().map(|one| {
-        let name = if named { format!("{}: ", one.name) } else { String::new() };
+        let name = if named {
+            format!("{}: ", one.name)
+        } else {
+            String::new()
+        };
         name + &one.text
     });
     let mut message = Map::new();
     message.insert("role".into(), json!(role));
-    message.insert("content".into(), json!(lines.collect::<Vec<_>>().join("\n")));
+    message.insert(
+        "content".into(),
+        json!(lines.collect::<Vec<_>>().join("\n")),
+    );
     message.insert("name".into(), json!(participants(turn).join(", ")));
     if let Some(time) = turn[0].time {
         message.insert("time".into(), json!(time.to_string()));

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::thread::{Message, Thread};
-use super::whatsapp_lines::{Heads, Head, custom, decide, is_mark};
+use super::whatsapp_lines::{Head, Heads, custom, decide, is_mark};
 use super::{Export, broken, has_extension};
 use crate::document::PlaceUnit;
 use crate::error::Result;
@@ -18,7 +18,11 @@ const FORMAT: &str = "WhatsApp chat";
 /// The name must be that of an export: the logs of many programs begin their lines alike.
 pub(super) fn recognises(path: &Path, head: &[u8]) -> bool {
     let stem = Packing::stem(path);
-    let name = stem.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = stem
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
     let named = name == "_chat.txt" || name.contains("whatsapp");
     let head = String::from_utf8_lossy(head);
     let first = head.lines().find(|line| !line.trim().is_empty());
@@ -28,12 +32,15 @@ pub(super) fn recognises(path: &Path, head: &[u8]) -> bool {
 pub(super) fn read(path: &Path) -> Result<Export> {
     let (records, text) = noted(path, Format::Text, DOCUMENT_LIMIT)?;
     let heads = Heads::new();
-    let lines: Vec<(&str, Option<Head>)> =
-        text.split('\n').map(|line| (line, heads.of(line))).collect();
+    let lines: Vec<(&str, Option<Head>)> = text
+        .split('\n')
+        .map(|line| (line, heads.of(line)))
+        .collect();
     let found: Vec<&Head> = lines.iter().filter_map(|(_, head)| head.as_ref()).collect();
-    let slashes = lines
-        .iter()
-        .any(|(line, head)| head.as_ref().is_some_and(|head| line[..head.text].contains('/')));
+    let slashes = lines.iter().any(|(line, head)| {
+        head.as_ref()
+            .is_some_and(|head| line[..head.text].contains('/'))
+    });
     let decided = decide(&found, custom(&found, slashes));
     let mut messages: Vec<Message> = Vec::new();
     for ((line, head), place) in lines.iter().zip(1..) {
@@ -78,8 +85,16 @@ fn title(path: &Path) -> Option<String> {
         "_chat" => folder?.to_str()?,
         name => name,
     };
-    let ways = ["WhatsApp Chat with ", "WhatsApp Chat - ", "WhatsApp-Chat mit ", "Chat de WhatsApp con ",
-        "Conversa do WhatsApp com ", "Discussion WhatsApp avec ", "Chat WhatsApp con ", "WhatsApp-chat met "];
+    let ways = [
+        "WhatsApp Chat with ",
+        "WhatsApp Chat - ",
+        "WhatsApp-Chat mit ",
+        "Chat de WhatsApp con ",
+        "Conversa do WhatsApp com ",
+        "Discussion WhatsApp avec ",
+        "Chat WhatsApp con ",
+        "WhatsApp-chat met ",
+    ];
     let title = ways.iter().find_map(|way| name.strip_prefix(way))?;
     Some(title.to_owned())
 }
@@ -115,7 +130,10 @@ fn said(whole: &str) -> Option<(String, &str)> {
         Some((name, _)) => (name, name.len() + 2),
         None => (first.strip_suffix(':')?, first.len()),
     };
-    let name: String = name.chars().filter(|character| !is_mark(*character)).collect();
+    let name: String = name
+        .chars()
+        .filter(|character| !is_mark(*character))
+        .collect();
     // Somebody who is not among the phone's contacts.
     let name = name.trim().trim_start_matches('~').trim();
     // Sentences of the app about a subject or a description hold quotes, and no name is that long.
@@ -125,7 +143,10 @@ fn said(whole: &str) -> Option<(String, &str)> {
 
 /// What a line stands for, if the app wrote it in the place of something.
 fn placeholder(line: &str, by_app: bool) -> Option<&'static str> {
-    let unmarked: String = line.chars().filter(|character| !is_mark(*character)).collect();
+    let unmarked: String = line
+        .chars()
+        .filter(|character| !is_mark(*character))
+        .collect();
     let line = unmarked.trim();
     let lower = line.to_lowercase();
     let bracketed = line.starts_with('<') && line.ends_with('>') && line.chars().count() <= 60;

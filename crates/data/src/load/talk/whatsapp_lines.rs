@@ -96,7 +96,10 @@ impl Heads {
             }
         }
         let length = found.get(0)?.as_str().chars().count();
-        let text = line.char_indices().nth(length).map_or(line.len(), |(at, _)| at);
+        let text = line
+            .char_indices()
+            .nth(length)
+            .map_or(line.len(), |(at, _)| at);
         let head = Head {
             date,
             clock,
