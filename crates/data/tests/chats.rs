@@ -47,19 +47,27 @@ fn field<'a>(document: &'a Document, name: &str) -> &'a Value {
 }
 
 fn texts(documents: &[Document]) -> Vec<&str> {
-    documents.iter().map(|document| document.text.as_str()).collect()
+    documents
+        .iter()
+        .map(|document| document.text.as_str())
+        .collect()
 }
 
 /// The conversations in which a speaker is the assistant.
 fn examples(name: &str, files: &[(&str, &[u8])]) -> Vec<Conversation> {
     let loaders = Loaders::default().with(Conversations::default().answering(name));
     let folder = folder(files);
-    loaders.examples(&[folder.path()], &OnError::Stop, &AnyChat::Detect).unwrap().0
+    loaders
+        .examples(&[folder.path()], &OnError::Stop, &AnyChat::Detect)
+        .unwrap()
+        .0
 }
 
 fn turns(conversation: &Conversation) -> Vec<(&str, &str)> {
     let turns = conversation.turns.iter();
-    turns.map(|turn| (turn.role.name(), turn.text.as_str())).collect()
+    turns
+        .map(|turn| (turn.role.name(), turn.text.as_str()))
+        .collect()
 }
 
 // --- Messenger ---------------------------------------------------------------------------------------------------
@@ -98,7 +106,10 @@ fn messenger_threads_are_joined_in_time_and_mended() {
         ("inbox/zoe_1/message_2.json", &older),
     ];
     let (documents, counts) = load(files);
-    assert_eq!(texts(&documents), ["Bob: Hi\nyou\nZoë: Ça va 😀\nBob: see\nhttps://a.example/x"]);
+    assert_eq!(
+        texts(&documents),
+        ["Bob: Hi\nyou\nZoë: Ça va 😀\nBob: see\nhttps://a.example/x"]
+    );
     let document = &documents[0];
     assert_eq!(field(document, "title"), "Zoë");
     assert_eq!(field(document, "participants"), &json!(["Bob", "Zoë"]));
@@ -107,10 +118,21 @@ fn messenger_threads_are_joined_in_time_and_mended() {
         field(document, "left_out"),
         &json!({"call": 1, "photo": 3, "reaction": 2, "unsent": 1})
     );
-    assert!(document.origin.to_string().ends_with("message_2.json, message 3"));
-    assert_eq!(counts.dropped["part of a thread that its first file begins"], 1);
+    assert!(
+        document
+            .origin
+            .to_string()
+            .ends_with("message_2.json, message 3")
+    );
+    assert_eq!(
+        counts.dropped["part of a thread that its first file begins"],
+        1
+    );
     let example = &examples("Zoë", files)[0];
-    assert_eq!(turns(example), [("user", "Hi\nyou"), ("assistant", "Ça va 😀")]);
+    assert_eq!(
+        turns(example),
+        [("user", "Hi\nyou"), ("assistant", "Ça va 😀")]
+    );
 }
 
 #[test]
@@ -122,7 +144,10 @@ fn encrypted_chats_are_read_as_they_are() {
     ]});
     let (documents, _) = load(&[("Bob_7.json", chat.to_string().as_bytes())]);
     assert_eq!(texts(&documents), ["Ann: Ã© stays"]);
-    assert_eq!(field(&documents[0], "left_out"), &json!({"media": 1, "reaction": 1, "unsent": 1}));
+    assert_eq!(
+        field(&documents[0], "left_out"),
+        &json!({"media": 1, "reaction": 1, "unsent": 1})
+    );
 }
 
 #[test]
@@ -130,12 +155,21 @@ fn a_broken_file_of_a_thread_is_reported_and_the_others_are_kept() {
     let good = messenger(&json!([{"sender_name": "Bob", "timestamp_ms": 1, "content": "a"}]));
     let folder = folder(&[
         ("message_1.json", &good),
-        ("message_2.json", b"{\"participants\": [{\"name\": \"Bob\"}], \"messages\": ["),
+        (
+            "message_2.json",
+            b"{\"participants\": [{\"name\": \"Bob\"}], \"messages\": [",
+        ),
     ]);
-    let loaded = Loaders::default().load_all(&[folder.path()], &OnError::Skip).unwrap();
+    let loaded = Loaders::default()
+        .load_all(&[folder.path()], &OnError::Skip)
+        .unwrap();
     assert_eq!(texts(&loaded.0), ["Bob: a"]);
     assert_eq!(loaded.1.skipped, 1);
-    assert!(loaded.1.to_string().contains("message_2.json:1:"), "{}", loaded.1);
+    assert!(
+        loaded.1.to_string().contains("message_2.json:1:"),
+        "{}",
+        loaded.1
+    );
 }
 
 // --- WhatsApp ----------------------------------------------------------------------------------------------------
@@ -150,30 +184,110 @@ fn whatsapp(name: &str, text: &str) -> Document {
 #[test]
 fn whatsapp_dates_are_read_in_many_forms() {
     let cases = [
-        ("31/12/2023, 23:59 - Ann: a", "day first", "2023-12-31T23:59:00"),
-        ("12/31/23, 11:59 PM - Ann: a", "month first", "2023-12-31T23:59:00"),
-        ("12/31/23, 12:05\u{202f}AM - Ann: a", "month first", "2023-12-31T00:05:00"),
-        ("1/2/24, 9:05 PM - Ann: a", "month first, assumed", "2024-01-02T21:05:00"),
-        ("1/2/24, 21:05 - Ann: a", "day first, assumed", "2024-02-01T21:05:00"),
-        ("31.12.23, 23:59 - Ann: a", "day first", "2023-12-31T23:59:00"),
-        ("31-12-2023 23:59 - Ann: a", "day first", "2023-12-31T23:59:00"),
-        ("31/12/23 23.59 - Ann: a", "day first", "2023-12-31T23:59:00"),
-        ("31.12.2023 klo 23.59 - Ann: a", "day first", "2023-12-31T23:59:00"),
-        ("2023-12-31, 23:59 - Ann: a", "year first", "2023-12-31T23:59:00"),
-        ("2023/12/31 下午11:59 - Ann: a", "year first", "2023-12-31T23:59:00"),
-        ("2023년 12월 31일 오후 11:59, Ann : a", "year first", "2023-12-31T23:59:00"),
-        ("31/12/23, 11:59 p. m. - Ann: a", "day first", "2023-12-31T23:59:00"),
-        ("[31/12/2023, 23:59:58] Ann: a", "day first", "2023-12-31T23:59:58"),
-        ("\u{200e}[12/31/23, 11:59:58\u{202f}PM] Ann: a", "month first", "2023-12-31T23:59:58"),
-        ("[31.12.23, 23:59:58] \u{202a}Ann\u{202c}: a", "day first", "2023-12-31T23:59:58"),
-        ("\u{200f}٣١\u{200f}/١٢\u{200f}/٢٠٢٣، ١١:٥٩ م - Ann: a", "day first", "2023-12-31T23:59:00"),
-        ("31/12/2566 23:59 - Ann: a", "day first", "2023-12-31T23:59:00"),
-        ("29/2/24, 10:00 am - Ann: a", "day first", "2024-02-29T10:00:00"),
+        (
+            "31/12/2023, 23:59 - Ann: a",
+            "day first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "12/31/23, 11:59 PM - Ann: a",
+            "month first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "12/31/23, 12:05\u{202f}AM - Ann: a",
+            "month first",
+            "2023-12-31T00:05:00",
+        ),
+        (
+            "1/2/24, 9:05 PM - Ann: a",
+            "month first, assumed",
+            "2024-01-02T21:05:00",
+        ),
+        (
+            "1/2/24, 21:05 - Ann: a",
+            "day first, assumed",
+            "2024-02-01T21:05:00",
+        ),
+        (
+            "31.12.23, 23:59 - Ann: a",
+            "day first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "31-12-2023 23:59 - Ann: a",
+            "day first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "31/12/23 23.59 - Ann: a",
+            "day first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "31.12.2023 klo 23.59 - Ann: a",
+            "day first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "2023-12-31, 23:59 - Ann: a",
+            "year first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "2023/12/31 下午11:59 - Ann: a",
+            "year first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "2023년 12월 31일 오후 11:59, Ann : a",
+            "year first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "31/12/23, 11:59 p. m. - Ann: a",
+            "day first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "[31/12/2023, 23:59:58] Ann: a",
+            "day first",
+            "2023-12-31T23:59:58",
+        ),
+        (
+            "\u{200e}[12/31/23, 11:59:58\u{202f}PM] Ann: a",
+            "month first",
+            "2023-12-31T23:59:58",
+        ),
+        (
+            "[31.12.23, 23:59:58] \u{202a}Ann\u{202c}: a",
+            "day first",
+            "2023-12-31T23:59:58",
+        ),
+        (
+            "\u{200f}٣١\u{200f}/١٢\u{200f}/٢٠٢٣، ١١:٥٩ م - Ann: a",
+            "day first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "31/12/2566 23:59 - Ann: a",
+            "day first",
+            "2023-12-31T23:59:00",
+        ),
+        (
+            "29/2/24, 10:00 am - Ann: a",
+            "day first",
+            "2024-02-29T10:00:00",
+        ),
     ];
     for (line, dates, date) in cases {
         let chat = whatsapp("WhatsApp Chat with Ann.txt", line);
         assert_eq!(chat.text, "Ann: a", "{line}");
-        assert_eq!((field(&chat, "dates"), field(&chat, "date")), (&json!(dates), &json!(date)), "{line}");
+        assert_eq!(
+            (field(&chat, "dates"), field(&chat, "date")),
+            (&json!(dates), &json!(date)),
+            "{line}"
+        );
     }
 }
 
@@ -194,7 +308,11 @@ fn day_and_month_are_told_apart_by_the_whole_file() {
         (lines(&["01/02/24"]), "day first, assumed"),
     ];
     for (text, dates) in cases {
-        assert_eq!(field(&whatsapp("_chat.txt", &text), "dates"), dates, "{text}");
+        assert_eq!(
+            field(&whatsapp("_chat.txt", &text), "dates"),
+            dates,
+            "{text}"
+        );
     }
 }
 
@@ -206,10 +324,22 @@ fn whatsapp_tells_what_is_said_from_what_the_app_writes() {
         31/12/2023, 10:04 - Ann changed the subject to \"a: b\"\n31/12/2023, 10:05 - Bob: ok <This message was edited>\n\
         31/12/2023, 10:06 - Bob: null\n31/12/2023, 10:07 - Bob: 3.4.2024 10:15, dentist\n";
     let chat = whatsapp("WhatsApp Chat with Bob.txt", android);
-    assert_eq!(chat.text, "Ann: Two\nlines: yes\nBob: the sea\nBob: ok\nBob: 3.4.2024 10:15, dentist");
-    assert_eq!(field(&chat, "left_out"), &json!({"media": 3, "service": 2, "unsent": 1}));
+    assert_eq!(
+        chat.text,
+        "Ann: Two\nlines: yes\nBob: the sea\nBob: ok\nBob: 3.4.2024 10:15, dentist"
+    );
+    assert_eq!(
+        field(&chat, "left_out"),
+        &json!({"media": 3, "service": 2, "unsent": 1})
+    );
     assert_eq!(field(&chat, "title"), "Bob");
-    assert_eq!((chat.origin.place, chat.origin.to_string().rsplit(':').next()), (2, Some("2")));
+    assert_eq!(
+        (
+            chat.origin.place,
+            chat.origin.to_string().rsplit(':').next()
+        ),
+        (2, Some("2"))
+    );
 
     let ios = "[31/12/2023, 10:00:00] Ann & Bob: \u{200e}Messages and calls are end-to-end encrypted.\r\n\
         [31/12/2023, 10:01:00] ~\u{202f}Ann: Hi\r\n\u{200e}[31/12/2023, 10:02:00] Bob: \u{200e}image omitted\r\n\
@@ -217,7 +347,10 @@ fn whatsapp_tells_what_is_said_from_what_the_app_writes() {
         [31/12/2023, 10:04:00] Bob: Edited \u{200e}<This message was edited>\r\n[31/12/2023, 10:05:00] Bob: \u{200e}You deleted this message.\r\n";
     let chat = whatsapp("WhatsApp Chat - Bob/_chat.txt", ios);
     assert_eq!(chat.text, "Ann: Hi\nBob: Edited");
-    assert_eq!(field(&chat, "left_out"), &json!({"media": 2, "service": 1, "unsent": 1}));
+    assert_eq!(
+        field(&chat, "left_out"),
+        &json!({"media": 2, "service": 1, "unsent": 1})
+    );
     assert_eq!(field(&chat, "title"), "Bob");
 }
 
@@ -242,8 +375,14 @@ fn telegram_chats_are_read_alone_and_all_together() {
     let text = "Ann: See https://a.example and this (https://b.example).\nMe: Nice\nuser3: old";
     assert_eq!(texts(&documents), [text]);
     let document = &documents[0];
-    assert_eq!(field(document, "left_out"), &json!({"photo": 1, "reaction": 2, "service": 1, "sticker": 1}));
-    assert_eq!((field(document, "id"), field(document, "date")), (&json!("77"), &json!("2024-01-02T10:01:00Z")));
+    assert_eq!(
+        field(document, "left_out"),
+        &json!({"photo": 1, "reaction": 2, "service": 1, "sticker": 1})
+    );
+    assert_eq!(
+        (field(document, "id"), field(document, "date")),
+        (&json!("77"), &json!("2024-01-02T10:01:00Z"))
+    );
     let messages = field(document, "messages");
     // A message that answers itself is no reason to go round in circles.
     assert_eq!(messages[1]["reply_to"], "3");
@@ -251,7 +390,8 @@ fn telegram_chats_are_read_alone_and_all_together() {
 
     let all = json!({"about": "Here is", "personal_information": {"user_id": 1}, "chats": {"about": "x", "list": [telegram(), {"name": "Empty", "type": "bot_chat", "id": 8, "messages": []}]},
         "left_chats": {"about": "y", "list": [telegram()]}});
-    let (documents, counts) = load_with(&whole(), &[("result.json", all.to_string().as_bytes())]).unwrap();
+    let (documents, counts) =
+        load_with(&whole(), &[("result.json", all.to_string().as_bytes())]).unwrap();
     assert_eq!(texts(&documents), [text, text]);
     assert_eq!(documents[1].origin.place, 8);
     assert_eq!(counts.dropped["conversation without messages"], 1);
@@ -289,7 +429,10 @@ fn slack() -> BTreeMap<&'static str, Vec<u8>> {
 #[test]
 fn slack_channels_and_threads_are_conversations() {
     let files = slack();
-    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (*name, content.as_slice())).collect();
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, content)| (*name, content.as_slice()))
+        .collect();
     let (documents, counts) = load(&files);
     let expected = [
         "Ann: Hi @Bob Example & all\nBob Example: bye",
@@ -297,13 +440,25 @@ fn slack_channels_and_threads_are_conversations() {
         "Bob Example: A question?\nAnn: An answer: here (https://a.example)",
     ];
     assert_eq!(texts(&documents), expected);
-    assert_eq!(field(&documents[0], "left_out"), &json!({"bot": 1, "file": 1, "reaction": 2, "service": 1}));
+    assert_eq!(
+        field(&documents[0], "left_out"),
+        &json!({"bot": 1, "file": 1, "reaction": 2, "service": 1})
+    );
     assert_eq!(field(&documents[0], "title"), "#general");
     assert_eq!(field(&documents[2], "section"), "thread");
     assert_eq!(counts.dropped["list of an export's people and channels"], 2);
-    assert_eq!(counts.dropped["day of a channel that its first day begins"], 1);
+    assert_eq!(
+        counts.dropped["day of a channel that its first day begins"],
+        1
+    );
     let ann = examples("Ann", &files);
-    assert_eq!(turns(&ann[0]), [("user", "A question?"), ("assistant", "An answer: here (https://a.example)")]);
+    assert_eq!(
+        turns(&ann[0]),
+        [
+            ("user", "A question?"),
+            ("assistant", "An answer: here (https://a.example)")
+        ]
+    );
 }
 
 // --- Discord -----------------------------------------------------------------------------------------------------
@@ -322,23 +477,36 @@ fn discord_exports_and_packages_are_read() {
     let (documents, _) = load(&[("talk.json", exported.to_string().as_bytes())]);
     assert_eq!(texts(&documents), ["Ann!: hi @Bob :x:\nBob!: yo"]);
     let document = &documents[0];
-    assert_eq!(field(document, "left_out"), &json!({"bot": 1, "file": 1, "reaction": 3, "service": 1}));
-    assert_eq!((field(document, "title"), field(document, "date")), (&json!("Club #talk"), &json!("2024-01-02T08:00:00Z")));
+    assert_eq!(
+        field(document, "left_out"),
+        &json!({"bot": 1, "file": 1, "reaction": 3, "service": 1})
+    );
+    assert_eq!(
+        (field(document, "title"), field(document, "date")),
+        (&json!("Club #talk"), &json!("2024-01-02T08:00:00Z"))
+    );
     assert_eq!(field(document, "messages")[1]["reply_to"], "11");
 
-    let own = json!([{"ID": 2, "Timestamp": "2024-01-02 10:01:00", "Contents": "second", "Attachments": ""},
-        {"ID": 1, "Timestamp": "2024-01-02 10:00:00", "Contents": "first", "Attachments": "https://a.example/1 https://a.example/2"}]);
+    let own = &json!([{"ID": 2, "Timestamp": "2024-01-02 10:01:00", "Contents": "second", "Attachments": ""},
+        {"ID": 1, "Timestamp": "2024-01-02 10:00:00", "Contents": "first", "Attachments": "https://a.example/1 https://a.example/2"}]).to_string();
     let csv = "ID,Timestamp,Contents,Attachments\n1,2024-01-02 10:00:00.000000+00:00,\"a, b\",\n";
-    let channel = json!({"id": "7", "type": 0, "name": "talk", "guild": {"id": "9", "name": "Club"}}).to_string();
+    let channel =
+        json!({"id": "7", "type": 0, "name": "talk", "guild": {"id": "9", "name": "Club"}})
+            .to_string();
     let files: &[(&str, &[u8])] = &[
-        ("account/user.json", br#"{"id": "1", "username": "ann", "global_name": "Ann"}"#),
+        (
+            "account/user.json",
+            br#"{"id": "1", "username": "ann", "global_name": "Ann"}"#,
+        ),
         ("messages/c7/channel.json", channel.as_bytes()),
-        ("messages/c7/messages.json", own.to_string().as_bytes()),
+        ("messages/c7/messages.json", own.as_bytes()),
         ("messages/c8/messages.csv", csv.as_bytes()),
-    ]
-    .map(|(name, content): (&str, &[u8])| (name, &*content.to_vec().leak()));
+    ];
     let (documents, counts) = load(files);
-    assert_eq!(texts(&documents)[1..], ["Ann: first\nAnn: second", "Ann: a, b"]);
+    assert_eq!(
+        texts(&documents)[1..],
+        ["Ann: first\nAnn: second", "Ann: a, b"]
+    );
     assert_eq!(field(&documents[1], "left_out"), &json!({"file": 2}));
     assert_eq!(field(&documents[1], "title"), "Club #talk");
     assert_eq!(field(&documents[2], "date"), "2024-01-02T10:00:00Z");
@@ -366,13 +534,21 @@ fn the_one_to_answer_is_the_assistant_and_the_others_are_the_user() {
         field(&documents[0], "left_out"),
         &json!({"answers before the first question": 1, "questions without an answer": 1})
     );
-    assert_eq!(counts.dropped["conversation in which the one to answer does not"], 1);
+    assert_eq!(
+        counts.dropped["conversation in which the one to answer does not"],
+        1
+    );
     let example = &examples("Ann", files)[0];
-    assert_eq!(turns(example), [("user", "Bob: q1\nCy: q2"), ("assistant", "a1\na2")]);
+    assert_eq!(
+        turns(example),
+        [("user", "Bob: q1\nCy: q2"), ("assistant", "a1\na2")]
+    );
     // Nobody was named: nothing is guessed.
     let error = {
         let folder = folder(files);
-        Loaders::default().examples(&[folder.path()], &OnError::Stop, &AnyChat::Detect).unwrap_err()
+        Loaders::default()
+            .examples(&[folder.path()], &OnError::Stop, &AnyChat::Detect)
+            .unwrap_err()
     };
     assert!(matches!(error, DataError::RoleOrder { .. }), "{error}");
 }
@@ -389,25 +565,54 @@ fn a_long_pause_begins_a_document() {
 #[test]
 fn ordinary_files_are_never_taken_for_exports() {
     let cases: [(&str, &str); 12] = [
-        ("train.json", r#"[{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}]"#),
-        ("train.json", r#"[{"conversations": [{"from": "human", "value": "a"}]}]"#),
-        ("message_1.json", r#"{"messages": [{"role": "user", "content": "a"}]}"#),
+        (
+            "train.json",
+            r#"[{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}]"#,
+        ),
+        (
+            "train.json",
+            r#"[{"conversations": [{"from": "human", "value": "a"}]}]"#,
+        ),
+        (
+            "message_1.json",
+            r#"{"messages": [{"role": "user", "content": "a"}]}"#,
+        ),
         ("message_1.json", r#"[{"name": "x", "type": "y", "id": 1}]"#),
-        ("result.json", r#"{"name": "x", "type": "y", "id": 1, "results": []}"#),
+        (
+            "result.json",
+            r#"{"name": "x", "type": "y", "id": 1, "results": []}"#,
+        ),
         ("users.json", r#"[{"id": 1, "name": "x"}]"#),
-        ("a/2024-01-02.json", r#"[{"type": "message", "ts": "1.0", "text": "x"}]"#),
+        (
+            "a/2024-01-02.json",
+            r#"[{"type": "message", "ts": "1.0", "text": "x"}]"#,
+        ),
         ("channel.json", r#"{"id": 1, "type": "x"}"#),
         ("data.json", r#"{"events": [{"tStartMs": 1}]}"#),
-        ("alpaca.json", r#"[{"instruction": "participants", "input": "messages", "output": "{\"sender_name\": \"x\", \"timestamp_ms\": 1}"}]"#),
-        ("log.txt", "2024-01-02 10:00:00 - INFO: it started\n2024-01-02 10:00:01 - INFO: it runs\n"),
-        ("WhatsApp notes.txt", "A note about WhatsApp: it is an app.\n"),
+        (
+            "alpaca.json",
+            r#"[{"instruction": "participants", "input": "messages", "output": "{\"sender_name\": \"x\", \"timestamp_ms\": 1}"}]"#,
+        ),
+        (
+            "log.txt",
+            "2024-01-02 10:00:00 - INFO: it started\n2024-01-02 10:00:01 - INFO: it runs\n",
+        ),
+        (
+            "WhatsApp notes.txt",
+            "A note about WhatsApp: it is an app.\n",
+        ),
     ];
     for (name, content) in cases {
         let (documents, counts) = load(&[(name, content.as_bytes())]);
         assert!(counts.dropped.is_empty(), "{name}");
         for document in documents {
             assert_eq!(field(&document, "service"), &Value::Null, "{name}");
-            assert_eq!(document.text.is_empty(), Path::new(name).extension().is_some_and(|extension| extension == "json"));
+            assert_eq!(
+                document.text.is_empty(),
+                Path::new(name)
+                    .extension()
+                    .is_some_and(|extension| extension == "json")
+            );
         }
     }
 }
@@ -433,17 +638,33 @@ fn tweets_have_their_links_written_out() {
         "entities": {"urls": [{"url": "https://t.co/abc", "expanded_url": "https://a.example/x"}], "media": [{"url": "https://t.co/pic", "expanded_url": "p"}]},
         "extended_entities": {"media": [{"url": "https://t.co/pic"}, {"url": "https://t.co/pic"}]}}},
         {"tweet": {"id_str": "13", "full_text": "RT @bob: cut…", "lang": "und", "created_at": "x"}}]);
+    let full = tweets(&full);
     let account = br#"window.YTD.account.part0 = [{"account": {"username": "ann_x", "accountDisplayName": "Ann"}}]"#;
-    let files: &[(&str, &[u8])] = &[("data/account.js", account), ("data/tweets.js", &tweets(&full)), ("data/other.js", b"var a = 1;")];
+    let files: &[(&str, &[u8])] = &[
+        ("data/account.js", account),
+        ("data/tweets.js", &full),
+        ("data/other.js", b"var a = 1;"),
+    ];
     let (documents, counts) = load(files);
-    assert_eq!(texts(&documents), ["A & b https://a.example/x https://t.co/abcd", "RT @bob: cut…"]);
+    assert_eq!(
+        texts(&documents),
+        [
+            "A & b https://a.example/x https://t.co/abcd",
+            "RT @bob: cut…"
+        ]
+    );
     assert_eq!(
         serde_json::to_value(&documents[0].fields).unwrap(),
         json!({"id": "12", "kind": "tweet", "date": "2018-10-10T20:19:24Z", "language": "id", "url": "https://x.com/ann_x/status/12",
                "author": "Ann", "left_out": {"media": 2}})
     );
     assert_eq!(field(&documents[1], "kind"), "retweet");
-    assert!(documents[1].origin.to_string().ends_with("tweets.js, entry 2"));
+    assert!(
+        documents[1]
+            .origin
+            .to_string()
+            .ends_with("tweets.js, entry 2")
+    );
     assert_eq!(counts.passed_over, 2);
     let own = Loaders::default().with(Tweets::default().retweets(false));
     let (documents, counts) = load_with(&own, files).unwrap();
@@ -453,14 +674,23 @@ fn tweets_have_their_links_written_out() {
 #[test]
 fn threads_of_oneself_are_joined_even_in_circles() {
     let list = json!([
-        tweet("3", "three", Some("2")), tweet("1", "one", None), tweet("2", "two", Some("1")),
+        tweet("3", "three", Some("2")),
+        tweet("1", "one", None),
+        tweet("2", "two", Some("1")),
         tweet("4", "to somebody", Some("99")),
-        tweet("6", "circle a", Some("7")), tweet("7", "circle b", Some("6")), tweet("8", "itself", Some("8")),
+        tweet("6", "circle a", Some("7")),
+        tweet("7", "circle b", Some("6")),
+        tweet("8", "itself", Some("8")),
     ]);
     let loaders = Loaders::default().with(Tweets::default().threads(true));
     let content = tweets(&list);
     let (documents, _) = load_with(&loaders, &[("tweet.js", &content)]).unwrap();
-    let expected = ["one\n\ntwo\n\nthree", "to somebody", "circle a\n\ncircle b", "itself"];
+    let expected = [
+        "one\n\ntwo\n\nthree",
+        "to somebody",
+        "circle a\n\ncircle b",
+        "itself",
+    ];
     assert_eq!(texts(&documents), expected);
     assert_eq!(field(&documents[0], "kind"), "thread");
     assert_eq!(load(&[("tweet.js", &content)]).0.len(), 7);
@@ -470,16 +700,39 @@ fn threads_of_oneself_are_joined_even_in_circles() {
 
 #[test]
 fn broken_exports_are_refused_with_their_place() {
-    let deep = format!(r#"{{"participants": [{{"name": "A"}}], "messages": {}"#, "[".repeat(50_000));
+    let deep = format!(
+        r#"{{"participants": [{{"name": "A"}}], "messages": {}"#,
+        "[".repeat(50_000)
+    );
     let head = r#"{"participants": [{"name": "A"}], "#;
     let cases = [
         ("message_1.json", deep, "nested too deeply"),
-        ("message_1.json", format!("{head}\"messages\": 5}}"), "message_1.json: cannot read the Messenger export: it has no list of messages"),
-        ("message_1.json", format!("{head}\"messages\": [\0]}}"), "message_1.json:1:"),
-        ("result.json", r#"{"about": "", "personal_information": {}}"#.into(), "result.json: cannot read the Telegram export: it has neither messages nor chats"),
+        (
+            "message_1.json",
+            format!("{head}\"messages\": 5}}"),
+            "message_1.json: cannot read the Messenger export: it has no list of messages",
+        ),
+        (
+            "message_1.json",
+            format!("{head}\"messages\": [\0]}}"),
+            "message_1.json:1:",
+        ),
+        (
+            "result.json",
+            r#"{"about": "", "personal_information": {}}"#.into(),
+            "result.json: cannot read the Telegram export: it has neither messages nor chats",
+        ),
         ("_chat.txt", "99/99/2023, 99:99 - A: b\n".into(), ""),
-        ("tweets.js", "window.YTD.tweets.part0 = [\n{\"tweet\": }]".into(), "tweets.js:2:11: "),
-        ("tweets.js", "window.YTD.tweets.part0 = [{\"tweet\": {}}]".into(), "tweets.js, entry 1: cannot read the tweet: it has no id_str"),
+        (
+            "tweets.js",
+            "window.YTD.tweets.part0 = [\n{\"tweet\": }]".into(),
+            "tweets.js:2:11: ",
+        ),
+        (
+            "tweets.js",
+            "window.YTD.tweets.part0 = [{\"tweet\": {}}]".into(),
+            "tweets.js, entry 1: cannot read the tweet: it has no id_str",
+        ),
     ];
     for (name, content, message) in cases {
         let loaded = load_with(&Loaders::default(), &[(name, content.as_bytes())]);
@@ -495,10 +748,21 @@ fn broken_exports_are_refused_with_their_place() {
 
 #[test]
 fn wrong_times_are_unknown_times() {
-    for time in ["-9223372036854775808", "9223372036854775807", "1e300", "\"x\"", "null"] {
-        let chat = format!(r#"{{"participants": [{{"name": "A"}}], "messages": [{{"sender_name": "A", "timestamp_ms": {time}, "content": "a"}}]}}"#);
+    for time in [
+        "-9223372036854775808",
+        "9223372036854775807",
+        "1e300",
+        "\"x\"",
+        "null",
+    ] {
+        let chat = format!(
+            r#"{{"participants": [{{"name": "A"}}], "messages": [{{"sender_name": "A", "timestamp_ms": {time}, "content": "a"}}]}}"#
+        );
         let (documents, _) = load(&[("message_1.json", chat.as_bytes())]);
-        assert_eq!((documents[0].text.as_str(), field(&documents[0], "date")), ("A: a", &Value::Null));
+        assert_eq!(
+            (documents[0].text.as_str(), field(&documents[0], "date")),
+            ("A: a", &Value::Null)
+        );
     }
 }
 
@@ -506,10 +770,17 @@ fn wrong_times_are_unknown_times() {
 fn gigantic_lines_and_many_lines_are_read_in_bounded_time() {
     let started = std::time::Instant::now();
     let line = format!("31/12/23, 10:00 - Ann: {}\n", "x: ".repeat(1 << 20));
-    assert_eq!(whatsapp("_chat.txt", &line).text.len(), "Ann: ".len() + (3 << 20) - 1);
+    assert_eq!(
+        whatsapp("_chat.txt", &line).text.len(),
+        "Ann: ".len() + (3 << 20) - 1
+    );
     let lines = "31/12/23, 10:00 - Ann: a\n".repeat(50_000);
     assert_eq!(whatsapp("_chat.txt", &lines).text.lines().count(), 50_000);
-    let marks = format!("31/12/23, 10:00 - Ann: {}\n{}", "\u{200e}".repeat(100_000), "1/".repeat(100_000));
+    let marks = format!(
+        "31/12/23, 10:00 - Ann: {}\n{}",
+        "\u{200e}".repeat(100_000),
+        "1/".repeat(100_000)
+    );
     whatsapp("_chat.txt", &marks);
     assert!(started.elapsed() < std::time::Duration::from_secs(10));
 }
@@ -534,9 +805,24 @@ fn disturbed(value: &Value) -> impl Strategy<Value = Value> + use<> {
     }
     let mut all = Vec::new();
     pointers(value, "", &mut all);
-    let odd = [json!(null), json!(-1), json!(u64::MAX), json!("x<@"), json!(["a", {"b": 1}]), json!({"a": []}), json!(true), json!("")];
+    let odd = [
+        json!(null),
+        json!(-1),
+        json!(u64::MAX),
+        json!("x<@"),
+        json!(["a", {"b": 1}]),
+        json!({"a": []}),
+        json!(true),
+        json!(""),
+    ];
     let value = value.clone();
-    let edits = proptest::collection::vec((proptest::sample::select(all), proptest::sample::select(odd.to_vec())), 1..4);
+    let edits = proptest::collection::vec(
+        (
+            proptest::sample::select(all),
+            proptest::sample::select(odd.to_vec()),
+        ),
+        1..4,
+    );
     edits.prop_map(move |edits| {
         let mut value = value.clone();
         for (at, by) in edits {
@@ -550,7 +836,12 @@ fn disturbed(value: &Value) -> impl Strategy<Value = Value> + use<> {
 
 /// Loads a file whatever it is; the counts add up.
 fn survives(name: &str, content: &[u8]) {
-    for loaders in [Loaders::default(), Loaders::default().with(Conversations::default().answering("Ann")).with(Tweets::default().threads(true))] {
+    for loaders in [
+        Loaders::default(),
+        Loaders::default()
+            .with(Conversations::default().answering("Ann"))
+            .with(Tweets::default().threads(true)),
+    ] {
         let folder = folder(&[(name, content)]);
         if let Ok((_, counts)) = loaders.load_all(&[folder.path()], &OnError::Skip) {
             assert!(counts.balanced());

@@ -179,7 +179,7 @@ fn broken_notebooks_and_cells_are_refused_with_their_place() {
         ),
         (
             r#"{"nbformat": 4, "cells": ["#,
-            "a.ipynb:1:26: unexpected end",
+            "a.ipynb:1:27: unexpected end",
         ),
         ("{\"nbformat\": 4, \"cells\": \0}", "a.ipynb:1:26: "),
         ("not json", "a.ipynb:1:1: "),
