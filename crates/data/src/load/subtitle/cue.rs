@@ -31,13 +31,16 @@ pub(super) struct Piece {
 }
 
 impl Line {
-    pub(super) fn text(&self) -> String {
-        let text: String = self
-            .pieces
+    /// The line with the white space around it.
+    pub(super) fn raw(&self) -> String {
+        self.pieces
             .iter()
             .map(|piece| piece.text.as_str())
-            .collect();
-        text.trim().to_owned()
+            .collect()
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.raw().trim().to_owned()
     }
 
     fn is_blank(&self) -> bool {
@@ -75,19 +78,22 @@ impl Cue {
 /// Removes `[Music]` and the like from a text; brackets around no word, such as those of a word that was left out, stay.
 fn take_bracketed(text: &mut String) -> u64 {
     let mut taken = 0;
-    let mut from = 0;
-    while let Some(open) = text[from..].find('[').map(|at| from + at) {
-        let Some(close) = text[open..].find(']').map(|at| open + at) else {
+    let mut kept = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, opened)) = rest.split_once('[') {
+        let Some((inside, after)) = opened.split_once(']') else {
             break;
         };
-        if text[open..close].contains(char::is_alphabetic) {
-            text.replace_range(open..=close, "");
+        kept.push_str(before);
+        if inside.contains(char::is_alphabetic) {
             taken += 1;
-            from = open;
         } else {
-            from = close;
+            kept.push_str(&rest[before.len()..rest.len() - after.len()]);
         }
+        rest = after;
     }
+    kept.push_str(rest);
+    *text = kept;
     taken
 }
 

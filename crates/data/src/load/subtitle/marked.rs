@@ -105,8 +105,8 @@ impl<'a> Blocks<'a> {
         };
         let mut body = &self.lines[at + 1..end];
         if self.vtt {
-            // What stands below the blank line is a note or a style.
-            let blank = body.iter().position(|line| line.trim().is_empty());
+            // What stands below the empty line is a note or a style; a line of spaces is one of the cue.
+            let blank = body.iter().position(|line| line.is_empty());
             body = &body[..blank.unwrap_or(body.len())];
         }
         let lines = if self.vtt {

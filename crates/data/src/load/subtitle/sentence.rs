@@ -55,16 +55,18 @@ pub(super) fn sentences(cues: &[Cue], pause: u64) -> Vec<Said> {
         let paused = end.is_some_and(|end| cue.start.saturating_sub(end) > pause);
         let mut spans = Spans::of(cue);
         for (index, line) in cue.lines.iter().enumerate() {
-            let (text, turn) = without_dash(line.text());
+            let raw = line.raw();
+            let (text, turn) = without_dash(raw.trim());
+            let before = raw.trim_end().len() - text.len();
             let other = run.speaker != line.speaker || turn;
             if other || (paused && index == 0) {
                 run.finish(&mut said);
                 run.speaker.clone_from(&line.speaker);
             }
-            run.add(&text, spans.next(line), cue.place);
+            run.add(text, before, spans.next(raw.len()), cue.place);
         }
         if !cue.lines.is_empty() {
-            end = Some(cue.end);
+            end = end.max(Some(cue.end));
         }
     }
     run.finish(&mut said);
@@ -72,23 +74,22 @@ pub(super) fn sentences(cues: &[Cue], pause: u64) -> Vec<Said> {
 }
 
 /// A line without the dash or the arrows that say that another speaker begins, and whether it had them.
-fn without_dash(line: String) -> (String, bool) {
-    let rest = line
-        .strip_prefix(">>")
-        .map(|rest| rest.trim_start_matches('>'));
+fn without_dash(line: &str) -> (&str, bool) {
+    let arrows = line.strip_prefix(">>");
+    let arrows = arrows.map(|rest| rest.trim_start_matches('>'));
     let dash = line.strip_prefix(['-', '–', '—']);
     // A number below zero is no dialogue.
     let dash =
         dash.filter(|rest| !rest.starts_with(|next: char| next.is_ascii_digit() || next == '-'));
-    match rest.or(dash).map(str::trim_start) {
-        Some(rest) if !rest.is_empty() => (rest.to_owned(), true),
+    match arrows.or(dash).map(str::trim_start) {
+        Some(rest) if !rest.is_empty() => (rest, true),
         _ => (line, false),
     }
 }
 
-/// The times of a cue's lines, in proportion to the characters between the times that are known.
+/// The times of a cue's lines, in proportion to the bytes between the times that are known.
 struct Spans {
-    /// Characters before, and when they are said.
+    /// Bytes before, and when they are said.
     anchors: Vec<(usize, u64)>,
     at: usize,
 }
@@ -104,26 +105,19 @@ impl Spans {
             {
                 anchors.push((at, start.min(cue.end)));
             }
-            at += piece.text.chars().count();
+            at += piece.text.len();
         }
         anchors.push((at, cue.end));
         Self { anchors, at: 0 }
     }
 
-    /// The anchors of the next line: characters from its beginning, and times.
-    fn next(&mut self, line: &Line) -> Vec<(usize, u64)> {
-        let length: usize = line
-            .pieces
-            .iter()
-            .map(|piece| piece.text.chars().count())
-            .sum();
+    /// The anchors of the next line: bytes from its beginning, and times.
+    fn next(&mut self, length: usize) -> Vec<(usize, u64)> {
         let (from, to) = (self.at, self.at + length);
         self.at = to;
         let mut anchors = vec![(0, self.time(from))];
-        let inside = self
-            .anchors
-            .iter()
-            .filter(|(at, _)| (from..to).contains(at));
+        let begin = self.anchors.partition_point(|(at, _)| *at < from);
+        let inside = self.anchors[begin..].iter().take_while(|(at, _)| *at < to);
         anchors.extend(inside.map(|(at, time)| (at - from, *time)));
         anchors.push((length, self.time(to)));
         anchors
@@ -156,24 +150,30 @@ struct Run {
 
 /// A line in a run.
 struct Timed {
-    /// Where it begins, in bytes.
+    /// Where it begins and ends, in bytes.
     from: usize,
+    to: usize,
+    /// Bytes of the line before its text.
+    before: usize,
     anchors: Vec<(usize, u64)>,
     place: u64,
 }
 
 impl Run {
-    fn add(&mut self, line: &str, anchors: Vec<(usize, u64)>, place: u64) {
+    fn add(&mut self, line: &str, before: usize, anchors: Vec<(usize, u64)>, place: u64) {
         if !self.text.is_empty() {
             self.text.push(' ');
         }
+        let from = self.text.len();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        self.text.push_str(&words.join(" "));
         self.lines.push(Timed {
-            from: self.text.len(),
+            from,
+            to: self.text.len(),
+            before,
             anchors,
             place,
         });
-        let words: Vec<&str> = line.split_whitespace().collect();
-        self.text.push_str(&words.join(" "));
     }
 
     fn finish(&mut self, said: &mut Vec<Said>) {
@@ -211,8 +211,12 @@ impl Run {
             }
         });
         let line = &self.lines[after.saturating_sub(1)];
-        let characters = self.text[line.from..byte].chars().count();
-        (between(&line.anchors, characters), line.place)
+        let inside = if byte >= line.to {
+            usize::MAX
+        } else {
+            line.before + byte - line.from
+        };
+        (between(&line.anchors, inside), line.place)
     }
 }
 

@@ -11,13 +11,16 @@ pub(super) fn srt(line: &str) -> String {
             text.push_str(part);
         }
     }
-    while let Some(open) = text.find("{\\") {
-        let Some(close) = text[open..].find('}') else {
+    let mut plain = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, opened)) = rest.split_once("{\\") {
+        let Some((_, after)) = opened.split_once('}') else {
             break;
         };
-        text.replace_range(open..=open + close, "");
+        plain.push_str(before);
+        rest = after;
     }
-    text
+    plain + rest
 }
 
 /// The lines of a WebVTT cue. A line also ends where another voice begins.
