@@ -135,9 +135,10 @@ fn between(anchors: &[(usize, u64)], at: usize) -> u64 {
     let Some(after) = anchors.get(after) else {
         return before.1;
     };
-    let part = (at - before.0) as u64;
-    let whole = (after.0 - before.0) as u64;
-    before.1 + after.1.saturating_sub(before.1) * part / whole.max(1)
+    let wait = u128::from(after.1.saturating_sub(before.1));
+    let (part, whole) = (at - before.0, after.0 - before.0);
+    // At most `wait`, which came from 64 bits.
+    before.1 + (wait * part as u128 / whole.max(1) as u128) as u64
 }
 
 /// What one speaker says without a pause.
