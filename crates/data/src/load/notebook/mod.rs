@@ -18,9 +18,9 @@ use cell::Cell;
 ///
 /// Fields: `cell` (its number from 1, which is the place too), `kind` (`markdown`, `code`, `raw` or `output`),
 /// `language` (of code, from the notebook's metadata), `execution_count`, `id`, and from the notebook `title` and
-/// `author`. Of an output the Markdown or else the plain text is taken, streams and errors as they were printed, without
-/// colours, and lines that were written over only in their last state. Pictures, HTML and other types are left out, and counted by
-/// type in `left_out`. Empty cells count as blank.
+/// `author`. Of an output the Markdown or else the plain text is taken; streams and errors are taken as they were
+/// printed, without colours, and lines that were written over only in their last state. Pictures, HTML and other types
+/// are left out, and counted by type in `left_out`. Empty cells count as blank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Notebooks {
     /// One document for the whole notebook. No by default.

@@ -75,7 +75,7 @@ impl Cue {
     }
 }
 
-/// Removes `[Music]` and the like from a text; brackets around no word, such as those of a word that was left out, stay.
+/// Removes `[Music]` and the like from a text. Brackets around no word, such as those for one that was left out, stay.
 fn take_bracketed(text: &mut String) -> u64 {
     let mut taken = 0;
     let mut kept = String::new();

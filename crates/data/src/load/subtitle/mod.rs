@@ -42,8 +42,8 @@ pub enum Stretch {
 ///
 /// Cues are merged into sentences; one also ends where the speaker changes (a voice, a line that begins with a dash or
 /// `>>`) and before a pause longer than [`Subtitles::pause`]. Where a sentence begins or ends within a cue, its time is
-/// that of the word if the file has it, else in proportion to the text. Captions that roll repeat each line on
-/// the next cue; the repetitions are left out, and counted as dropped. Tags are left out; so are notes such as `[Music]`,
+/// that of the word if the file has it, else in proportion to the text. Captions that roll repeat each line on the next
+/// cue; the repetitions are left out, and counted as dropped. Tags are left out; so are notes such as `[Music]`,
 /// `(laughs)` and lines of a song between `♪` unless [`Subtitles::notes`] keeps them, each counted as dropped.
 ///
 /// Tolerated are any numbering, missing numbers and blank lines, commas or points in times, cues that overlap, and

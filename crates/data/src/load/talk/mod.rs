@@ -36,8 +36,9 @@ use thread::Thread;
 /// is the transcript, `Name: text`; its place is the first message's. Fields: `kind` (`conversation`), `service`,
 /// `title`, `id`, `participants` (who speaks in it, in order of appearance), `date` (of its first message; with `Z` if
 /// it is in UTC, else by the clock of whoever exported), `messages` (a list of `role`, `content`, `name`, `time`, and
-/// `id`, `reply_to` and `forwarded_from` where there are such), and `left_out`: how many photos, reactions, calls, unsent messages, arrivals
-/// and the like stand in this stretch of the thread without being text. A stretch without text is dropped, and counted.
+/// `id`, `reply_to` and `forwarded_from` where there are such), `dates` (of WhatsApp: whether the day or the month came
+/// first), and `left_out`: how many photos, reactions, calls, unsent messages, arrivals and the like stand in this
+/// stretch of the thread without being text. A stretch without text is dropped, and counted.
 ///
 /// Without [`Conversations::answering`] every message has the role `user`, and a chat's mapping refuses the document:
 /// nobody said who is to be learned.
@@ -80,8 +81,8 @@ impl Default for Conversations {
 impl Conversations {
     /// Whose messages become the assistant's; everybody else is the user.
     ///
-    /// The messages of a side that follow each other are joined with line ends. Where several people are the user, their messages
-    /// begin with their names. What stands before the first question or behind the last answer is not in `messages`,
+    /// The messages of a side that follow each other are joined with line ends. Where several people are the user,
+    /// their messages begin with their names. What stands before the first question or behind the last answer is not in `messages`,
     /// and counted in `left_out`. A stretch in which the assistant answers nothing is dropped, and counted.
     pub fn answering(mut self, name: impl Into<String>) -> Self {
         self.answering = Some(name.into());
