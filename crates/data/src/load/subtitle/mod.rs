@@ -4,6 +4,7 @@
 //! half of the files in the world break the rules somewhere.
 
 mod cue;
+mod ends;
 mod json3;
 mod marked;
 mod sentence;

@@ -3,6 +3,7 @@
 mod discord;
 mod messenger;
 mod slack;
+mod slack_names;
 mod telegram;
 mod thread;
 mod whatsapp;
