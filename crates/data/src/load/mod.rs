@@ -11,6 +11,8 @@ mod json;
 mod json_lines;
 mod lines;
 mod markdown;
+mod notebook;
+mod outline;
 mod packing;
 pub(crate) mod parse;
 mod parser;
@@ -20,7 +22,11 @@ mod remote;
 mod repository;
 mod sniff;
 mod source;
+mod subtitle;
+mod talk;
 mod text;
+mod time;
+mod tweets;
 mod walk;
 mod whole;
 #[cfg(feature = "wikipedia")]
@@ -38,9 +44,13 @@ pub use gather::OnError;
 pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
+pub use notebook::Notebooks;
 #[cfg(feature = "repository")]
 pub use repository::SourceFile;
+pub use subtitle::{Stretch, Subtitles};
+pub use talk::Conversations;
 pub use text::{Text, Unit};
+pub use tweets::Tweets;
 #[cfg(feature = "wikipedia")]
 pub use wikipedia::Wikipedia;
 
@@ -98,7 +108,8 @@ pub struct Reading {
 }
 
 impl Default for Loaders {
-    /// Text, Markdown, JSON, JSON lines, and tables of comma- or tab-separated values.
+    /// Text, Markdown, JSON, JSON lines, tables of comma- or tab-separated values, notebooks, subtitles, and the exports
+    /// of messengers and of Twitter.
     fn default() -> Self {
         let list: Vec<Arc<dyn Load>> = vec![
             Arc::new(Text::default()),
@@ -106,6 +117,10 @@ impl Default for Loaders {
             Arc::new(Json),
             Arc::new(JsonLines),
             Arc::new(Csv::default()),
+            Arc::new(Notebooks::default()),
+            Arc::new(Subtitles::default()),
+            Arc::new(Conversations::default()),
+            Arc::new(Tweets::default()),
             #[cfg(feature = "wikipedia")]
             Arc::new(Wikipedia::default()),
         ];

@@ -22,6 +22,12 @@ pub(super) fn object(raw: &[u8], place: &Place) -> Result<BTreeMap<String, Value
         .map_err(|fault| fault.explain(text, place))
 }
 
+/// Reads the value that `text` holds, whatever its type, white space around it aside.
+pub(super) fn value(text: &str, place: &Place) -> Result<Value> {
+    let parsed = Parser::new(text).whole();
+    parsed.map_err(|fault| fault.explain(text, place))
+}
+
 /// The name of a value's type, for messages.
 pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {
