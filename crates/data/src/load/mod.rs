@@ -1,17 +1,28 @@
 //! Loaders: one file per format, and the list of them.
 
 mod archive;
+#[cfg(feature = "arrow")]
+mod arrow;
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+mod batches;
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+mod cells;
 mod chain;
 mod counts;
 mod csv;
+#[cfg(feature = "datasets")]
+mod dataset;
 mod encoding;
 mod file;
 mod gather;
+mod github;
 mod json;
 mod json_lines;
 mod lines;
 mod markdown;
 mod packing;
+#[cfg(feature = "parquet")]
+mod parquet;
 pub(crate) mod parse;
 mod parser;
 mod quarantine;
@@ -19,7 +30,12 @@ mod quarantine;
 mod repository;
 mod sniff;
 mod source;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod text;
+mod typed;
+#[cfg(any(feature = "arrow", feature = "parquet", feature = "sqlite"))]
+mod values;
 mod walk;
 mod whole;
 #[cfg(feature = "wikipedia")]
@@ -30,15 +46,24 @@ mod zip;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "arrow")]
+pub use arrow::Arrow;
 pub(crate) use chain::Member;
 pub use counts::{Counts, Reason};
-pub use csv::Csv;
+pub use csv::{Cells, Csv};
+#[cfg(feature = "datasets")]
+pub use dataset::{DatasetFolder, Feature, FolderSplit};
 pub use gather::OnError;
+pub use github::GithubIssues;
 pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
+#[cfg(feature = "parquet")]
+pub use parquet::Parquet;
 #[cfg(feature = "repository")]
 pub use repository::SourceFile;
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
 pub use text::{Text, Unit};
 #[cfg(feature = "wikipedia")]
 pub use wikipedia::Wikipedia;
@@ -99,6 +124,12 @@ impl Default for Loaders {
             Arc::new(Csv::default()),
             #[cfg(feature = "wikipedia")]
             Arc::new(Wikipedia::default()),
+            #[cfg(feature = "arrow")]
+            Arc::new(Arrow::default()),
+            #[cfg(feature = "parquet")]
+            Arc::new(Parquet::default()),
+            #[cfg(feature = "sqlite")]
+            Arc::new(Sqlite::default()),
         ];
         Self {
             list,
@@ -234,11 +265,13 @@ impl Loaders {
 const HEAD: usize = 4 << 10;
 
 /// Extensions whose loaders need a feature, for those who miss one.
-const OPTIONAL: [(&str, &str); 24] = [
+const OPTIONAL: [(&str, &str); 27] = [
     ("arrow", "arrow"),
+    ("arrows", "arrow"),
     ("feather", "arrow"),
     ("ipc", "arrow"),
     ("db", "sqlite"),
+    ("db3", "sqlite"),
     ("docx", "office"),
     ("eml", "mail"),
     ("epub", "epub"),
@@ -251,6 +284,7 @@ const OPTIONAL: [(&str, &str); 24] = [
     ("parquet", "parquet"),
     ("pdf", "pdf"),
     ("pptx", "office"),
+    ("pq", "parquet"),
     ("sqlite", "sqlite"),
     ("sqlite3", "sqlite"),
     ("xhtml", "html"),
