@@ -1,93 +1,31 @@
-//! Arrow IPC files and streams, batch by batch.
+//! The messages of an Arrow file or stream.
+//!
+//! They are framed here and not by arrow-ipc, which believes what they say of lengths.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileDecoder;
 use arrow_ipc::{Block, MessageHeader, MetadataVersion, root_as_footer, root_as_message};
 use arrow_schema::{ArrowError, Schema};
 
-use super::batches;
-use super::cells;
-use super::file::input;
-use super::whole::{guarded, spooled};
-use crate::document::{Documents, Load, Records, documents};
+use super::FORMAT;
 use crate::error::{DataError, Place, Result, escaped};
+use crate::load::cells;
+use crate::load::file::input;
 
-const FORMAT: &str = "Arrow file";
 const HINT: &str = "Get the file again, or write it again and close its writer";
-/// How long reading a batch may take. Nothing but a hostile file takes this long.
-const TIME_LIMIT: Duration = Duration::from_mins(1);
 /// The longest head of a message, and the longest footer, in bytes.
 const HEAD_LIMIT: u64 = 64 << 20;
 /// How many rows a batch may have: rows of a column of nulls take no room in the file.
 const ROW_LIMIT: i64 = 1 << 24;
 const MARK: [u8; 4] = [0xFF; 4];
 
-/// Loads Arrow IPC: files (`.arrow`, `.ipc`, and `.feather` of version 2) and streams (`.arrow`, `.arrows`, as
-/// `datasets` writes them). What a file is its first bytes say. Every row is a document, whose columns become its
-/// fields as those of a [`Parquet`](super::Parquet) file do. The place is the row.
-///
-/// No more than a batch is in memory at a time; it may take 256 MiB when it is unpacked, or
-/// [`Arrow::batch_limit`], and a row 64 MiB. A stream that does not end with its end mark is truncated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrow {
-    batch_limit: u64,
-}
-
-impl Default for Arrow {
-    fn default() -> Self {
-        Self {
-            batch_limit: 256 << 20,
-        }
-    }
-}
-
-impl Arrow {
-    /// How many bytes a batch may take, unpacked.
-    pub fn batch_limit(mut self, bytes: u64) -> Self {
-        self.batch_limit = bytes;
-        self
-    }
-}
-
-impl Load for Arrow {
-    fn extensions(&self) -> &[&str] {
-        &["arrow", "arrows", "feather", "ipc"]
-    }
-
-    fn load(&self, path: &Path) -> Result<Documents> {
-        Ok(documents(self.records(path)?))
-    }
-
-    fn records(&self, path: &Path) -> Result<Records> {
-        let file = spooled(path)?;
-        let (named, limit) = (path.to_path_buf(), self.batch_limit);
-        let messages = guarded(path, FORMAT, TIME_LIMIT, move || {
-            Messages::open(named, file, limit)
-        })?;
-        let (path, mut messages) = (path.to_path_buf(), Some(messages));
-        let named = path.clone();
-        Ok(batches::records(&named, move || {
-            let Some(mut open) = messages.take() else {
-                return Ok(None);
-            };
-            let (open, batch) = guarded(&path, FORMAT, TIME_LIMIT, move || {
-                let batch = open.batch()?;
-                Ok((open, batch))
-            })?;
-            messages = Some(open);
-            Ok(batch.map(|batch| vec![batch]))
-        }))
-    }
-}
-
 /// The messages of a file that are still to be read.
-struct Messages {
+pub(super) struct Messages {
     path: PathBuf,
     file: BufReader<File>,
     size: u64,
@@ -124,7 +62,8 @@ impl Message {
 }
 
 impl Messages {
-    fn open(path: PathBuf, mut file: File, limit: u64) -> Result<Self> {
+    /// Opens a file or a stream; which of the two it is its first bytes say.
+    pub(super) fn open(path: PathBuf, mut file: File, limit: u64) -> Result<Self> {
         let size = file
             .seek(SeekFrom::End(0))
             .map_err(|error| input(&path, "read", error))?;
@@ -217,7 +156,7 @@ impl Messages {
     }
 
     /// The next batch of rows; `None` at the end.
-    fn batch(&mut self) -> Result<Option<RecordBatch>> {
+    pub(super) fn batch(&mut self) -> Result<Option<RecordBatch>> {
         while let Some(message) = self.message()? {
             let kind = self.check(&message)?;
             let (block, buffer) = (message.block, message.bytes.into());

@@ -4,21 +4,18 @@
 //! without a detour over text, and every value keeps what it says: integers and floats exactly, decimals digit by
 //! digit.
 
+mod time;
+
 use std::collections::{BTreeMap, HashSet};
 
 use arrow_array::cast::AsArray;
-use arrow_array::temporal_conversions::{as_date, as_datetime, as_time};
 use arrow_array::types::{
-    ArrowDictionaryKeyType, ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type,
-    Decimal64Type, Decimal128Type, Decimal256Type, DecimalType, DurationMicrosecondType,
-    DurationMillisecondType, DurationNanosecondType, DurationSecondType, Float16Type, Float32Type,
-    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType,
-    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    ArrowDictionaryKeyType, ArrowPrimitiveType, Decimal32Type, Decimal64Type, Decimal128Type,
+    Decimal256Type, DecimalType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch, StructArray};
-use arrow_schema::{DataType, Fields, Schema, TimeUnit};
+use arrow_schema::{DataType, Fields, Schema};
 use serde_json::{Map, Number, Value};
 
 use super::values::{base64, float};
@@ -224,43 +221,15 @@ impl Cells<'_> {
         }
     }
 
-    /// Dates and times as ISO 8601 writes them. A time stamp with a zone is an instant: it is written in UTC, with `Z`.
     fn time(&self, array: &dyn Array, row: usize) -> Result<Value> {
-        use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
-
-        let text = match array.data_type() {
-            DataType::Date32 => date::<Date32Type>(array, row),
-            DataType::Date64 => date::<Date64Type>(array, row),
-            DataType::Time32(Second) => clock::<Time32SecondType>(array, row),
-            DataType::Time32(Millisecond) => clock::<Time32MillisecondType>(array, row),
-            DataType::Time64(Microsecond) => clock::<Time64MicrosecondType>(array, row),
-            DataType::Time64(Nanosecond) => clock::<Time64NanosecondType>(array, row),
-            DataType::Timestamp(Second, zone) => {
-                instant::<TimestampSecondType>(array, row, zone.is_some())
-            }
-            DataType::Timestamp(Millisecond, zone) => {
-                instant::<TimestampMillisecondType>(array, row, zone.is_some())
-            }
-            DataType::Timestamp(Microsecond, zone) => {
-                instant::<TimestampMicrosecondType>(array, row, zone.is_some())
-            }
-            DataType::Timestamp(Nanosecond, zone) => {
-                instant::<TimestampNanosecondType>(array, row, zone.is_some())
-            }
-            DataType::Duration(Second) => Some(span::<DurationSecondType>(array, row, 0)),
-            DataType::Duration(Millisecond) => Some(span::<DurationMillisecondType>(array, row, 3)),
-            DataType::Duration(Microsecond) => Some(span::<DurationMicrosecondType>(array, row, 6)),
-            DataType::Duration(Nanosecond) => Some(span::<DurationNanosecondType>(array, row, 9)),
-            kind => return Err(self.unreadable(kind)),
-        };
-        text.map(Value::String)
-            .ok_or_else(|| DataError::NumberRange {
-                place: self.place.clone(),
-                number: format!(
-                    "behind a value of type {}",
-                    escaped(&array.data_type().to_string())
-                ),
-            })
+        let text = time::text(array, row).map(Value::String);
+        text.ok_or_else(|| DataError::NumberRange {
+            place: self.place.clone(),
+            number: format!(
+                "behind a value of type {}",
+                escaped(&array.data_type().to_string())
+            ),
+        })
     }
 
     fn unreadable(&self, kind: &DataType) -> DataError {
@@ -307,45 +276,4 @@ fn decimal(array: &dyn Array, row: usize) -> String {
         DataType::Decimal256(..) => exact::<Decimal256Type>(array, row),
         _ => exact::<Decimal128Type>(array, row),
     }
-}
-
-fn date<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &dyn Array, row: usize) -> Option<String> {
-    let date = as_date::<T>(native::<T>(array, row).into())?;
-    Some(date.format("%Y-%m-%d").to_string())
-}
-
-fn clock<T: ArrowPrimitiveType<Native: Into<i64>>>(
-    array: &dyn Array,
-    row: usize,
-) -> Option<String> {
-    let time = as_time::<T>(native::<T>(array, row).into())?;
-    Some(time.format("%H:%M:%S%.f").to_string())
-}
-
-fn instant<T: ArrowPrimitiveType<Native: Into<i64>>>(
-    array: &dyn Array,
-    row: usize,
-    zone: bool,
-) -> Option<String> {
-    let time = as_datetime::<T>(native::<T>(array, row).into())?;
-    let zone = if zone { "Z" } else { "" };
-    Some(format!("{}{zone}", time.format("%Y-%m-%dT%H:%M:%S%.f")))
-}
-
-/// A duration of so many units of `10^-digits` seconds.
-fn span<T: ArrowPrimitiveType<Native: Into<i64>>>(
-    array: &dyn Array,
-    row: usize,
-    digits: u32,
-) -> String {
-    let value: i64 = native::<T>(array, row).into();
-    let sign = if value < 0 { "-" } else { "" };
-    let unit = 10_u64.pow(digits);
-    let (whole, part) = (value.unsigned_abs() / unit, value.unsigned_abs() % unit);
-    let width = digits as usize;
-    let text = format!("{whole}.{part:0width$}");
-    format!(
-        "{sign}PT{}S",
-        text.trim_end_matches('0').trim_end_matches('.')
-    )
 }
