@@ -128,6 +128,18 @@ fn limits_may_be_set() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
+    /// A footer may be anything.
+    #[test]
+    fn footers_of_any_bytes_are_refused(footer in prop::collection::vec(any::<u8>(), 0..200)) {
+        let length = u32::try_from(footer.len()).unwrap();
+        let bytes = [b"PAR1", &footer[..], &length.to_le_bytes(), b"PAR1"].concat();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        std::fs::write(&path, bytes).unwrap();
+        let error = first_error(&path);
+        prop_assert!(error.is_some());
+    }
+
     /// Whatever bytes change, the file is read or refused.
     #[test]
     fn changed_bytes_never_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6), which in 0..5_usize) {

@@ -200,7 +200,12 @@ impl Chain {
 }
 
 /// The records up to the first error, which concerns the file.
-#[cfg(any(feature = "arrow", feature = "datasets", feature = "parquet"))]
+#[cfg(any(
+    feature = "arrow",
+    feature = "datasets",
+    feature = "parquet",
+    feature = "sqlite"
+))]
 pub(super) fn until_error(
     mut records: impl Iterator<Item = Result<Record>> + Send + 'static,
 ) -> Records {

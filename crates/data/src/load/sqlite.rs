@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
+use super::chain::until_error;
 use super::file::{input, regular};
 use super::packing::Packing;
 use super::values::{base64, float};
@@ -92,26 +93,21 @@ impl Load for Sqlite {
         let (sender, receiver) = sync_channel(AHEAD);
         let thread = std::thread::Builder::new().spawn(move || {
             for table in tables {
-                if let Err(error) = database.rows(&table, &sender)
-                    && sender.send(Err(error)).is_err()
-                {
+                if let Err(error) = database.rows(&table, &sender) {
+                    // Who waits no longer wants no error.
+                    let _ = sender.send(Err(error));
                     return;
                 }
             }
         });
         let thread = thread.map_err(|error| input(path, "start a thread for", error))?;
         let (path, mut thread) = (path.to_path_buf(), Some(thread));
-        Ok(Box::new(std::iter::from_fn(move || {
-            let record = receiver.recv().ok();
-            if !matches!(record, Some(Ok(_))) {
-                let failed = thread
-                    .take()
-                    .is_some_and(|thread| record.is_none() && thread.join().is_err());
-                if failed {
-                    return Some(Err(broken(&path, "its reader failed")));
-                }
+        Ok(until_error(std::iter::from_fn(move || {
+            if let Ok(record) = receiver.recv() {
+                return Some(record);
             }
-            record
+            let ended = thread.take().map(std::thread::JoinHandle::join);
+            matches!(ended, Some(Err(_))).then(|| Err(broken(&path, "its reader failed")))
         })))
     }
 }
