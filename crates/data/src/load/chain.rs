@@ -279,6 +279,27 @@ impl Chain {
     }
 }
 
+/// The records up to the first error, which concerns the file.
+#[cfg(any(
+    feature = "arrow",
+    feature = "datasets",
+    feature = "parquet",
+    feature = "sqlite"
+))]
+pub(super) fn until_error(
+    mut records: impl Iterator<Item = Result<Record>> + Send + 'static,
+) -> Records {
+    let mut ended = false;
+    Box::new(std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        let record = records.next();
+        ended = !matches!(record, Some(Ok(_)));
+        record
+    }))
+}
+
 fn once(record: Result<Record>) -> Records {
     Box::new(std::iter::once(record))
 }

@@ -1,12 +1,21 @@
 //! Loaders: one file per format, and the list of them.
 
 mod archive;
+#[cfg(feature = "arrow")]
+mod arrow;
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+mod batches;
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+mod cells;
 mod chain;
 mod counts;
 mod csv;
+#[cfg(feature = "datasets")]
+mod dataset;
 mod encoding;
 mod file;
 mod gather;
+mod github;
 mod json;
 mod json_lines;
 mod lines;
@@ -14,6 +23,8 @@ mod markdown;
 mod notebook;
 mod outline;
 mod packing;
+#[cfg(feature = "parquet")]
+mod parquet;
 pub(crate) mod parse;
 mod parser;
 mod quarantine;
@@ -27,6 +38,12 @@ mod talk;
 mod text;
 mod time;
 mod tweets;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod text;
+mod typed;
+#[cfg(any(feature = "arrow", feature = "parquet", feature = "sqlite"))]
+mod values;
 mod walk;
 mod whole;
 #[cfg(feature = "wikipedia")]
@@ -37,10 +54,15 @@ mod zip;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "arrow")]
+pub use arrow::Arrow;
 pub(crate) use chain::Member;
 pub use counts::{Counts, Reason};
-pub use csv::Csv;
+pub use csv::{Cells, Csv};
+#[cfg(feature = "datasets")]
+pub use dataset::{DatasetFolder, Feature, FolderSplit};
 pub use gather::OnError;
+pub use github::GithubIssues;
 pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
@@ -49,6 +71,12 @@ pub use notebook::Notebooks;
 pub use repository::SourceFile;
 pub use subtitle::{Stretch, Subtitles};
 pub use talk::Conversations;
+#[cfg(feature = "parquet")]
+pub use parquet::Parquet;
+#[cfg(feature = "repository")]
+pub use repository::SourceFile;
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
 pub use text::{Text, Unit};
 pub use tweets::Tweets;
 #[cfg(feature = "wikipedia")]
@@ -123,6 +151,12 @@ impl Default for Loaders {
             Arc::new(Tweets::default()),
             #[cfg(feature = "wikipedia")]
             Arc::new(Wikipedia::default()),
+            #[cfg(feature = "arrow")]
+            Arc::new(Arrow::default()),
+            #[cfg(feature = "parquet")]
+            Arc::new(Parquet::default()),
+            #[cfg(feature = "sqlite")]
+            Arc::new(Sqlite::default()),
         ];
         Self {
             list,
@@ -280,11 +314,13 @@ impl Loaders {
 const HEAD: usize = 4 << 10;
 
 /// Extensions whose loaders need a feature, for those who miss one.
-const OPTIONAL: [(&str, &str); 24] = [
+const OPTIONAL: [(&str, &str); 27] = [
     ("arrow", "arrow"),
+    ("arrows", "arrow"),
     ("feather", "arrow"),
     ("ipc", "arrow"),
     ("db", "sqlite"),
+    ("db3", "sqlite"),
     ("docx", "office"),
     ("eml", "mail"),
     ("epub", "epub"),
@@ -297,6 +333,7 @@ const OPTIONAL: [(&str, &str); 24] = [
     ("parquet", "parquet"),
     ("pdf", "pdf"),
     ("pptx", "office"),
+    ("pq", "parquet"),
     ("sqlite", "sqlite"),
     ("sqlite3", "sqlite"),
     ("xhtml", "html"),
