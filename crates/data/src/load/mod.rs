@@ -33,14 +33,13 @@ mod remote;
 mod repository;
 mod sniff;
 mod source;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod subtitle;
 mod talk;
 mod text;
 mod time;
 mod tweets;
-#[cfg(feature = "sqlite")]
-mod sqlite;
-mod text;
 mod typed;
 #[cfg(any(feature = "arrow", feature = "parquet", feature = "sqlite"))]
 mod values;
@@ -67,16 +66,14 @@ pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
 pub use notebook::Notebooks;
-#[cfg(feature = "repository")]
-pub use repository::SourceFile;
-pub use subtitle::{Stretch, Subtitles};
-pub use talk::Conversations;
 #[cfg(feature = "parquet")]
 pub use parquet::Parquet;
 #[cfg(feature = "repository")]
 pub use repository::SourceFile;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
+pub use subtitle::{Stretch, Subtitles};
+pub use talk::Conversations;
 pub use text::{Text, Unit};
 pub use tweets::Tweets;
 #[cfg(feature = "wikipedia")]

@@ -41,6 +41,13 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// The value that is the whole text, whatever its type.
+    pub(super) fn whole(&mut self) -> Parsed<Value> {
+        let value = self.value()?;
+        self.end()?;
+        Ok(value)
+    }
+
     /// The end of the text.
     fn end(&mut self) -> Parsed<()> {
         self.space();
