@@ -138,7 +138,8 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 /// Year, month and day of a day since 1970-01-01.
 fn date(day: i64) -> (i64, i64, i64) {
-    let mut year = 1970 + day.div_euclid(366);
+    // Not after the day's year: a year has 365 days or 366.
+    let mut year = 1970 + day.div_euclid(if day < 0 { 365 } else { 366 });
     while days(year + 1, 1, 1) <= day {
         year += 1;
     }

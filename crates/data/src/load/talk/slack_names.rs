@@ -131,9 +131,10 @@ fn plain(text: &str) -> String {
 /// `1704190000.000100`: seconds, and what tells messages of the same second apart.
 fn timestamp(text: &str) -> Option<Time> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let milliseconds = format!("{fraction:0<3}").get(..3)?.parse::<i64>().ok()?;
-    let seconds = seconds.parse::<i64>().ok()?.checked_mul(1000)?;
-    Time::unix_milliseconds(seconds.checked_add(milliseconds)?)
+    let milliseconds = format!("{fraction:0<3}").get(..3)?.parse::<u16>().ok()?;
+    let seconds = i64::try_from(seconds.parse::<u64>().ok()?).ok()?;
+    let whole = seconds.checked_mul(1000)?;
+    Time::unix_milliseconds(whole.checked_add(milliseconds.into())?)
 }
 
 #[cfg(test)]
