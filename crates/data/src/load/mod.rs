@@ -16,9 +16,13 @@ mod encoding;
 mod file;
 mod gather;
 mod github;
+#[cfg(feature = "html")]
+pub mod html;
 mod json;
 mod json_lines;
 mod lines;
+#[cfg(feature = "mail")]
+pub mod mail;
 mod markdown;
 mod notebook;
 mod outline;
@@ -27,6 +31,8 @@ mod packing;
 mod parquet;
 pub(crate) mod parse;
 mod parser;
+#[cfg(feature = "pdf")]
+pub mod pdf;
 mod quarantine;
 mod remote;
 #[cfg(feature = "repository")]
@@ -62,8 +68,12 @@ pub use csv::{Cells, Csv};
 pub use dataset::{DatasetFolder, Feature, FolderSplit};
 pub use gather::OnError;
 pub use github::GithubIssues;
+#[cfg(feature = "html")]
+pub use html::Html;
 pub use json::Json;
 pub use json_lines::JsonLines;
+#[cfg(feature = "mail")]
+pub use mail::Mail;
 pub use markdown::Markdown;
 pub use notebook::Notebooks;
 #[cfg(feature = "parquet")]
@@ -74,6 +84,8 @@ pub use repository::SourceFile;
 pub use sqlite::Sqlite;
 pub use subtitle::{Stretch, Subtitles};
 pub use talk::Conversations;
+#[cfg(feature = "pdf")]
+pub use pdf::Pdf;
 pub use text::{Text, Unit};
 pub use tweets::Tweets;
 #[cfg(feature = "wikipedia")]
@@ -154,6 +166,12 @@ impl Default for Loaders {
             Arc::new(Parquet::default()),
             #[cfg(feature = "sqlite")]
             Arc::new(Sqlite::default()),
+            #[cfg(feature = "html")]
+            Arc::new(Html::default()),
+            #[cfg(feature = "mail")]
+            Arc::new(Mail::default()),
+            #[cfg(feature = "pdf")]
+            Arc::new(Pdf::default()),
         ];
         Self {
             list,
