@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 pub use serde_json::Value;
 
-use crate::error::{DataError, Place, Result, show_path};
+use crate::error::{DataError, Place, Result};
+use crate::load::Member;
 
 /// One unit of data as it came from a file: a text, or a record with named fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,26 +25,88 @@ pub struct Document {
 /// Where a document comes from; an error in a report points here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Origin {
-    /// The file, as it was named or found; empty for a text that came from no file.
+    /// The file, as it was named or found; a file inside an archive stands below the archive's path. Empty for a text
+    /// that came from no file.
     pub path: PathBuf,
-    /// Line, row or page, from 1.
+    /// Line, row, page or whatever `unit` says, from 1.
     pub place: u64,
+    /// What `place` counts.
+    #[serde(default, skip_serializing_if = "PlaceUnit::is_line")]
+    pub unit: PlaceUnit,
+}
+
+/// What the places of a file are.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum PlaceUnit {
+    /// Lines of a text.
+    #[default]
+    Line,
+    /// Rows of a table.
+    Row,
+    /// Pages.
+    Page,
+    /// Slides of a presentation.
+    Slide,
+    /// Sheets of a workbook.
+    Sheet,
+    /// Cells of a notebook.
+    Cell,
+    /// Messages of a mailbox or a conversation.
+    Message,
+    /// Chapters of a book.
+    Chapter,
+    /// Entries of a list.
+    Entry,
+}
+
+impl PlaceUnit {
+    /// The unit's name: `line`, `row`, `page`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Row => "row",
+            Self::Page => "page",
+            Self::Slide => "slide",
+            Self::Sheet => "sheet",
+            Self::Cell => "cell",
+            Self::Message => "message",
+            Self::Chapter => "chapter",
+            Self::Entry => "entry",
+        }
+    }
+
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    fn is_line(&self) -> bool {
+        *self == Self::Line
+    }
 }
 
 impl Origin {
-    /// A place in a file.
-    pub fn new(path: impl Into<PathBuf>, place: u64) -> Self {
+    /// A line of a file.
+    pub fn new(path: impl Into<PathBuf>, line: u64) -> Self {
+        Self::of(path, PlaceUnit::Line, line)
+    }
+
+    /// A page, row or other place of a file.
+    pub fn of(path: impl Into<PathBuf>, unit: PlaceUnit, place: u64) -> Self {
         Self {
             path: path.into(),
             place,
+            unit,
         }
     }
 }
 
 impl fmt::Display for Origin {
+    /// `a.txt:12`, or `report.pdf, page 3`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show_path(&self.path, f)?;
-        write!(f, ":{}", self.place)
+        Place::from(self).fmt(f)
     }
 }
 
@@ -73,6 +136,18 @@ pub trait Load: Send + Sync {
     /// If the path is not a regular file, cannot be opened, or its first bytes show another format.
     fn load(&self, path: &Path) -> Result<Documents>;
 
+    /// Whether a file is of this loader's format although its name does not say so, as an export of a messenger does
+    /// that is called `message_1.json`. `head` is its first 4 KiB, unpacked. Asked before extensions are looked at.
+    fn recognises(&self, path: &Path, head: &[u8]) -> bool {
+        let _ = (path, head);
+        false
+    }
+
+    /// Whether opening a file reads the whole of it. Several such files are opened at once.
+    fn whole(&self) -> bool {
+        false
+    }
+
     /// Opens a file and splits it into records without reading them as documents yet.
     ///
     /// Override it to keep the bytes of each record (a broken one can then be quarantined as it was) and to let
@@ -92,6 +167,8 @@ pub trait Load: Send + Sync {
 pub struct Record {
     pub(crate) raw: Raw,
     pub(crate) content: Content,
+    /// The archive that it comes from.
+    pub(crate) member: Option<Arc<Member>>,
 }
 
 /// The bytes of a record.
@@ -101,7 +178,11 @@ pub(crate) enum Raw {
     /// The bytes, with the line end if the record ends with one.
     Bytes(Vec<u8>),
     /// Too many to hold: this many bytes from this offset of the unpacked file.
-    Range { start: u64, length: u64 },
+    Range {
+        start: u64,
+        length: u64,
+        encoding: Option<&'static encoding_rs::Encoding>,
+    },
 }
 
 impl Raw {
@@ -127,15 +208,30 @@ impl Raw {
 pub(crate) enum Content {
     /// An empty line.
     Blank,
-    /// The file began with a byte order mark. Not a record.
-    ByteOrderMark,
+    /// Something to count that is no record.
+    Note(Note),
     /// The file ends here with an error.
     End(DataError),
+    /// Left out on purpose, for this reason.
+    Dropped(&'static str),
     Ready(Result<Document>),
     Later {
         place: Place,
         read: Read,
     },
+}
+
+/// What is counted beside records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// A file was opened.
+    File,
+    /// A file of a folder or an archive has no loader.
+    PassedOver,
+    /// The file began with a byte order mark.
+    ByteOrderMark,
+    /// The file's text was in this encoding.
+    Encoding(&'static str),
 }
 
 /// Reads the bytes of a record that starts at a place. Pure, so that records can be read in parallel.
@@ -144,10 +240,7 @@ pub type Read = Arc<dyn Fn(&[u8], &Place) -> Result<Document> + Send + Sync>;
 impl Record {
     /// A record that has been read, or found broken, by a loader that does not keep bytes.
     pub fn ready(document: Result<Document>) -> Self {
-        Self {
-            raw: Raw::Unknown,
-            content: Content::Ready(document),
-        }
+        Self::of(Content::Ready(document))
     }
 
     /// A record whose bytes start at `place` and are read by `read` when the document is asked for.
@@ -155,7 +248,19 @@ impl Record {
         Self {
             raw: Raw::Bytes(raw),
             content: Content::Later { place, read },
+            member: None,
         }
+    }
+
+    /// A record that the format says is no content, such as a redirection in an encyclopedia: counted under its
+    /// reason, and otherwise passed over.
+    pub fn dropped(reason: &'static str) -> Self {
+        Self::of(Content::Dropped(reason))
+    }
+
+    /// A blank line: counted, and otherwise passed over.
+    pub fn blank() -> Self {
+        Self::of(Content::Blank)
     }
 
     /// A broken record, with its bytes.
@@ -163,33 +268,30 @@ impl Record {
         Self {
             raw,
             content: Content::Ready(Err(error)),
+            member: None,
         }
     }
 
-    /// The note that the file began with a byte order mark.
-    pub(crate) fn byte_order_mark() -> Self {
+    pub(crate) fn note(note: Note) -> Self {
+        Self::of(Content::Note(note))
+    }
+
+    pub(crate) fn of(content: Content) -> Self {
         Self {
             raw: Raw::Unknown,
-            content: Content::ByteOrderMark,
+            content,
+            member: None,
         }
     }
 
-    /// A blank line: counted, and otherwise passed over.
-    pub fn blank() -> Self {
-        Self {
-            raw: Raw::Unknown,
-            content: Content::Blank,
-        }
-    }
-
-    /// The document, or `None` for a blank line.
+    /// The document, or `None` for a blank line and what was dropped.
     ///
     /// # Errors
     ///
     /// If the record is broken.
     pub fn document(self) -> Result<Option<Document>> {
         match self.content {
-            Content::Blank | Content::ByteOrderMark => Ok(None),
+            Content::Blank | Content::Note(_) | Content::Dropped(_) => Ok(None),
             Content::End(error) => Err(error),
             Content::Ready(document) => document.map(Some),
             Content::Later { place, read } => read(self.raw.bytes(), &place).map(Some),

@@ -2,6 +2,57 @@
 
 use super::{DataError, Place};
 
+/// The place of an error, borrowed as the error is.
+macro_rules! place_of {
+    ($error:expr) => {
+        match $error {
+            DataError::Io { place, .. }
+            | DataError::NotARegularFile { place, .. }
+            | DataError::UnknownFormat { place, .. }
+            | DataError::WrongFormat { place, .. }
+            | DataError::Encoding { place, .. }
+            | DataError::Broken { place, .. }
+            | DataError::FeatureOff { place, .. }
+            | DataError::Undecodable { place, .. }
+            | DataError::FileChanged { place, .. }
+            | DataError::Truncated { place }
+            | DataError::Checksum { place, .. }
+            | DataError::LimitExceeded { place, .. }
+            | DataError::EmptyDataset { place, .. }
+            | DataError::Utf8 { place, .. }
+            | DataError::JsonSyntax { place, .. }
+            | DataError::NumberRange { place, .. }
+            | DataError::DuplicateKey { place, .. }
+            | DataError::TooDeep { place, .. }
+            | DataError::NotAnObject { place, .. }
+            | DataError::LineTooLong { place, .. }
+            | DataError::CsvSyntax { place, .. }
+            | DataError::ControlChar { place, .. }
+            | DataError::MissingField { place, .. }
+            | DataError::WrongType { place, .. }
+            | DataError::UnknownRole { place, .. }
+            | DataError::RoleOrder { place, .. }
+            | DataError::EmptyConversation { place }
+            | DataError::EmptyContent { place, .. }
+            | DataError::NoPreference { place }
+            | DataError::Unsupported { place, .. }
+            | DataError::Fact { place, .. }
+            | DataError::TemplateRender { place, .. }
+            | DataError::TemplateRaised { place, .. }
+            | DataError::TokenizerInvalid { place, .. }
+            | DataError::UnknownToken { place, .. }
+            | DataError::TextTooLong { place, .. }
+            | DataError::NoTrainableTokens { place, .. }
+            | DataError::TooManyTokens { place, .. } => Some(place),
+            DataError::Setting { .. }
+            | DataError::TemplateSyntax { .. }
+            | DataError::TemplateLimit { .. }
+            | DataError::TemplateCheck { .. }
+            | DataError::NoTemplate { .. } => None,
+        }
+    };
+}
+
 impl DataError {
     /// The kind in a few words, the same for every error of its variant: the key under which counts are kept.
     pub fn kind(&self) -> &'static str {
@@ -11,6 +62,9 @@ impl DataError {
             Self::UnknownFormat { .. } => "unknown format",
             Self::WrongFormat { .. } => "wrong format",
             Self::Encoding { .. } => "encoding",
+            Self::Broken { .. } => "broken file",
+            Self::FeatureOff { .. } => "feature off",
+            Self::Undecodable { .. } => "undecodable",
             Self::FileChanged { .. } => "file changed",
             Self::Truncated { .. } => "truncated",
             Self::Checksum { .. } => "checksum",
@@ -53,48 +107,12 @@ impl DataError {
 impl DataError {
     /// Where it is, for errors that have a place in a file.
     pub fn place(&self) -> Option<&Place> {
-        match self {
-            Self::Io { place, .. }
-            | Self::NotARegularFile { place, .. }
-            | Self::UnknownFormat { place, .. }
-            | Self::WrongFormat { place, .. }
-            | Self::Encoding { place, .. }
-            | Self::FileChanged { place, .. }
-            | Self::Truncated { place }
-            | Self::Checksum { place, .. }
-            | Self::LimitExceeded { place, .. }
-            | Self::EmptyDataset { place, .. }
-            | Self::Utf8 { place, .. }
-            | Self::JsonSyntax { place, .. }
-            | Self::NumberRange { place, .. }
-            | Self::DuplicateKey { place, .. }
-            | Self::TooDeep { place, .. }
-            | Self::NotAnObject { place, .. }
-            | Self::LineTooLong { place, .. }
-            | Self::CsvSyntax { place, .. }
-            | Self::ControlChar { place, .. }
-            | Self::MissingField { place, .. }
-            | Self::WrongType { place, .. }
-            | Self::UnknownRole { place, .. }
-            | Self::RoleOrder { place, .. }
-            | Self::EmptyConversation { place }
-            | Self::EmptyContent { place, .. }
-            | Self::NoPreference { place }
-            | Self::Unsupported { place, .. }
-            | Self::Fact { place, .. }
-            | Self::TemplateRender { place, .. }
-            | Self::TemplateRaised { place, .. }
-            | Self::TokenizerInvalid { place, .. }
-            | Self::UnknownToken { place, .. }
-            | Self::TextTooLong { place, .. }
-            | Self::NoTrainableTokens { place, .. }
-            | Self::TooManyTokens { place, .. } => Some(place),
-            Self::Setting { .. }
-            | Self::TemplateSyntax { .. }
-            | Self::TemplateLimit { .. }
-            | Self::TemplateCheck { .. }
-            | Self::NoTemplate { .. } => None,
-        }
+        place_of!(self)
+    }
+
+    /// The place, to be changed.
+    pub(crate) fn place_mut(&mut self) -> Option<&mut Place> {
+        place_of!(self)
     }
 
     /// The same error at a place, if it does not know one yet.

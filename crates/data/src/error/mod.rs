@@ -3,7 +3,6 @@
 mod kind;
 mod place;
 
-pub(crate) use place::show_path;
 pub use place::{Place, escaped, quoted};
 
 /// The result of everything in this crate that can fail.
@@ -58,6 +57,38 @@ pub enum DataError {
         expected: &'static str,
         /// What to do.
         hint: String,
+    },
+    /// The file is broken, or holds what its loader does not read.
+    #[error("{place}: cannot read the {format}: {message}. {hint}")]
+    Broken {
+        /// The file, or the place in it.
+        place: Place,
+        /// What the file is: "PDF", "workbook".
+        format: &'static str,
+        /// What is wrong with it.
+        message: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// The loader for this format was not compiled in.
+    #[error(
+        "{place}: found {found}; this program was built without the feature {feature} of finetune-data. Build it with it"
+    )]
+    FeatureOff {
+        /// The file.
+        place: Place,
+        /// Its extension.
+        found: String,
+        /// The feature.
+        feature: &'static str,
+    },
+    /// The text is not valid in the encoding that it was taken for.
+    #[error("{place}: the text is not valid {encoding}. Convert the file to UTF-8")]
+    Undecodable {
+        /// The file.
+        place: Place,
+        /// The encoding.
+        encoding: &'static str,
     },
     /// The file is not UTF-8 but another encoding as a whole.
     #[error(

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::document::Origin;
+use crate::document::{Origin, PlaceUnit};
 
 /// How many characters of untrusted text an error shows.
 const SHOWN: usize = 200;
@@ -13,20 +13,18 @@ const SHOWN: usize = 200;
 pub struct Place {
     /// The file; empty if the text came from no file.
     pub path: PathBuf,
-    /// Line (or row, or page) from 1; 0 means the whole file.
+    /// Line (or row, page or whatever `unit` says) from 1; 0 means the whole file.
     pub line: u64,
     /// Column from 1, in characters; 0 means the whole line.
     pub column: u64,
+    /// What `line` counts.
+    pub unit: PlaceUnit,
 }
 
 impl Place {
     /// The whole file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            line: 0,
-            column: 0,
-        }
+        Self::at(path, 0, 0)
     }
 
     /// A column of a line, both from 1.
@@ -35,6 +33,17 @@ impl Place {
             path: path.into(),
             line,
             column,
+            unit: PlaceUnit::Line,
+        }
+    }
+
+    /// A page, row or other place of a file, from 1.
+    pub fn of(path: impl Into<PathBuf>, unit: PlaceUnit, place: u64) -> Self {
+        Self {
+            path: path.into(),
+            line: place,
+            column: 0,
+            unit,
         }
     }
 }
@@ -45,6 +54,7 @@ impl From<&Origin> for Place {
             path: origin.path.clone(),
             line: origin.place,
             column: 0,
+            unit: origin.unit,
         }
     }
 }
@@ -52,8 +62,10 @@ impl From<&Origin> for Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         show_path(&self.path, f)?;
-        if self.line > 0 {
-            write!(f, ":{}", self.line)?;
+        match (self.unit, self.line) {
+            (_, 0) => {}
+            (PlaceUnit::Line, line) => write!(f, ":{line}")?,
+            (unit, place) => write!(f, ", {} {place}", unit.name())?,
         }
         if self.column > 0 {
             write!(f, ":{}", self.column)?;
@@ -63,7 +75,7 @@ impl fmt::Display for Place {
 }
 
 /// Writes a path with control characters escaped, so that a file's name cannot forge lines of a log.
-pub(crate) fn show_path(path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn show_path(path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     use fmt::Write as _;
 
     if path.as_os_str().is_empty() {
@@ -115,6 +127,8 @@ mod tests {
     fn a_place_shows_what_it_knows() {
         assert_eq!(Place::at("a.jsonl", 37, 14).to_string(), "a.jsonl:37:14");
         assert_eq!(Place::at("a.jsonl", 37, 0).to_string(), "a.jsonl:37");
+        let page = Place::of("a.pdf", PlaceUnit::Page, 3);
+        assert_eq!(page.to_string(), "a.pdf, page 3");
         assert_eq!(Place::file("a\nb").to_string(), "a\\nb");
         assert_eq!(Place::default().to_string(), "input");
     }

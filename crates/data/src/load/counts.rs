@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 
-/// What became of the records of one load. Nothing is lost: `read = kept + skipped + quarantined + blank`.
+/// What became of the records of one load. Nothing is lost:
+/// `read = kept + skipped + quarantined + blank + dropped`, where `dropped` is the sum over its reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
@@ -16,7 +17,7 @@ pub struct Counts {
     pub files: u64,
     /// Files in folders that no loader answers for.
     pub passed_over: u64,
-    /// Records and blank lines read.
+    /// Records and blank lines read; a file that could not be opened, or not read to its end, counts as one.
     pub read: u64,
     /// Records kept.
     pub kept: u64,
@@ -26,10 +27,17 @@ pub struct Counts {
     pub quarantined: u64,
     /// Blank lines, and empty text files.
     pub blank: u64,
-    /// Broken records by the kind of error, with the first message of each kind.
+    /// Records that are no content by their format, by reason, such as an encyclopedia's redirections.
+    #[serde(default)]
+    pub dropped: BTreeMap<String, u64>,
+    /// Broken records, and files that could not be read, by the kind of error, with the first message of each
+    /// kind.
     pub reasons: BTreeMap<String, Reason>,
     /// Files that began with a byte order mark.
     pub byte_order_marks: u64,
+    /// Files in another encoding than UTF-8, by encoding.
+    #[serde(default)]
+    pub encodings: BTreeMap<String, u64>,
     /// Control characters, other than tab and line ends, in the texts of the records that could be read.
     pub control_chars: u64,
 }
@@ -47,7 +55,13 @@ impl Counts {
     /// Whether every record that was read is accounted for.
     pub fn balanced(&self) -> bool {
         let broken: u64 = self.reasons.values().map(|reason| reason.count).sum();
-        self.read == self.kept + self.broken() + self.blank && broken == self.broken()
+        let accounted = self.kept + self.broken() + self.blank + self.left_out();
+        self.read == accounted && broken == self.broken()
+    }
+
+    /// Records dropped, whatever the reason.
+    pub fn left_out(&self) -> u64 {
+        self.dropped.values().sum()
     }
 
     /// Broken records.
@@ -77,6 +91,12 @@ impl AddAssign for Counts {
         self.blank += other.blank;
         self.byte_order_marks += other.byte_order_marks;
         self.control_chars += other.control_chars;
+        for (reason, count) in other.dropped {
+            *self.dropped.entry(reason).or_default() += count;
+        }
+        for (encoding, count) in other.encodings {
+            *self.encodings.entry(encoding).or_default() += count;
+        }
         for (kind, reason) in other.reasons {
             self.reasons
                 .entry(kind)
@@ -105,6 +125,9 @@ impl fmt::Display for Counts {
         for (count, what) in rest.iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {what}")?;
         }
+        for (reason, count) in &self.dropped {
+            write!(f, ", {count} {reason}")?;
+        }
         let notes = [
             (self.passed_over, "files without a loader"),
             (self.byte_order_marks, "byte order marks"),
@@ -112,6 +135,9 @@ impl fmt::Display for Counts {
         ];
         for (count, what) in notes.iter().filter(|(count, _)| *count > 0) {
             write!(f, "; {count} {what}")?;
+        }
+        for (encoding, count) in &self.encodings {
+            write!(f, "; {count} files in {encoding}")?;
         }
         for (kind, reason) in &self.reasons {
             write!(f, "\n  {} {kind}, first: {}", reason.count, reason.first)?;

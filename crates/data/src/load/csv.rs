@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::lines::{Cut, records};
+use super::packing::Packing;
 use super::parse::locate;
 use super::sniff::Format;
 use super::source::Source;
@@ -36,8 +37,7 @@ impl Csv {
     }
 
     fn separator(self, path: &Path) -> u8 {
-        let name = path.to_string_lossy().to_ascii_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let name = Packing::stem(path).to_string_lossy().to_ascii_lowercase();
         let tabs = [".tsv", ".tab"]
             .iter()
             .any(|extension| name.ends_with(extension));
@@ -150,8 +150,8 @@ impl Cut for Rows {
         }))
     }
 
-    fn byte_order_mark(&self) -> bool {
-        self.source.byte_order_mark()
+    fn source(&self) -> &Source {
+        &self.source
     }
 }
 

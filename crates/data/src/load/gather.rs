@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::chain::{Chain, Member};
 use super::counts::Counts;
 use super::quarantine::Quarantine;
-use super::{Chain, Loaders};
-use crate::document::{Content, Document, Raw, Record};
+use super::{Loaders, Reading};
+use crate::document::{Content, Document, Note, Raw, Record};
 use crate::error::{DataError, Place, Result, quoted};
 use crate::mapping::Mapping;
 
@@ -17,8 +19,8 @@ use crate::mapping::Mapping;
 const CHUNK: usize = 1024;
 const CHUNK_BYTES: u64 = 4 << 20;
 
-/// What to do with a broken record. A broken file (it cannot be read, it changed, it is something else than its name
-/// says) always stops the load.
+/// What to do with a broken record, and with a file that cannot be read to its end (it is not there any more, it
+/// changed, it is something else than its name says). The records before the fault are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum OnError {
     /// Stop with its error.
@@ -27,6 +29,7 @@ pub enum OnError {
     /// Leave it out and count it.
     Skip,
     /// Leave it out, count it, and write it byte for byte to this file; the messages go to the same name with `.why`.
+    /// Of a file that cannot be read only the message is written: it lies where it lay.
     Quarantine(PathBuf),
 }
 
@@ -84,8 +87,8 @@ impl Loaders {
     ///
     /// # Errors
     ///
-    /// The first broken record under [`OnError::Stop`]; the first broken file always; [`DataError::EmptyDataset`] if
-    /// no record is kept.
+    /// The first broken record or file under [`OnError::Stop`]; a path that is not there always;
+    /// [`DataError::EmptyDataset`] if no record is kept.
     ///
     /// # Panics
     ///
@@ -109,21 +112,19 @@ impl Loaders {
         };
         let mut found = Vec::new();
         for path in paths {
-            let files = self.files(path.as_ref())?;
-            gathering.counts.passed_over += files.passed_over;
-            found.extend(files.found);
+            found.extend(self.entries(path.as_ref())?);
         }
         if let OnError::Quarantine(quarantine) = on_error {
             let named = |file: &Path| paths.iter().any(|path| path.as_ref() == file);
-            found.retain(|(file, _)| named(file) || !Quarantine::owns(quarantine, file));
-            let files: Vec<PathBuf> = found.iter().map(|(file, _)| file.clone()).collect();
+            found.retain(|file| named(&file.path) || !Quarantine::owns(quarantine, &file.path));
+            let files: Vec<PathBuf> = found.iter().map(|file| file.path.clone()).collect();
             gathering.quarantine = Some(Quarantine::create(quarantine, &files)?);
         }
-        gathering.counts.files = found.len() as u64;
-        let mut records = Chain::new(found);
+        let total = found.iter().map(|file| file.size).sum();
+        let mut records = Chain::new(self.clone(), found);
         let strict = self.strict;
         loop {
-            let chunk = chunk(&mut records)?;
+            let chunk = chunk(&mut records);
             if chunk.is_empty() {
                 break;
             }
@@ -134,24 +135,27 @@ impl Loaders {
             outcomes
                 .into_iter()
                 .try_for_each(|outcome| gathering.add(outcome))?;
+            if let Some(watch) = &self.watch {
+                watch(Reading {
+                    done: records.done(),
+                    total,
+                    records: gathering.counts.read,
+                });
+            }
         }
         gathering.finish(paths.first().map(AsRef::as_ref))
     }
 }
 
 /// The next records, not yet read.
-fn chunk(records: &mut Chain) -> Result<Vec<Record>> {
+fn chunk(records: &mut Chain) -> Vec<Record> {
     let mut chunk = Vec::new();
     let mut bytes = 0;
     while chunk.len() < CHUNK && bytes < CHUNK_BYTES {
         match records.next() {
-            // The records before a broken file are accounted for first: one of them may have to be reported.
-            Some(Err(error)) if chunk.is_empty() => return Err(error),
+            // The records before it are accounted for first: one of them may have to be reported.
             Some(Err(error)) => {
-                chunk.push(Record {
-                    raw: Raw::Unknown,
-                    content: Content::End(error),
-                });
+                chunk.push(Record::of(Content::End(error)));
                 break;
             }
             Some(Ok(record)) => {
@@ -161,12 +165,13 @@ fn chunk(records: &mut Chain) -> Result<Vec<Record>> {
             None => break,
         }
     }
-    Ok(chunk)
+    chunk
 }
 
 enum Outcome<T> {
     Blank,
-    ByteOrderMark,
+    Note(Note),
+    Dropped(&'static str),
     Kept {
         value: T,
         control_chars: u64,
@@ -174,16 +179,22 @@ enum Outcome<T> {
     Broken {
         error: DataError,
         raw: Raw,
+        member: Option<Arc<Member>>,
         control_chars: u64,
     },
     End(DataError),
 }
 
 fn outcome<T>(record: Record, strict: bool, read: impl Fn(Document) -> Result<T>) -> Outcome<T> {
-    let Record { raw, content } = record;
+    let Record {
+        raw,
+        content,
+        member,
+    } = record;
     let document = match content {
         Content::Blank => return Outcome::Blank,
-        Content::ByteOrderMark => return Outcome::ByteOrderMark,
+        Content::Note(note) => return Outcome::Note(note),
+        Content::Dropped(reason) => return Outcome::Dropped(reason),
         Content::End(error) => return Outcome::End(error),
         Content::Ready(document) => document,
         Content::Later { place, read } => read(raw.bytes(), &place),
@@ -194,6 +205,7 @@ fn outcome<T>(record: Record, strict: bool, read: impl Fn(Document) -> Result<T>
             return Outcome::Broken {
                 error,
                 raw,
+                member,
                 control_chars: 0,
             };
         }
@@ -214,6 +226,7 @@ fn outcome<T>(record: Record, strict: bool, read: impl Fn(Document) -> Result<T>
         Err(error) => Outcome::Broken {
             error,
             raw,
+            member,
             control_chars,
         },
     }
@@ -257,10 +270,13 @@ struct Gathering<'a, T> {
 impl<T> Gathering<'_, T> {
     fn add(&mut self, outcome: Outcome<T>) -> Result<()> {
         match outcome {
-            Outcome::End(error) => return Err(error),
-            Outcome::ByteOrderMark => {
-                self.counts.byte_order_marks += 1;
+            Outcome::Note(note) => {
+                self.note(note);
                 return Ok(());
+            }
+            Outcome::End(error) => self.unreadable(error)?,
+            Outcome::Dropped(reason) => {
+                *self.counts.dropped.entry(reason.into()).or_default() += 1;
             }
             Outcome::Blank => self.counts.blank += 1,
             Outcome::Kept {
@@ -274,35 +290,63 @@ impl<T> Gathering<'_, T> {
             Outcome::Broken {
                 error,
                 raw,
+                member,
                 control_chars,
             } => {
                 self.counts.control_chars += control_chars;
-                self.broken(error, &raw)?;
+                self.broken(error, &raw, member.as_deref())?;
             }
         }
         self.counts.read += 1;
         Ok(())
     }
 
-    fn broken(&mut self, error: DataError, raw: &Raw) -> Result<()> {
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::File => self.counts.files += 1,
+            Note::PassedOver => self.counts.passed_over += 1,
+            Note::ByteOrderMark => self.counts.byte_order_marks += 1,
+            Note::Encoding(name) => *self.counts.encodings.entry(name.into()).or_default() += 1,
+        }
+    }
+
+    fn broken(&mut self, error: DataError, raw: &Raw, member: Option<&Member>) -> Result<()> {
         if *self.on_error == OnError::Stop {
             return Err(error);
         }
-        let source = error
-            .place()
-            .map(|place| place.path.clone())
-            .unwrap_or_default();
+        let shown = error.place().map(|place| place.path.clone());
+        let shown = shown.unwrap_or_default();
+        let source = member
+            .and_then(|member| member.real(&shown))
+            .unwrap_or(shown);
         let written = match &mut self.quarantine {
             Some(quarantine) => quarantine.add(raw, &error, &source)?,
             None => false,
         };
-        if written {
+        self.leave_out(&error, written);
+        Ok(())
+    }
+
+    /// A file that could not be opened, or not read to its end.
+    fn unreadable(&mut self, error: DataError) -> Result<()> {
+        if *self.on_error == OnError::Stop {
+            return Err(error);
+        }
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.note(&error)?;
+        }
+        let written = self.quarantine.is_some();
+        self.leave_out(&error, written);
+        Ok(())
+    }
+
+    fn leave_out(&mut self, error: &DataError, quarantined: bool) {
+        if quarantined {
             self.counts.quarantined += 1;
         } else {
             self.counts.skipped += 1;
         }
-        self.counts.blame(&error);
-        Ok(())
+        self.counts.blame(error);
     }
 
     fn finish(self, first: Option<&Path>) -> Result<(Vec<T>, Counts)> {

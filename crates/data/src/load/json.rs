@@ -105,8 +105,8 @@ impl Cut for Values {
         }
     }
 
-    fn byte_order_mark(&self) -> bool {
-        self.source.byte_order_mark()
+    fn source(&self) -> &Source {
+        &self.source
     }
 }
 

@@ -70,7 +70,7 @@ impl Cut for Objects {
         }))
     }
 
-    fn byte_order_mark(&self) -> bool {
-        self.lines.source.byte_order_mark()
+    fn source(&self) -> &Source {
+        &self.lines.source
     }
 }

@@ -1,5 +1,7 @@
 //! Lines of a source, and the iterator that every loader's records share.
 
+use encoding_rs::Encoding;
+
 use super::source::{RECORD_LIMIT, Source};
 use crate::document::{Raw, Record, Records};
 use crate::error::Result;
@@ -9,13 +11,13 @@ pub(super) trait Cut {
     /// The next record, or `None` at the end. An error ends the file.
     fn cut(&mut self) -> Result<Option<Record>>;
 
-    /// Whether the file began with a byte order mark.
-    fn byte_order_mark(&self) -> bool;
+    /// The file.
+    fn source(&self) -> &Source;
 }
 
-/// The records of a file: a note of its byte order mark, then what `cut` finds, up to the first error.
+/// The records of a file: notes of how it began, then what `cut` finds, up to the first error.
 pub(super) fn records(cut: impl Cut + Send + 'static) -> Records {
-    let mark = cut.byte_order_mark().then(Record::byte_order_mark);
+    let notes = cut.source().notes();
     let mut open = Some(cut);
     let rest = std::iter::from_fn(move || {
         let record = open.as_mut()?.cut().transpose();
@@ -24,7 +26,7 @@ pub(super) fn records(cut: impl Cut + Send + 'static) -> Records {
         }
         record
     });
-    Box::new(mark.map(Ok).into_iter().chain(rest))
+    Box::new(notes.map(Ok).chain(rest))
 }
 
 /// Splits a source at `\n`.
@@ -42,6 +44,7 @@ pub(super) struct Line {
     pub(super) blank: bool,
     /// Offset in the unpacked file.
     start: u64,
+    encoding: Option<&'static Encoding>,
 }
 
 impl Lines {
@@ -65,6 +68,7 @@ impl Lines {
             number: self.count,
             blank,
             start,
+            encoding: self.source.encoding(),
         }))
     }
 }
@@ -80,6 +84,7 @@ impl Line {
                 *raw = Raw::Range {
                     start: self.start,
                     length: raw.len() + more.len(),
+                    encoding: self.encoding,
                 }
             }
         }

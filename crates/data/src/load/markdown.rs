@@ -9,7 +9,7 @@ use serde_json::{Number, Value};
 use super::sniff::Format;
 use super::source::Source;
 use super::text::{Text, decode, unix_lines, whole};
-use crate::document::{Document, Documents, Load, Origin, Read, Record, Records, documents};
+use crate::document::{Document, Documents, Load, Origin, Read, Records, documents};
 use crate::error::{Place, Result};
 
 /// Loads `.md` and `.markdown` files: the whole file is one text, as it is written.
@@ -32,10 +32,10 @@ impl Load for Markdown {
 
     fn records(&self, path: &Path) -> Result<Records> {
         let mut source = Source::open(path, Format::Text)?;
-        let mark = source.byte_order_mark().then(Record::byte_order_mark);
+        let notes = source.notes();
         let read: Read = Arc::new(document);
         let record = whole(&mut source, Text::default().limit, &read)?;
-        Ok(Box::new(mark.into_iter().chain([record]).map(Ok)))
+        Ok(Box::new(notes.chain([record]).map(Ok)))
     }
 }
 

@@ -1,13 +1,17 @@
 //! Loaders: one file per format, and the list of them.
 
+mod archive;
+mod chain;
 mod counts;
 mod csv;
+mod encoding;
 mod file;
 mod gather;
 mod json;
 mod json_lines;
 mod lines;
 mod markdown;
+mod packing;
 pub(crate) mod parse;
 mod parser;
 mod quarantine;
@@ -15,10 +19,14 @@ mod sniff;
 mod source;
 mod text;
 mod walk;
+mod whole;
+#[cfg(any(feature = "archives", feature = "epub", feature = "office"))]
+mod zip;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use chain::Member;
 pub use counts::{Counts, Reason};
 pub use csv::Csv;
 pub use gather::OnError;
@@ -27,10 +35,17 @@ pub use json_lines::JsonLines;
 pub use markdown::Markdown;
 pub use text::{Text, Unit};
 
-use crate::document::{Documents, Load, Record, Records};
+use crate::document::{Documents, Load, Record};
 use crate::error::{DataError, Place, Result, quoted};
+use archive::Archive;
+use chain::{Chain, Entry, What};
+use packing::Packing;
 
-/// The list of loaders: the file's extension chooses. `data.jsonl.gz` is read by the loader for `jsonl`.
+/// The list of loaders: the file's extension chooses, unless a loader recognises the file by its beginning.
+///
+/// `data.jsonl.gz` is read by the loader for `jsonl`; `.zst`, `.bz2` and `.xz` are unpacked likewise under the features
+/// of their names. With the feature `archives`, `.zip` and `.tar` are opened as the folders that they hold, and their
+/// files are named below the archive: `data.zip/train.csv`.
 ///
 /// ```
 /// use finetune_data::load::{Loaders, OnError, Text};
@@ -50,6 +65,18 @@ use crate::error::{DataError, Place, Result, quoted};
 pub struct Loaders {
     list: Vec<Arc<dyn Load>>,
     strict: bool,
+    watch: Option<Arc<dyn Fn(Reading) + Send + Sync>>,
+}
+
+/// How far a load has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Bytes of the files on disk that have been read, as far as that is known.
+    pub done: u64,
+    /// Bytes of all files.
+    pub total: u64,
+    /// Records read.
+    pub records: u64,
 }
 
 impl Default for Loaders {
@@ -65,6 +92,7 @@ impl Default for Loaders {
         Self {
             list,
             strict: false,
+            watch: None,
         }
     }
 }
@@ -79,6 +107,12 @@ impl Loaders {
     /// Whether control characters in texts (other than tab and line ends) are errors; else they are counted.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// Calls `watch` now and then while everything is loaded at once, for a bar.
+    pub fn watch(mut self, watch: impl Fn(Reading) + Send + Sync + 'static) -> Self {
+        self.watch = Some(Arc::new(watch));
         self
     }
 
@@ -98,9 +132,12 @@ impl Loaders {
             blank: 0,
             broken: 0,
         });
-        let mut records = Chain::new(self.files(path)?.found);
+        let mut records = Some(Chain::new(self.clone(), self.entries(path)?));
         Ok(Box::new(std::iter::from_fn(move || {
-            for record in records.by_ref() {
+            while let Some(record) = records.as_mut()?.next() {
+                if record.is_err() {
+                    records = None;
+                }
                 let document = record.and_then(Record::document).transpose();
                 if document.is_some() {
                     empty = None;
@@ -111,105 +148,93 @@ impl Loaders {
         })))
     }
 
-    fn files(&self, path: &Path) -> Result<Files> {
+    /// The files that a path leads to, in order.
+    fn entries(&self, path: &Path) -> Result<Vec<Entry>> {
         let folder = path.is_dir();
-        let mut files = Files {
-            found: Vec::new(),
-            passed_over: 0,
-        };
-        for file in walk::files(path)? {
-            match self.loader(&file) {
-                Ok(loader) => files.found.push((file, loader)),
-                Err(_) if folder => files.passed_over += 1,
+        let files = walk::files(path)?.into_iter().map(|file| {
+            let what = match self.loader(&file) {
+                Ok(what) => what,
+                Err(_) if folder => What::PassedOver,
                 Err(error) => return Err(error),
-            }
-        }
-        Ok(files)
+            };
+            Ok(Entry::new(file, what))
+        });
+        files.collect()
     }
 
-    /// The loader for a file's extension.
-    fn loader(&self, file: &Path) -> Result<Arc<dyn Load>> {
-        let name = if source::is_gz(file) {
-            file.with_extension("")
-        } else {
-            file.to_path_buf()
-        };
-        let extension = name
+    /// What is to be done with a file: a loader that recognises it, that for its extension, or to open it as an archive.
+    fn loader(&self, file: &Path) -> Result<What> {
+        let head = whole::head(file, HEAD);
+        let newest_first = || self.list.iter().rev();
+        if let Some(loader) = newest_first().find(|loader| loader.recognises(file, &head)) {
+            return Ok(What::File(Arc::clone(loader)));
+        }
+        let extension = Packing::stem(file)
             .extension()
             .unwrap_or_default()
             .to_string_lossy()
             .to_ascii_lowercase();
-        let loader = self
-            .list
-            .iter()
-            .rev()
-            .find(|loader| loader.extensions().contains(&extension.as_str()));
-        loader.cloned().ok_or_else(|| {
-            let mut known: Vec<&str> = self
-                .list
-                .iter()
-                .flat_map(|loader| loader.extensions())
-                .copied()
-                .collect();
-            known.sort_unstable();
-            known.dedup();
-            let found = match extension.as_str() {
-                "" => "a name without an extension".into(),
-                extension => quoted(&format!(".{extension}")),
-            };
-            DataError::UnknownFormat {
-                place: Place::file(file),
+        let named = |loader: &&Arc<dyn Load>| loader.extensions().contains(&extension.as_str());
+        if let Some(loader) = newest_first().find(named) {
+            return Ok(What::File(Arc::clone(loader)));
+        }
+        Archive::of(file)
+            .map(What::Archive)
+            .ok_or_else(|| self.unknown(file, &extension))
+    }
+
+    fn unknown(&self, file: &Path, extension: &str) -> DataError {
+        let place = Place::file(file);
+        let found = match extension {
+            "" => "a name without an extension".into(),
+            extension => quoted(&format!(".{extension}")),
+        };
+        if let Some((_, feature)) = OPTIONAL.iter().find(|(known, _)| *known == extension) {
+            return DataError::FeatureOff {
+                place,
                 found,
-                known: known.join(", "),
-            }
-        })
-    }
-}
-
-/// What a path leads to.
-struct Files {
-    /// The files with their loaders, in order.
-    found: Vec<(PathBuf, Arc<dyn Load>)>,
-    /// How many files of the folder have no loader.
-    passed_over: u64,
-}
-
-/// The records of one file after the other, up to the first error of a file.
-struct Chain {
-    files: std::vec::IntoIter<(PathBuf, Arc<dyn Load>)>,
-    open: Option<Records>,
-}
-
-impl Chain {
-    fn new(files: Vec<(PathBuf, Arc<dyn Load>)>) -> Self {
-        Self {
-            files: files.into_iter(),
-            open: None,
+                feature,
+            };
         }
-    }
-
-    fn fail(&mut self, error: DataError) -> Result<Record> {
-        self.files = Vec::new().into_iter();
-        self.open = None;
-        Err(error)
-    }
-}
-
-impl Iterator for Chain {
-    type Item = Result<Record>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.open.as_mut().and_then(Iterator::next) {
-                Some(Ok(record)) => return Some(Ok(record)),
-                Some(Err(error)) => return Some(self.fail(error)),
-                None => {}
-            }
-            let (file, loader) = self.files.next()?;
-            match loader.records(&file) {
-                Ok(records) => self.open = Some(records),
-                Err(error) => return Some(self.fail(error)),
-            }
+        let extensions = self.list.iter().flat_map(|loader| loader.extensions());
+        let mut known: Vec<&str> = extensions.copied().collect();
+        known.sort_unstable();
+        known.dedup();
+        DataError::UnknownFormat {
+            place,
+            found,
+            known: known.join(", "),
         }
     }
 }
+
+/// How much of a file a loader sees to recognise it.
+const HEAD: usize = 4 << 10;
+
+/// Extensions whose loaders need a feature, for those who miss one.
+const OPTIONAL: [(&str, &str); 24] = [
+    ("arrow", "arrow"),
+    ("feather", "arrow"),
+    ("ipc", "arrow"),
+    ("db", "sqlite"),
+    ("docx", "office"),
+    ("eml", "mail"),
+    ("epub", "epub"),
+    ("htm", "html"),
+    ("html", "html"),
+    ("mbox", "mail"),
+    ("odp", "office"),
+    ("ods", "sheets"),
+    ("odt", "office"),
+    ("parquet", "parquet"),
+    ("pdf", "pdf"),
+    ("pptx", "office"),
+    ("sqlite", "sqlite"),
+    ("sqlite3", "sqlite"),
+    ("xhtml", "html"),
+    ("xls", "sheets"),
+    ("xlsm", "sheets"),
+    ("xlsx", "sheets"),
+    ("xml", "wikipedia"),
+    ("xlsb", "sheets"),
+];

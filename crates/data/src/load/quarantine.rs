@@ -56,15 +56,24 @@ impl Quarantine {
         let written = match raw {
             Raw::Unknown => return Ok(false),
             Raw::Bytes(bytes) => record.write_all(bytes),
-            Raw::Range { start, length } => copy_range(source, *start, *length, &mut record),
+            Raw::Range {
+                start,
+                length,
+                encoding,
+            } => copy_range(source, (*start, *length), *encoding, &mut record),
         };
         let ended = written.and_then(|()| match record.last {
             b'\n' => Ok(()),
             _ => record.write_all(b"\n"),
         });
         ended.map_err(|error| failed(&self.path, error))?;
-        writeln!(self.why, "{error}").map_err(|error| failed(&why(&self.path), error))?;
+        self.note(error)?;
         Ok(true)
+    }
+
+    /// Notes a file that could not be read. Its bytes stay where they are.
+    pub(super) fn note(&mut self, error: &DataError) -> Result<()> {
+        writeln!(self.why, "{error}").map_err(|error| failed(&why(&self.path), error))
     }
 
     /// Writes everything out.

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
+use super::encoding::wide;
 use crate::error::{DataError, Place, Result, quoted};
 
 /// How many bytes are looked at.
 pub(super) const HEAD: usize = 1024;
 /// UTF-8's byte order mark.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// How a file begins that Git LFS has not fetched.
+pub(super) const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// What a file's name promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,11 @@ impl Format {
             Self::Text => "text",
         }
     }
+
+    /// Whether it may be in another encoding than UTF-8, which is JSON's only one.
+    pub(super) fn any_encoding(self) -> bool {
+        matches!(self, Self::Table | Self::Text)
+    }
 }
 
 /// Beginnings of files that are no text, and what they are.
@@ -43,7 +52,8 @@ const BINARY: [(&[u8], &str); 10] = [
     (b"\xD0\xCF\x11\xE0", "an old Office document"),
 ];
 
-/// Refuses what is evidently something else than `format`. `unpacked` says that the bytes come out of a `.gz`.
+/// Refuses what is evidently something else than `format`. `unpacked` says that the bytes come out of a compressed
+/// file.
 pub(super) fn check(head: &[u8], path: &Path, format: Format, unpacked: bool) -> Result<()> {
     let wrong = |found, hint: String| {
         Err(DataError::WrongFormat {
@@ -53,7 +63,7 @@ pub(super) fn check(head: &[u8], path: &Path, format: Format, unpacked: bool) ->
             hint,
         })
     };
-    if head.starts_with(b"version https://git-lfs.github.com/spec/") {
+    if head.starts_with(LFS_POINTER) {
         return wrong(
             "a Git LFS pointer: run git lfs pull",
             "The file itself was not downloaded".into(),
@@ -61,15 +71,21 @@ pub(super) fn check(head: &[u8], path: &Path, format: Format, unpacked: bool) ->
     }
     if let Some((_, found)) = BINARY.iter().find(|(magic, _)| head.starts_with(magic)) {
         let hint = match (*found, unpacked) {
-            ("gzip data", true) => "It is packed twice: unpack it once".into(),
-            ("gzip data", false) => {
-                format!("Rename it to {}", quoted(&format!("{}.gz", name(path))))
+            ("gzip data" | "zstd data" | "bzip2 data" | "xz data", true) => {
+                "It is packed twice: unpack it once".into()
             }
+            ("gzip data", false) => rename(path, "gz"),
+            ("zstd data", false) => rename(path, "zst"),
+            ("bzip2 data", false) => rename(path, "bz2"),
+            ("xz data", false) => rename(path, "xz"),
+            ("ZIP data", false) => rename(path, "zip"),
             _ => "Unpack or convert it first".into(),
         };
         return wrong(found, hint);
     }
-    if let Some(found) = other_encoding(head) {
+    if let Some(found) =
+        wide(head).filter(|found| !format.any_encoding() || found.starts_with("UTF-32"))
+    {
         return Err(DataError::Encoding {
             place: Place::file(path),
             found,
@@ -84,54 +100,7 @@ pub(super) fn check(head: &[u8], path: &Path, format: Format, unpacked: bool) ->
     Ok(())
 }
 
-/// Refuses a `.gz` that is not gzip data.
-pub(super) fn gzip(head: &[u8], path: &Path) -> Result<()> {
-    if head.starts_with(b"\x1F\x8B") {
-        return Ok(());
-    }
-    let found = if is_html(head) {
-        "an HTML page"
-    } else if head.starts_with(b"version https://git-lfs.github.com/spec/") {
-        "a Git LFS pointer: run git lfs pull"
-    } else {
-        "other data"
-    };
-    let hint = "Remove .gz from the name if it is not compressed".into();
-    Err(DataError::WrongFormat {
-        place: Place::file(path),
-        found,
-        expected: "gzip data",
-        hint,
-    })
-}
-
-/// UTF-16 and UTF-32, by their byte order marks or by where the zeros stand.
-fn other_encoding(head: &[u8]) -> Option<&'static str> {
-    match head {
-        [0xFF, 0xFE, 0, 0, ..] => return Some("UTF-32LE"),
-        [0, 0, 0xFE, 0xFF, ..] => return Some("UTF-32BE"),
-        [0xFF, 0xFE, ..] => return Some("UTF-16LE"),
-        [0xFE, 0xFF, ..] => return Some("UTF-16BE"),
-        _ => {}
-    }
-    let zeros = |offset: usize| {
-        head.iter()
-            .skip(offset)
-            .step_by(2)
-            .filter(|byte| **byte == 0)
-            .count()
-    };
-    let (even, odd, units) = (zeros(0), zeros(1), head.len() / 2);
-    // Western text in UTF-16 has a zero in nearly every unit, always on the same side.
-    match (even, odd) {
-        _ if units < 2 => None,
-        (0, zeros) if zeros * 2 > units => Some("UTF-16LE"),
-        (zeros, 0) if zeros * 2 > units => Some("UTF-16BE"),
-        _ => None,
-    }
-}
-
-fn is_html(head: &[u8]) -> bool {
+pub(super) fn is_html(head: &[u8]) -> bool {
     let head = head
         .strip_prefix(BYTE_ORDER_MARK)
         .unwrap_or(head)
@@ -141,9 +110,7 @@ fn is_html(head: &[u8]) -> bool {
     starts(b"<!doctype html") || starts(b"<html")
 }
 
-fn name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+fn rename(path: &Path, extension: &str) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("Rename it to {}", quoted(&format!("{name}.{extension}")))
 }

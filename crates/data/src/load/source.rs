@@ -1,5 +1,5 @@
-//! A file as a stream of bytes: checked to be what its name says, unpacked if it ends in `.gz`, watched for changes,
-//! and cut into records without ever holding more than one.
+//! A file as a stream of bytes: checked to be what its name says, unpacked, turned into UTF-8, watched for changes, and
+//! cut into records without ever holding more than one.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
@@ -7,17 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
+use encoding_rs::Encoding;
 
+use super::encoding::{self, Decoded, Malformed};
 use super::file::{Stamp, input, regular};
+use super::packing::{self, Packing};
 use super::sniff::{self, Format};
-use crate::document::Raw;
+use crate::document::{Note, Raw, Record};
 use crate::error::{DataError, Place, Result};
 
 /// The longest line or record in bytes.
 pub(super) const RECORD_LIMIT: usize = 16 << 20;
 /// Compressed data may unpack to this many times its size once it has unpacked to more than a mebibyte.
-const RATIO_LIMIT: u64 = 200;
+pub(super) const RATIO_LIMIT: u64 = 200;
 const BUFFER: usize = 64 << 10;
 
 /// A file that is being read.
@@ -25,7 +27,9 @@ pub(super) struct Source {
     path: PathBuf,
     reader: Box<dyn BufRead + Send>,
     before: Stamp,
-    packed: bool,
+    packed: Option<Packing>,
+    /// The encoding that the text is turned from, if it is not UTF-8.
+    encoding: Option<&'static Encoding>,
     /// Bytes taken from the file itself.
     taken: Arc<AtomicU64>,
     /// Unpacked bytes handed out.
@@ -36,15 +40,21 @@ pub(super) struct Source {
 impl Source {
     /// Opens a file whose name promises `format`.
     pub(super) fn open(path: &Path, format: Format) -> Result<Self> {
+        let mut source = Self::bytes(path, |head| sniff::check(head, path, format, false))?;
+        source.begin(format)?;
+        Ok(source)
+    }
+
+    /// Opens a file for its bytes, whatever they are; `check` sees the first of them if they are not packed.
+    pub(super) fn bytes(path: &Path, check: impl Fn(&[u8]) -> Result<()>) -> Result<Self> {
         let before = Stamp::of(&regular(path)?);
         let mut file = File::open(path).map_err(|error| input(path, "open", error))?;
-        let packed = is_gz(path);
         let head = head(&mut file).map_err(|error| input(path, "read", error))?;
         file.rewind().map_err(|error| input(path, "read", error))?;
-        if packed && !head.is_empty() {
-            sniff::gzip(&head, path)?;
-        } else {
-            sniff::check(&head, path, format, false)?;
+        let packed = Packing::of(path).filter(|_| !head.is_empty());
+        match packed {
+            Some(packing) => packing.check(&head, path)?,
+            None => check(&head)?,
         }
         let taken = Arc::new(AtomicU64::new(0));
         let counted = Counted {
@@ -52,51 +62,118 @@ impl Source {
             taken: Arc::clone(&taken),
         };
         let reader = BufReader::with_capacity(BUFFER, counted);
-        let reader: Box<dyn BufRead + Send> = if packed && !head.is_empty() {
-            Box::new(BufReader::with_capacity(
+        let reader: Box<dyn BufRead + Send> = match packed {
+            Some(packing) => Box::new(BufReader::with_capacity(
                 BUFFER,
-                MultiGzDecoder::new(reader),
-            ))
-        } else {
-            Box::new(reader)
+                packing.reader(reader, path)?,
+            )),
+            None => Box::new(reader),
         };
-        let path = path.to_path_buf();
-        let mut source = Self {
-            path,
+        Ok(Self {
+            path: path.to_path_buf(),
             reader,
             before,
             packed,
+            encoding: None,
             taken,
             position: 0,
             byte_order_mark: false,
-        };
-        source.begin(format)?;
-        Ok(source)
+        })
     }
 
-    /// Checks the unpacked beginning and steps over a byte order mark.
+    /// Checks the unpacked beginning, steps over a byte order mark, and finds the encoding.
     fn begin(&mut self, format: Format) -> Result<()> {
-        let head = self.peek()?;
-        if self.packed {
-            sniff::check(&head, &self.path, format, true)?;
+        let head = self.peek(encoding::SAMPLE)?;
+        if self.packed.is_some() {
+            sniff::check(
+                &head[..head.len().min(sniff::HEAD)],
+                &self.path,
+                format,
+                true,
+            )?;
         }
         if head.starts_with(sniff::BYTE_ORDER_MARK) {
             self.byte_order_mark = true;
             self.consume(sniff::BYTE_ORDER_MARK.len());
+        } else if format.any_encoding() {
+            self.byte_order_mark = matches!(head[..], [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]);
+            if let Some(encoding) = encoding::detect(&head) {
+                self.decode(encoding);
+            }
         }
         Ok(())
     }
 
+    fn decode(&mut self, encoding: &'static Encoding) {
+        let reader = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        let decoded = Decoded::new(reader, encoding);
+        self.reader = Box::new(BufReader::with_capacity(BUFFER, decoded));
+        self.encoding = Some(encoding);
+    }
+
     /// The first bytes, still to be read.
-    fn peek(&mut self) -> Result<Vec<u8>> {
+    pub(super) fn peek(&mut self, count: usize) -> Result<Vec<u8>> {
         let mut head = Vec::new();
-        let read = (&mut self.reader)
-            .take(sniff::HEAD as u64)
-            .read_to_end(&mut head);
+        let read = (&mut self.reader).take(count as u64).read_to_end(&mut head);
         read.map_err(|error| self.failed(error))?;
         let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
         self.reader = Box::new(io::Cursor::new(head.clone()).chain(rest));
         Ok(head)
+    }
+
+    /// The unpacked bytes as a reader that fails behind `limit` of them, and at a ratio that no honest file has.
+    #[cfg(feature = "archives")]
+    pub(super) fn into_reader(self, limit: u64) -> impl Read {
+        Bounded {
+            source: self,
+            limit,
+        }
+    }
+
+    /// Writes all bytes to a file, if there are no more than `limit`.
+    pub(super) fn copy_to(&mut self, to: &mut impl Write, limit: u64) -> Result<()> {
+        loop {
+            let bytes = self.fill()?;
+            let count = bytes.len();
+            if count == 0 {
+                return Ok(());
+            }
+            let written = to.write_all(bytes);
+            written.map_err(|error| input(&self.path, "unpack", error))?;
+            self.consume(count);
+            self.check_ratio()?;
+            if self.position > limit {
+                return Err(self.too_large(limit, "Unpack it first"));
+            }
+        }
+    }
+
+    fn too_large(&self, limit: u64, hint: &'static str) -> DataError {
+        DataError::LimitExceeded {
+            place: Place::file(&self.path),
+            what: "the size of one document in bytes",
+            found: self.position,
+            limit,
+            hint,
+        }
+    }
+
+    /// All bytes, if there are no more than `limit`.
+    pub(super) fn read_all(&mut self, limit: u64, hint: &'static str) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            let bytes = self.fill()?;
+            let count = bytes.len();
+            if count == 0 {
+                return Ok(all);
+            }
+            all.extend_from_slice(bytes);
+            self.consume(count);
+            self.check_ratio()?;
+            if all.len() as u64 > limit {
+                return Err(self.too_large(limit, hint));
+            }
+        }
     }
 
     /// The file.
@@ -109,9 +186,18 @@ impl Source {
         self.position
     }
 
-    /// Whether the file began with a byte order mark, which has been stepped over.
-    pub(super) fn byte_order_mark(&self) -> bool {
-        self.byte_order_mark
+    /// The encoding that the text is turned from, if it is not UTF-8.
+    pub(super) fn encoding(&self) -> Option<&'static Encoding> {
+        self.encoding
+    }
+
+    /// What is to be counted about how the file began.
+    pub(super) fn notes(&self) -> impl Iterator<Item = Record> + use<> {
+        let mark = self.byte_order_mark.then_some(Note::ByteOrderMark);
+        let encoding = self
+            .encoding
+            .map(|encoding| Note::Encoding(encoding.name()));
+        mark.into_iter().chain(encoding).map(Record::note)
     }
 
     /// The next bytes; empty at the end, where it is checked that the file is still the one that was opened.
@@ -165,13 +251,18 @@ impl Source {
         Ok(match (length, long) {
             (0, _) => None,
             (_, false) => Some(Raw::Bytes(raw)),
-            (_, true) => Some(Raw::Range { start, length }),
+            (_, true) => Some(Raw::Range {
+                start,
+                length,
+                encoding: self.encoding,
+            }),
         })
     }
 
     fn check_ratio(&self) -> Result<()> {
         let taken = self.taken.load(Ordering::Relaxed).max(1);
-        if !self.packed || self.position < 1 << 20 || self.position / taken <= RATIO_LIMIT {
+        if self.packed.is_none() || self.position < 1 << 20 || self.position / taken <= RATIO_LIMIT
+        {
             return Ok(());
         }
         Err(DataError::LimitExceeded {
@@ -202,51 +293,43 @@ impl Source {
     /// What an error of the reader means.
     fn failed(&self, error: io::Error) -> DataError {
         let place = Place::file(&self.path);
-        if !self.packed {
-            return DataError::Io {
-                place,
-                operation: "read",
-                source: error,
-            };
+        let malformed = error.get_ref().and_then(|inner| inner.downcast_ref());
+        if let Some(Malformed(encoding)) = malformed {
+            return DataError::Undecodable { place, encoding };
         }
         let now = std::fs::metadata(&self.path)
             .map(|metadata| Stamp::of(&metadata))
             .unwrap_or_default();
-        if now != self.before {
+        if self.packed.is_some() && now != self.before {
             return DataError::FileChanged {
                 place,
                 before: self.before.size,
                 after: now.size,
             };
         }
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => DataError::Truncated { place },
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => DataError::Checksum {
-                place,
-                message: error.to_string(),
-            },
-            _ => DataError::Io {
-                place,
-                operation: "read",
-                source: error,
-            },
-        }
+        let fault = self
+            .packed
+            .and_then(|_| packing::fault(&error, place.clone()));
+        fault.unwrap_or(DataError::Io {
+            place,
+            operation: "read",
+            source: error,
+        })
     }
 }
 
-/// Copies a range of the unpacked bytes of a file.
+/// Copies a range of the unpacked bytes of a file, turned from an encoding.
 pub(super) fn copy_range(
     path: &Path,
-    start: u64,
-    length: u64,
+    (start, length): (u64, u64),
+    encoding: Option<&'static Encoding>,
     to: &mut impl Write,
 ) -> io::Result<()> {
-    let file = BufReader::with_capacity(BUFFER, File::open(path)?);
-    let mut reader: Box<dyn Read> = if is_gz(path) {
-        Box::new(MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    };
+    let mut source = Source::bytes(path, |_| Ok(())).map_err(io::Error::other)?;
+    if let Some(encoding) = encoding {
+        source.decode(encoding);
+    }
+    let mut reader = source.reader;
     io::copy(&mut (&mut reader).take(start), &mut io::sink())?;
     let copied = io::copy(&mut reader.take(length), to)?;
     if copied == length {
@@ -256,16 +339,30 @@ pub(super) fn copy_range(
     }
 }
 
-/// Whether the name says that the file is compressed.
-pub(super) fn is_gz(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
-}
-
 fn head(file: &mut File) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     file.take(sniff::HEAD as u64).read_to_end(&mut head)?;
     Ok(head)
+}
+
+#[cfg(feature = "archives")]
+struct Bounded {
+    source: Source,
+    limit: u64,
+}
+
+#[cfg(feature = "archives")]
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.reader.read(buffer)?;
+        self.source.position += count as u64;
+        self.source.check_ratio().map_err(io::Error::other)?;
+        if self.source.position > self.limit {
+            let error = self.source.too_large(self.limit, "Unpack it first");
+            return Err(io::Error::other(error));
+        }
+        Ok(count)
+    }
 }
 
 struct Counted {

@@ -22,7 +22,7 @@ pub enum Unit {
     Paragraph,
 }
 
-/// Loads `.txt` and `.text` files as UTF-8. Line ends become `\n`; nothing else is changed.
+/// Loads `.txt` and `.text` files. Line ends become `\n`, another encoding becomes UTF-8; nothing else is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text {
     /// What makes one document.
@@ -64,9 +64,9 @@ impl Load for Text {
         match self.unit {
             Unit::File => {
                 let read: Read = Arc::new(file);
-                let mark = source.byte_order_mark().then(Record::byte_order_mark);
+                let notes = source.notes();
                 let record = whole(&mut source, self.limit, &read)?;
-                Ok(Box::new(mark.into_iter().chain([record]).map(Ok)))
+                Ok(Box::new(notes.chain([record]).map(Ok)))
             }
             Unit::Paragraph => {
                 let read: Read = Arc::new(block);
@@ -82,25 +82,7 @@ impl Load for Text {
 
 /// A file as one record.
 pub(super) fn whole(source: &mut Source, limit: usize, read: &Read) -> Result<Record> {
-    let mut raw = Vec::new();
-    loop {
-        let bytes = source.fill()?;
-        if bytes.is_empty() {
-            break;
-        }
-        let count = bytes.len();
-        raw.extend_from_slice(bytes);
-        source.consume(count);
-        if raw.len() > limit {
-            return Err(DataError::LimitExceeded {
-                place: Place::file(source.path()),
-                what: "the size of one document in bytes",
-                found: raw.len() as u64,
-                limit: limit as u64,
-                hint: "Load it by paragraph, or split the file",
-            });
-        }
-    }
+    let raw = source.read_all(limit as u64, "Load it by paragraph, or split the file")?;
     if raw.trim_ascii().is_empty() {
         return Ok(Record::blank());
     }
@@ -193,8 +175,8 @@ impl Cut for Paragraphs {
         Ok(paragraph.map(|paragraph| self.record(paragraph)))
     }
 
-    fn byte_order_mark(&self) -> bool {
-        self.lines.source.byte_order_mark()
+    fn source(&self) -> &Source {
+        &self.lines.source
     }
 }
 

@@ -1,0 +1,271 @@
+//! The records of one file after the other: folders walked, archives opened, several files read at once where that
+//! pays, and all in one fixed order.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use tempfile::TempDir;
+
+use super::Loaders;
+use super::archive::{Archive, NESTING_LIMIT};
+use crate::document::{Content, Load, Note, Record, Records};
+use crate::error::{DataError, Place, Result};
+
+/// A file to read.
+#[derive(Clone)]
+pub(super) struct Entry {
+    /// Where it lies.
+    pub(super) path: PathBuf,
+    pub(super) what: What,
+    /// Size in bytes; 0 in an archive, whose own size counts.
+    pub(super) size: u64,
+    /// The archive that it was unpacked from.
+    member: Option<Arc<Member>>,
+}
+
+/// What a file is to us.
+#[derive(Clone)]
+pub(super) enum What {
+    File(Arc<dyn Load>),
+    Archive(Archive),
+    PassedOver,
+}
+
+/// An archive that was unpacked.
+pub(crate) struct Member {
+    folder: TempDir,
+    /// The archive, as it is shown.
+    archive: PathBuf,
+    /// How many archives this one lies in, itself included.
+    depth: usize,
+}
+
+impl Member {
+    /// The path to show for a path in the folder.
+    fn shown(&self, path: &Path) -> Option<PathBuf> {
+        let inside = path.strip_prefix(self.folder.path()).ok()?;
+        Some(self.archive.join(inside))
+    }
+
+    /// The path in the folder of a path that is shown.
+    pub(super) fn real(&self, path: &Path) -> Option<PathBuf> {
+        let inside = path.strip_prefix(&self.archive).ok()?;
+        Some(self.folder.path().join(inside))
+    }
+}
+
+impl Entry {
+    pub(super) fn new(path: PathBuf, what: What) -> Self {
+        let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        Self {
+            path,
+            what,
+            size,
+            member: None,
+        }
+    }
+
+    fn shown(&self) -> PathBuf {
+        let member = self.member.as_ref();
+        member
+            .and_then(|member| member.shown(&self.path))
+            .unwrap_or_else(|| self.path.clone())
+    }
+}
+
+/// The records of files, in order. `Err` concerns one file; the next call goes on with the next file.
+pub(super) struct Chain {
+    loaders: Loaders,
+    waiting: VecDeque<Entry>,
+    open: VecDeque<Open>,
+    /// Bytes of the files that have been read to their end.
+    finished: u64,
+}
+
+struct Open {
+    records: Records,
+    size: u64,
+    /// Bytes of the records so far.
+    taken: u64,
+    member: Option<Arc<Member>>,
+}
+
+impl Chain {
+    pub(super) fn new(loaders: Loaders, entries: Vec<Entry>) -> Self {
+        Self {
+            loaders,
+            waiting: entries.into(),
+            open: VecDeque::new(),
+            finished: 0,
+        }
+    }
+
+    /// Bytes read of the files on disk, as far as that is known.
+    pub(super) fn done(&self) -> u64 {
+        let current = self.open.front();
+        self.finished + current.map_or(0, |open| open.taken.min(open.size))
+    }
+
+    /// Opens the next file, or as many as are worth opening at once; `false` if there is none.
+    fn advance(&mut self) -> bool {
+        let Some(entry) = self.waiting.pop_front() else {
+            return false;
+        };
+        match &entry.what {
+            What::PassedOver => self.push(&entry, once(Ok(Record::note(Note::PassedOver)))),
+            What::Archive(archive) => {
+                let opened = self.inside(*archive, &entry);
+                match opened {
+                    Ok(entries) => {
+                        for entry in entries.into_iter().rev() {
+                            self.waiting.push_front(entry);
+                        }
+                        self.finished += entry.size;
+                    }
+                    Err(error) => self.push(&entry, once(Err(error))),
+                }
+            }
+            What::File(loader) if loader.whole() => self.together(entry),
+            What::File(loader) => {
+                let records = records(loader.as_ref(), &entry.path);
+                self.push(&entry, records);
+            }
+        }
+        true
+    }
+
+    /// Opens files that are read as a whole, one per thread.
+    fn together(&mut self, first: Entry) {
+        let mut entries = vec![first];
+        while entries.len() < rayon::current_num_threads() {
+            match self.waiting.front().map(|entry| &entry.what) {
+                Some(What::File(loader)) if loader.whole() => {
+                    entries.extend(self.waiting.pop_front());
+                }
+                _ => break,
+            }
+        }
+        let read: Vec<Vec<Result<Record>>> = entries
+            .par_iter()
+            .map(|entry| match &entry.what {
+                What::File(loader) => records(loader.as_ref(), &entry.path).collect(),
+                _ => Vec::new(),
+            })
+            .collect();
+        for (entry, records) in entries.iter().zip(read) {
+            self.push(entry, Box::new(records.into_iter()));
+        }
+    }
+
+    fn push(&mut self, entry: &Entry, records: Records) {
+        let records = match entry.what {
+            What::File(_) => Box::new(once(Ok(Record::note(Note::File))).chain(records)),
+            _ => records,
+        };
+        self.open.push_back(Open {
+            records,
+            size: entry.size,
+            taken: 0,
+            member: entry.member.clone(),
+        });
+    }
+
+    /// The files of an archive.
+    fn inside(&self, archive: Archive, entry: &Entry) -> Result<Vec<Entry>> {
+        let depth = 1 + entry.member.as_ref().map_or(0, |member| member.depth);
+        if depth > NESTING_LIMIT {
+            return Err(DataError::LimitExceeded {
+                place: Place::file(&entry.path),
+                what: "the number of archives inside of each other",
+                found: depth as u64,
+                limit: NESTING_LIMIT as u64,
+                hint: "Unpack it first",
+            });
+        }
+        let folder = super::archive::unpack(archive, &entry.path)?;
+        let mut entries = self.loaders.entries(folder.path())?;
+        let member = Arc::new(Member {
+            folder,
+            archive: entry.shown(),
+            depth,
+        });
+        for entry in &mut entries {
+            entry.size = 0;
+            entry.member = Some(Arc::clone(&member));
+        }
+        Ok(entries)
+    }
+}
+
+fn once(record: Result<Record>) -> Records {
+    Box::new(std::iter::once(record))
+}
+
+fn records(loader: &dyn Load, path: &Path) -> Records {
+    loader
+        .records(path)
+        .unwrap_or_else(|error| once(Err(error)))
+}
+
+impl Iterator for Chain {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some(open) = self.open.front_mut() else {
+                if self.advance() {
+                    continue;
+                }
+                return None;
+            };
+            let record = open.records.next();
+            if let Some(Ok(record)) = &record {
+                open.taken += record.raw.len();
+            }
+            let member = open.member.clone();
+            if !matches!(record, Some(Ok(_))) {
+                self.finished += open.size;
+                self.open.pop_front();
+            }
+            if let Some(record) = record {
+                return Some(match member {
+                    Some(member) => moved(record, &member),
+                    None => record,
+                });
+            }
+        }
+    }
+}
+
+/// The same record as one of the archive, not of the folder where it was unpacked.
+fn moved(record: Result<Record>, member: &Arc<Member>) -> Result<Record> {
+    let in_archive = |mut error: DataError| {
+        if let Some(place) = error.place_mut()
+            && let Some(shown) = member.shown(&place.path)
+        {
+            place.path = shown;
+        }
+        error
+    };
+    let mut record = record.map_err(in_archive)?;
+    record.member = Some(Arc::clone(member));
+    record.content = match record.content {
+        Content::Later { mut place, read } => {
+            place.path = member.shown(&place.path).unwrap_or(place.path);
+            Content::Later { place, read }
+        }
+        Content::Ready(Ok(mut document)) => {
+            let path = &mut document.origin.path;
+            if let Some(shown) = member.shown(path) {
+                *path = shown;
+            }
+            Content::Ready(Ok(document))
+        }
+        Content::Ready(Err(error)) => Content::Ready(Err(in_archive(error))),
+        Content::End(error) => Content::End(in_archive(error)),
+        content => content,
+    };
+    Ok(record)
+}
