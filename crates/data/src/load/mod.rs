@@ -1,26 +1,38 @@
 //! Loaders: one file per format, and the list of them.
 
 mod archive;
+#[cfg(feature = "office")]
+mod blocks;
 mod chain;
 mod counts;
 mod csv;
 mod encoding;
+#[cfg(feature = "epub")]
+mod epub;
 mod file;
 mod gather;
 mod json;
 mod json_lines;
 mod lines;
 mod markdown;
+#[cfg(feature = "office")]
+mod office;
 mod packing;
 pub(crate) mod parse;
 mod parser;
+#[cfg(feature = "office")]
+mod parts;
 mod quarantine;
+#[cfg(feature = "sheets")]
+mod sheets;
 mod sniff;
 mod source;
 mod text;
 mod walk;
 mod whole;
-#[cfg(any(feature = "archives", feature = "epub", feature = "office"))]
+#[cfg(feature = "office")]
+mod xml;
+#[cfg(any(feature = "archives", feature = "office"))]
 mod zip;
 
 use std::path::Path;
@@ -29,10 +41,16 @@ use std::sync::Arc;
 pub(crate) use chain::Member;
 pub use counts::{Counts, Reason};
 pub use csv::Csv;
+#[cfg(feature = "epub")]
+pub use epub::Epub;
 pub use gather::OnError;
 pub use json::Json;
 pub use json_lines::JsonLines;
 pub use markdown::Markdown;
+#[cfg(feature = "office")]
+pub use office::{Presentation, TextDocument};
+#[cfg(feature = "sheets")]
+pub use sheets::{SheetUnit, Sheets};
 pub use text::{Text, Unit};
 
 use crate::document::{Documents, Load, Record};
@@ -88,6 +106,14 @@ impl Default for Loaders {
             Arc::new(Json),
             Arc::new(JsonLines),
             Arc::new(Csv::default()),
+            #[cfg(feature = "office")]
+            Arc::new(TextDocument),
+            #[cfg(feature = "office")]
+            Arc::new(Presentation),
+            #[cfg(feature = "sheets")]
+            Arc::new(Sheets::default()),
+            #[cfg(feature = "epub")]
+            Arc::new(Epub),
         ];
         Self {
             list,

@@ -1,5 +1,7 @@
 //! The slides of a PPTX presentation.
 
+use std::collections::HashSet;
+
 use super::package::Relations;
 use crate::error::Result;
 use crate::load::blocks::{Blocks, Table, line, link};
@@ -21,7 +23,7 @@ pub(super) fn order(parts: &mut Parts, main: &str) -> Result<Vec<String>> {
     let text = parts.required(main)?;
     let part = parts.part(main);
     let mut xml = Xml::new(&text, part);
-    let mut slides = Vec::new();
+    let (mut slides, mut seen) = (Vec::new(), HashSet::new());
     if !xml.find("presentation")? {
         return Err(xml.broken("it is no presentation"));
     }
@@ -32,10 +34,12 @@ pub(super) fn order(parts: &mut Parts, main: &str) -> Result<Vec<String>> {
         }
         while let Some(element) = xml.child()? {
             let id = element.prefixed("id").unwrap_or_default();
-            let Some(slide) = relations.part(&id) else {
-                return Err(part.broken(&format!("slide {} leads nowhere (r:id {id:?})", slides.len() + 1)));
+            let slide = relations.part(&id).map(str::to_owned);
+            let Some(slide) = slide.filter(|slide| seen.insert(slide.clone())) else {
+                let place = slides.len() + 1;
+                return Err(part.broken(&format!("slide {place} has no part of its own (r:id {id:?})")));
             };
-            slides.push(slide.to_owned());
+            slides.push(slide);
             xml.skip()?;
         }
     }

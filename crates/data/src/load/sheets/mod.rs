@@ -233,12 +233,10 @@ impl Step for RowRecords {
             if let Some(head) = self.head.clone()
                 && let Some(row) = self.book.row()?
             {
-                let known = self.book.known(&row, &self.book.sheets[self.sheet]);
-                let document = match known {
-                    Ok(()) => Ok(self.document(row, &head)?),
-                    Err(error) => Err(error),
-                };
-                return Ok(Some(Record::ready(document)));
+                // Each row repeats the names, and has a null for each empty cell.
+                let names = head.values().map(|name| 16 + name.len());
+                self.book.parts.spend(names.sum())?;
+                return Ok(Some(Record::ready(self.document(row, &head))));
             }
             self.head = None;
             self.sheet += 1;
@@ -248,10 +246,9 @@ impl Step for RowRecords {
 }
 
 impl RowRecords {
-    fn document(&mut self, row: Row, head: &BTreeMap<usize, String>) -> Result<Document> {
+    fn document(&self, row: Row, head: &BTreeMap<usize, String>) -> Result<Document> {
         let origin = self.book.origin(&row);
-        // Each row repeats the names, and has a null for each empty cell.
-        self.book.parts.spend(head.values().map(|name| 16 + name.len()).sum())?;
+        self.book.known(&row, &self.book.sheets[self.sheet])?;
         let empty = head.values().map(|name| (name.clone(), Value::Null));
         let mut fields: BTreeMap<String, Value> = empty.collect();
         for (column, value) in row.cells {
