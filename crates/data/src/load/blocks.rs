@@ -169,7 +169,10 @@ fn push_lines(text: &mut String, lines: &str, indent: &str) {
 pub(super) fn link(text: &str, url: &str) -> String {
     let plain = url.strip_prefix("mailto:").unwrap_or(url);
     let shown = line(text);
-    if url.is_empty() || shown.is_empty() || plain.trim_end_matches('/') == shown.trim_end_matches('/') {
+    if url.is_empty()
+        || shown.is_empty()
+        || plain.trim_end_matches('/') == shown.trim_end_matches('/')
+    {
         text.into()
     } else {
         format!("[{text}]({url})")

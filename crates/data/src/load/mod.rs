@@ -238,7 +238,7 @@ impl Loaders {
 const HEAD: usize = 4 << 10;
 
 /// Extensions whose loaders need a feature, for those who miss one.
-const OPTIONAL: [(&str, &str); 24] = [
+const OPTIONAL: [(&str, &str); 22] = [
     ("arrow", "arrow"),
     ("feather", "arrow"),
     ("ipc", "arrow"),
@@ -258,9 +258,7 @@ const OPTIONAL: [(&str, &str); 24] = [
     ("sqlite", "sqlite"),
     ("sqlite3", "sqlite"),
     ("xhtml", "html"),
-    ("xls", "sheets"),
     ("xlsm", "sheets"),
     ("xlsx", "sheets"),
     ("xml", "wikipedia"),
-    ("xlsb", "sheets"),
 ];

@@ -1,9 +1,9 @@
 //! The parts of a document that is a ZIP archive: Office, OpenDocument and EPUB files.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::file::{input, regular};
+use super::file::regular;
+use super::source::Source;
 use super::whole::DOCUMENT_LIMIT;
 use super::xml::Part;
 use super::zip::Zip;
@@ -88,15 +88,8 @@ impl Parts {
 
 /// Refuses what is no ZIP archive, with a hint for the old and the encrypted files that have the same names.
 fn check(path: &Path, format: &'static str) -> Result<()> {
-    if super::source::is_gz(path) {
-        return Ok(());
-    }
-    regular(path)?;
-    let mut head = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| input(path, "open", error))?;
     // The directory of an old file, where its streams are named, lies within its first sectors.
-    let read = file.take(64 << 10).read_to_end(&mut head);
-    read.map_err(|error| input(path, "read", error))?;
+    let head = Source::bytes(path, |_| Ok(()))?.peek(64 << 10)?;
     let wrong = |found, hint: &str| {
         Err(DataError::WrongFormat {
             place: Place::file(path),
@@ -111,15 +104,24 @@ fn check(path: &Path, format: &'static str) -> Result<()> {
     if !head.starts_with(b"\xD0\xCF\x11\xE0") {
         return wrong("other data", "Is the name's ending right?");
     }
-    let encrypted: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    if head.windows(encrypted.len()).any(|window| window == encrypted) {
+    let encrypted: Vec<u8> = "EncryptedPackage"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    if head
+        .windows(encrypted.len())
+        .any(|window| window == encrypted)
+    {
         return Err(DataError::Unsupported {
             place: Place::file(path),
             what: "a document with a password".into(),
             hint: "Open it, remove the password, and save it again",
         });
     }
-    wrong("an old Office document", "Save it in the newer format first")
+    wrong(
+        "an old Office document",
+        "Save it in the newer format first",
+    )
 }
 
 /// The name of a part that another part names: relative to that part's folder, or from the root if it begins with `/`.
@@ -150,8 +152,16 @@ mod tests {
     fn a_target_is_found_from_the_part_that_names_it() {
         let cases = [
             ("word/document.xml", "footnotes.xml", "word/footnotes.xml"),
-            ("ppt/slides/slide1.xml", "../notesSlides/notesSlide1.xml", "ppt/notesSlides/notesSlide1.xml"),
-            ("ppt/presentation.xml", "/ppt/slides/slide2.xml", "ppt/slides/slide2.xml"),
+            (
+                "ppt/slides/slide1.xml",
+                "../notesSlides/notesSlide1.xml",
+                "ppt/notesSlides/notesSlide1.xml",
+            ),
+            (
+                "ppt/presentation.xml",
+                "/ppt/slides/slide2.xml",
+                "ppt/slides/slide2.xml",
+            ),
             ("OEBPS/content.opf", "text/a.xhtml#b", "OEBPS/text/a.xhtml"),
             ("a.xml", "../../../etc/passwd", "etc/passwd"),
             ("", "./a//b", "a/b"),

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 
 use crate::error::{DataError, Place, Result, escaped, quoted};
 
@@ -166,7 +166,7 @@ impl<'a> Xml<'a> {
         // Checked here once, so that an attribute can be asked for without an error.
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| self.broken(&error.to_string()))?;
-            let value = attribute.unescape_value();
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0);
             value.map_err(|error| self.broken(&error.to_string()))?;
         }
         Ok(Node::Element(Element(start)))
@@ -218,7 +218,10 @@ impl Element<'_> {
     fn value(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let mut attributes = self.0.attributes().flatten();
         let found = attributes.find(|attribute| wanted(attribute.key.into_inner()))?;
-        found.unescape_value().ok().map(Into::into)
+        found
+            .normalized_value(XmlVersion::Implicit1_0)
+            .ok()
+            .map(Into::into)
     }
 }
 
@@ -258,7 +261,10 @@ fn declared(bytes: &[u8]) -> Option<&'static encoding_rs::Encoding> {
     let head = bytes.strip_prefix(b"<?xml")?;
     let end = head.iter().take(200).position(|byte| *byte == b'>')?;
     let head = std::str::from_utf8(&head[..end]).ok()?;
-    let value = head.split_once("encoding")?.1.trim_start_matches([' ', '=']);
+    let value = head
+        .split_once("encoding")?
+        .1
+        .trim_start_matches([' ', '=']);
     let label = value.split(['"', '\'']).nth(1)?;
     encoding_rs::Encoding::for_label(label.as_bytes())
 }
@@ -304,8 +310,14 @@ mod tests {
             assert_eq!(text(xml).expect(xml), expected);
         }
         let refused = [
-            ("<!DOCTYPE a [<!ENTITY b \"bb\"><!ENTITY c \"&b;&b;\">]><a>&c;</a>", "broken"),
-            ("<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><a>&b;</a>", "broken"),
+            (
+                "<!DOCTYPE a [<!ENTITY b \"bb\"><!ENTITY c \"&b;&b;\">]><a>&c;</a>",
+                "broken",
+            ),
+            (
+                "<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><a>&b;</a>",
+                "broken",
+            ),
             ("<a>&b;</a>", "broken"),
             ("<a b=\"&c;\">x</a>", "broken"),
             ("<a b='1' b='2'>x</a>", "broken"),
@@ -322,7 +334,10 @@ mod tests {
 
     #[test]
     fn a_skipped_element_leaves_the_next_one() {
-        let mut xml = Xml::new("<a><b><c>no</c><d/></b>t<e x:id='7' id='8'>yes</e></a>", part());
+        let mut xml = Xml::new(
+            "<a><b><c>no</c><d/></b>t<e x:id='7' id='8'>yes</e></a>",
+            part(),
+        );
         assert!(xml.find("b").expect("b"));
         xml.skip().expect("skipped");
         let element = xml.child().expect("e").expect("e");
@@ -334,16 +349,28 @@ mod tests {
 
     #[test]
     fn a_part_is_decoded_as_it_says() {
-        let wide: Vec<u8> = "\u{feff}<a>é</a>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let wide: Vec<u8> = "\u{feff}<a>é</a>"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         let cases: [(&[u8], &str); 4] = [
             ("<a>é</a>".as_bytes(), "<a>é</a>"),
             ("\u{feff}<a>é</a>".as_bytes(), "<a>é</a>"),
             (&wide, "<a>é</a>"),
-            (b"<?xml version='1.0' encoding='ISO-8859-1'?><a>\xE9</a>", "<?xml version='1.0' encoding='ISO-8859-1'?><a>é</a>"),
+            (
+                b"<?xml version='1.0' encoding='ISO-8859-1'?><a>\xE9</a>",
+                "<?xml version='1.0' encoding='ISO-8859-1'?><a>é</a>",
+            ),
         ];
         for (bytes, expected) in cases {
             assert_eq!(part().decode(bytes.to_vec()).expect(expected), expected);
         }
-        assert_eq!(part().decode(b"<a>\xE9</a>".to_vec()).expect_err("bytes").kind(), "broken");
+        assert_eq!(
+            part()
+                .decode(b"<a>\xE9</a>".to_vec())
+                .expect_err("bytes")
+                .kind(),
+            "broken"
+        );
     }
 }

@@ -46,7 +46,9 @@ impl Load for Epub {
         Ok(Box::new(chapters.map(move |(index, chapter)| {
             let origin = Origin::of(parts.path(), PlaceUnit::Chapter, index as u64 + 1);
             let document = document(&mut parts, &package, &chapter, origin);
-            Ok(document.transpose().map_or_else(Record::blank, Record::ready))
+            Ok(document
+                .transpose()
+                .map_or_else(Record::blank, Record::ready))
         })))
     }
 }

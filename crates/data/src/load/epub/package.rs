@@ -9,7 +9,10 @@ use crate::load::parts::{Parts, resolve};
 use crate::load::xml::Xml;
 
 /// Ways of hiding fonts, which leave the text alone.
-const FONTS: [&str; 2] = ["http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"];
+const FONTS: [&str; 2] = [
+    "http://www.idpf.org/2008/embedding",
+    "http://ns.adobe.com/pdf/enc#RC",
+];
 
 /// A book.
 #[derive(Debug, Default)]
@@ -54,10 +57,14 @@ impl Package {
                     while let Some(element) = xml.child()? {
                         let id = element.attribute("idref").unwrap_or_default();
                         let Some(item) = items.get(&id) else {
-                            return Err(part.broken(&format!("the chapter {id:?} is in no list of files")));
+                            return Err(
+                                part.broken(&format!("the chapter {id:?} is in no list of files"))
+                            );
                         };
                         if !seen.insert(id.clone()) {
-                            return Err(part.broken(&format!("the chapter {id:?} stands there twice")));
+                            return Err(
+                                part.broken(&format!("the chapter {id:?} stands there twice"))
+                            );
                         }
                         package.chapters.push(Chapter {
                             part: item.part.clone(),
@@ -164,12 +171,16 @@ fn manifest(xml: &mut Xml<'_>, package: &str) -> Result<HashMap<String, Item>> {
         let href = element.attribute("href").unwrap_or_default();
         let kind = element.attribute("media-type").unwrap_or_default();
         let properties = element.attribute("properties").unwrap_or_default();
-        let contents = properties.split_whitespace().any(|property| property == "nav");
+        let contents = properties
+            .split_whitespace()
+            .any(|property| property == "nav");
         items.insert(
             element.attribute("id").unwrap_or_default(),
             Item {
                 part: resolve(package, &decode(&href)),
-                is_text: (kind.contains("html") || kind.contains("xml")) && !kind.contains("svg") && !contents,
+                is_text: (kind.contains("html") || kind.contains("xml"))
+                    && !kind.contains("svg")
+                    && !contents,
             },
         );
         xml.skip()?;
@@ -182,7 +193,9 @@ fn decode(address: &str) -> String {
     let mut bytes = Vec::with_capacity(address.len());
     let mut rest = address.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        let code = after
+            .get(..2)
+            .and_then(|code| std::str::from_utf8(code).ok());
         match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
             Some(byte) if *first == b'%' => {
                 bytes.push(byte);
@@ -203,7 +216,13 @@ mod tests {
 
     #[test]
     fn addresses_are_decoded() {
-        let cases = [("a%20b.xhtml", "a b.xhtml"), ("%C3%A9", "é"), ("100%", "100%"), ("%zz", "%zz"), ("a+b", "a+b")];
+        let cases = [
+            ("a%20b.xhtml", "a b.xhtml"),
+            ("%C3%A9", "é"),
+            ("100%", "100%"),
+            ("%zz", "%zz"),
+            ("a+b", "a+b"),
+        ];
         for (address, expected) in cases {
             assert_eq!(decode(address), expected);
         }

@@ -82,7 +82,8 @@ impl Flow {
                 self.flush();
                 let text = xml.text()?;
                 if !text.trim().is_empty() {
-                    self.blocks.raw(&format!("```\n{}\n```", text.trim_matches('\n')));
+                    self.blocks
+                        .raw(&format!("```\n{}\n```", text.trim_matches('\n')));
                 }
             }
             "br" => {
@@ -102,10 +103,17 @@ impl Flow {
                     self.line.push_str(&text);
                 }
             }
-            "rt" | "rp" | "script" | "style" | "template" | "svg" | "iframe" | "object" | "audio" | "video" => {
+            "rt" | "rp" | "script" | "style" | "template" | "svg" | "iframe" | "object"
+            | "audio" | "video" => {
                 xml.skip()?;
             }
-            "nav" if element.attribute("type").is_some_and(|kind| kind.contains("toc")) => xml.skip()?,
+            "nav"
+                if element
+                    .attribute("type")
+                    .is_some_and(|kind| kind.contains("toc")) =>
+            {
+                xml.skip()?
+            }
             name if is_block(name) => {
                 self.flush();
                 self.children(xml)?;
@@ -137,7 +145,11 @@ impl Flow {
         self.lists += 1;
         while let Some(element) = xml.child()? {
             if element.name() == "li" {
-                let marker = if ordered { format!("{number}.") } else { "-".into() };
+                let marker = if ordered {
+                    format!("{number}.")
+                } else {
+                    "-".into()
+                };
                 number = number.saturating_add(1);
                 self.item = Some((self.lists - 1, marker));
                 self.children(xml)?;

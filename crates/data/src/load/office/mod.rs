@@ -18,6 +18,7 @@ use slides::Slide;
 
 pub(in crate::load) use open_files::{properties, refuse_encrypted};
 
+use super::packing::Packing;
 use super::parts::Parts;
 use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
 use crate::error::Result;
@@ -74,7 +75,11 @@ impl Load for TextDocument {
             return Ok(Box::new(std::iter::once(Ok(Record::blank()))));
         }
         let origin = Origin::new(path, 1);
-        let document = Document { text, fields, origin };
+        let document = Document {
+            text,
+            fields,
+            origin,
+        };
         Ok(Box::new(std::iter::once(Ok(Record::ready(Ok(document))))))
     }
 
@@ -99,7 +104,9 @@ impl Load for Presentation {
             let deck = Deck::new(path, properties(&mut parts)?);
             let slides = open_files::slides(&mut parts)?;
             let slides = slides.into_iter().enumerate();
-            return Ok(Box::new(slides.map(move |(index, slide)| Ok(deck.record(index, Ok(slide))))));
+            return Ok(Box::new(
+                slides.map(move |(index, slide)| Ok(deck.record(index, Ok(slide)))),
+            ));
         }
         let mut parts = Parts::open(path, "PPTX presentation")?;
         let (main, fields) = package::main(&mut parts, "ppt/presentation.xml")?;
@@ -152,7 +159,9 @@ impl Deck {
 
 /// Whether the name is one of OpenDocument's.
 fn is_open(path: &Path) -> bool {
-    let name = path.to_string_lossy().to_ascii_lowercase();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
-    [".odt", ".ott", ".odp", ".otp"].iter().any(|ending| name.ends_with(ending))
+    let name = Packing::stem(path);
+    let extension = name.extension().unwrap_or_default();
+    ["odt", "ott", "odp", "otp"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known))
 }

@@ -47,7 +47,9 @@ impl Open {
             let name = element.attribute("name").unwrap_or_default();
             match element.name() {
                 "style" => {
-                    if name == "Title" || element.attribute("parent-style-name").as_deref() == Some("Title") {
+                    if name == "Title"
+                        || element.attribute("parent-style-name").as_deref() == Some("Title")
+                    {
                         self.titles.insert(name.clone());
                     }
                     while let Some(element) = xml.child()? {
@@ -84,10 +86,17 @@ impl Open {
     }
 
     /// The block that was just opened.
-    pub(super) fn block(&mut self, element: &Element<'_>, xml: &mut Xml<'_>, blocks: &mut Blocks) -> Result<()> {
+    pub(super) fn block(
+        &mut self,
+        element: &Element<'_>,
+        xml: &mut Xml<'_>,
+        blocks: &mut Blocks,
+    ) -> Result<()> {
         match element.name() {
             "p" => {
-                let title = element.attribute("style-name").is_some_and(|style| self.titles.contains(&style));
+                let title = element
+                    .attribute("style-name")
+                    .is_some_and(|style| self.titles.contains(&style));
                 let paragraph = self.paragraph(xml)?;
                 if title {
                     blocks.heading(1, &paragraph.text);
@@ -204,8 +213,14 @@ impl Open {
     ) -> Result<()> {
         let depth = outer.map_or(0, |outer| outer.depth + 1);
         let inherited = outer.map(|outer| outer.style.clone());
-        let style = element.attribute("style-name").or(inherited).unwrap_or_default();
-        let start = self.numbered.get(&style).and_then(|levels| levels.get(&(depth + 1)));
+        let style = element
+            .attribute("style-name")
+            .or(inherited)
+            .unwrap_or_default();
+        let start = self
+            .numbered
+            .get(&style)
+            .and_then(|levels| levels.get(&(depth + 1)));
         let mut list = List {
             number: start.map_or(0, |start| start.saturating_sub(1)),
             style,
@@ -233,8 +248,15 @@ impl Open {
     }
 
     fn item(&mut self, xml: &mut Xml<'_>, blocks: &mut Blocks, list: &List) -> Result<()> {
-        let numbered = self.numbered.get(&list.style).is_some_and(|levels| levels.contains_key(&(list.depth + 1)));
-        let marker = if numbered { format!("{}.", list.number) } else { "-".into() };
+        let numbered = self
+            .numbered
+            .get(&list.style)
+            .is_some_and(|levels| levels.contains_key(&(list.depth + 1)));
+        let marker = if numbered {
+            format!("{}.", list.number)
+        } else {
+            "-".into()
+        };
         let mut text = String::new();
         while let Some(element) = xml.child()? {
             if element.name() == "p" {
@@ -265,7 +287,11 @@ impl Open {
                 "table-row" => {
                     let cells = self.cells(xml)?;
                     let filled = cells.iter().any(|(text, _)| !text.is_empty());
-                    let times = if filled { element.number("number-rows-repeated").unwrap_or(1).max(1) } else { 1 };
+                    let times = if filled {
+                        element.number("number-rows-repeated").unwrap_or(1).max(1)
+                    } else {
+                        1
+                    };
                     self.repeat((times - 1).saturating_mul(cells.len()), xml)?;
                     for _ in 0..times {
                         table.row();
@@ -285,7 +311,10 @@ impl Open {
     fn cells(&mut self, xml: &mut Xml<'_>) -> Result<Vec<(String, usize)>> {
         let mut cells = Vec::new();
         while let Some(element) = xml.child()? {
-            let times = element.number("number-columns-repeated").unwrap_or(1).max(1);
+            let times = element
+                .number("number-columns-repeated")
+                .unwrap_or(1)
+                .max(1);
             match element.name() {
                 "table-cell" => {
                     let mut blocks = Blocks::default();

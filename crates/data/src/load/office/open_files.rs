@@ -142,7 +142,9 @@ fn enter(xml: &mut Xml<'_>, open: &mut Open, kind: &str) -> Result<()> {
 
 fn slide(page: &Element<'_>, xml: &mut Xml<'_>, open: &mut Open) -> Result<Slide> {
     let mut slide = Slide {
-        hidden: page.attribute("style-name").is_some_and(|style| open.hidden.contains(&style)),
+        hidden: page
+            .attribute("style-name")
+            .is_some_and(|style| open.hidden.contains(&style)),
         ..Slide::default()
     };
     let (mut blocks, mut notes) = (Blocks::default(), Blocks::default());

@@ -43,7 +43,11 @@ impl Relations {
             found.push(Relation {
                 id: element.attribute("Id").unwrap_or_default(),
                 kind: kind.rsplit('/').next().unwrap_or_default().into(),
-                target: if outside { target } else { resolve(part, &target) },
+                target: if outside {
+                    target
+                } else {
+                    resolve(part, &target)
+                },
                 outside,
             });
             xml.skip()?;
@@ -74,10 +78,15 @@ impl Relations {
 }
 
 /// The part with the document itself, and the document's properties as fields.
-pub(in crate::load) fn main(parts: &mut Parts, usual: &str) -> Result<(String, BTreeMap<String, Value>)> {
+pub(in crate::load) fn main(
+    parts: &mut Parts,
+    usual: &str,
+) -> Result<(String, BTreeMap<String, Value>)> {
     let relations = Relations::of(parts, "")?;
     let main = relations.kind("officeDocument").unwrap_or(usual).to_owned();
-    let core = relations.kind("core-properties").unwrap_or("docProps/core.xml");
+    let core = relations
+        .kind("core-properties")
+        .unwrap_or("docProps/core.xml");
     let fields = match parts.optional(core)? {
         Some(text) => properties(Xml::new(&text, parts.part(core)))?,
         None => BTreeMap::new(),

@@ -37,7 +37,9 @@ pub(super) fn order(parts: &mut Parts, main: &str) -> Result<Vec<String>> {
             let slide = relations.part(&id).map(str::to_owned);
             let Some(slide) = slide.filter(|slide| seen.insert(slide.clone())) else {
                 let place = slides.len() + 1;
-                return Err(part.broken(&format!("slide {place} has no part of its own (r:id {id:?})")));
+                return Err(part.broken(&format!(
+                    "slide {place} has no part of its own (r:id {id:?})"
+                )));
             };
             slides.push(slide);
             xml.skip()?;
@@ -167,7 +169,9 @@ impl<'a> Shapes<'a> {
             }
             let (text, depth, mark) = self.paragraph(xml)?;
             let mark = match mark {
-                Mark::Inherited if depth > 0 || (role == Role::Content && !self.notes) => Mark::Bullet,
+                Mark::Inherited if depth > 0 || (role == Role::Content && !self.notes) => {
+                    Mark::Bullet
+                }
                 mark => mark,
             };
             let depth = depth.min(9);
@@ -178,7 +182,8 @@ impl<'a> Shapes<'a> {
                 (_, Mark::Bullet) => self.blocks.item(depth, "-", &text),
                 (_, Mark::Number) => {
                     numbers[depth] += 1;
-                    self.blocks.item(depth, &format!("{}.", numbers[depth]), &text);
+                    self.blocks
+                        .item(depth, &format!("{}.", numbers[depth]), &text);
                 }
                 _ => self.blocks.paragraph(&text),
             }

@@ -143,8 +143,14 @@ impl Style {
             xml.skip()?;
         }
         style.layout.style = based;
-        let level = style.name.strip_prefix("heading ").and_then(|level| level.parse().ok());
-        style.layout.outline = style.layout.outline.or(level.map(|level: usize| level.saturating_sub(1)));
+        let level = style
+            .name
+            .strip_prefix("heading ")
+            .and_then(|level| level.parse().ok());
+        style.layout.outline = style
+            .layout
+            .outline
+            .or(level.map(|level: usize| level.saturating_sub(1)));
         Ok(style)
     }
 }
@@ -222,7 +228,10 @@ fn levels(xml: &mut Xml<'_>) -> Result<BTreeMap<usize, Level>> {
             continue;
         }
         let depth = element.number("ilvl").unwrap_or(0);
-        let mut level = Level { bullet: false, start: 1 };
+        let mut level = Level {
+            bullet: false,
+            start: 1,
+        };
         while let Some(element) = xml.child()? {
             level.note(&element);
             xml.skip()?;
@@ -235,7 +244,9 @@ fn levels(xml: &mut Xml<'_>) -> Result<BTreeMap<usize, Level>> {
 impl Level {
     fn note(&mut self, element: &Element<'_>) {
         match element.name() {
-            "numFmt" => self.bullet = matches!(element.attribute("val").as_deref(), Some("bullet" | "none")),
+            "numFmt" => {
+                self.bullet = matches!(element.attribute("val").as_deref(), Some("bullet" | "none"))
+            }
             "start" => self.start = element.number("val").unwrap_or(1),
             _ => {}
         }

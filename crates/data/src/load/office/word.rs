@@ -101,7 +101,10 @@ impl Word<'_> {
         while let Some(element) = xml.child()? {
             let id = element.attribute("id").unwrap_or_default();
             // The lines that separate notes from the text are notes of another type.
-            if element.attribute("type").is_some_and(|kind| kind != "normal") {
+            if element
+                .attribute("type")
+                .is_some_and(|kind| kind != "normal")
+            {
                 xml.skip()?;
                 continue;
             }
@@ -123,7 +126,12 @@ impl Word<'_> {
     }
 
     /// As [`blocks`](Self::blocks); `open` is a paragraph whose end was deleted and that goes on in the next.
-    fn collect(&mut self, xml: &mut Xml<'_>, blocks: &mut Blocks, open: &mut Option<Paragraph>) -> Result<()> {
+    fn collect(
+        &mut self,
+        xml: &mut Xml<'_>,
+        blocks: &mut Blocks,
+        open: &mut Option<Paragraph>,
+    ) -> Result<()> {
         let mut chosen = false;
         while let Some(element) = xml.child()? {
             match element.name() {
@@ -164,7 +172,8 @@ impl Word<'_> {
                 self.rows(xml, &mut table)?;
                 blocks.table(table);
             }
-            "sdt" | "sdtContent" | "customXml" | "smartTag" | "ins" | "moveTo" | "AlternateContent" => {
+            "sdt" | "sdtContent" | "customXml" | "smartTag" | "ins" | "moveTo"
+            | "AlternateContent" => {
                 self.collect(xml, blocks, open)?;
             }
             _ => xml.skip()?,
@@ -216,7 +225,8 @@ impl Word<'_> {
                     chosen = true;
                     self.inline(xml, paragraph)?;
                 }
-                "Choice" | "Fallback" | "rPr" | "del" | "moveFrom" | "delText" | "delInstrText" | "sdtPr" | "rt" => {
+                "Choice" | "Fallback" | "rPr" | "del" | "moveFrom" | "delText" | "delInstrText"
+                | "sdtPr" | "rt" => {
                     xml.skip()?;
                 }
                 _ => {
@@ -239,7 +249,9 @@ impl Word<'_> {
                 let code = u32::from_str_radix(&code, 16).unwrap_or(0xE000);
                 // The private area holds pictures of fonts, which have no meaning as text.
                 let private = (0xE000..=0xF8FF).contains(&code);
-                paragraph.text.extend(char::from_u32(code).filter(|_| !private));
+                paragraph
+                    .text
+                    .extend(char::from_u32(code).filter(|_| !private));
             }
             "fldChar" => paragraph.field(&element.attribute("fldCharType").unwrap_or_default()),
             name @ ("footnoteReference" | "endnoteReference") => {
@@ -258,7 +270,12 @@ impl Word<'_> {
         }
     }
 
-    fn hyperlink(&mut self, xml: &mut Xml<'_>, element: &Element<'_>, paragraph: &mut Paragraph) -> Result<()> {
+    fn hyperlink(
+        &mut self,
+        xml: &mut Xml<'_>,
+        element: &Element<'_>,
+        paragraph: &mut Paragraph,
+    ) -> Result<()> {
         let start = paragraph.text.len();
         self.inline(xml, paragraph)?;
         let id = element.prefixed("id").unwrap_or_default();

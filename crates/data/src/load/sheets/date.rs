@@ -38,9 +38,16 @@ impl Format {
                     characters.next();
                 }
                 '[' => {
-                    let inside: String = characters.by_ref().take_while(|next| *next != ']').collect();
+                    let inside: String = characters
+                        .by_ref()
+                        .take_while(|next| *next != ']')
+                        .collect();
                     let inside = inside.to_ascii_lowercase();
-                    if !inside.is_empty() && ["h", "m", "s"].iter().any(|unit| inside.trim_matches(|c| unit.contains(c)).is_empty()) {
+                    if !inside.is_empty()
+                        && ["h", "m", "s"]
+                            .iter()
+                            .any(|unit| inside.trim_matches(|c| unit.contains(c)).is_empty())
+                    {
                         return Self::Duration;
                     }
                 }
@@ -75,7 +82,10 @@ impl Format {
             _ => {}
         }
         let milliseconds = milliseconds as u64;
-        let (day, rest) = ((milliseconds / 86_400_000) as i64, milliseconds % 86_400_000);
+        let (day, rest) = (
+            (milliseconds / 86_400_000) as i64,
+            milliseconds % 86_400_000,
+        );
         let clock = clock(rest);
         if self == Self::Time && day == 0 {
             return Some(clock);
@@ -95,8 +105,17 @@ impl Format {
 
 fn clock(milliseconds: u64) -> String {
     let (seconds, fraction) = (milliseconds / 1000, milliseconds % 1000);
-    let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if fraction == 0 { clock } else { format!("{clock}.{fraction:03}") }
+    let clock = format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    );
+    if fraction == 0 {
+        clock
+    } else {
+        format!("{clock}.{fraction:03}")
+    }
 }
 
 fn duration(milliseconds: f64) -> Option<String> {
@@ -106,7 +125,12 @@ fn duration(milliseconds: f64) -> Option<String> {
     let sign = if milliseconds < 0.0 { "-" } else { "" };
     let milliseconds = milliseconds.abs() as u64;
     let (seconds, fraction) = (milliseconds / 1000, milliseconds % 1000);
-    let mut text = format!("{sign}PT{}H{}M{}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut text = format!(
+        "{sign}PT{}H{}M{}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    );
     if fraction > 0 {
         text.push_str(&format!(".{fraction:03}"));
     }
@@ -167,7 +191,12 @@ mod tests {
             (Format::Date, 43_951.0, true, "2024-05-01"),
             (Format::Date, 45_413.5, false, "2024-05-01T12:00:00"),
             (Format::DateTime, 45_413.0, false, "2024-05-01T00:00:00"),
-            (Format::DateTime, 45_350.999_999_999, false, "2024-02-29T00:00:00"),
+            (
+                Format::DateTime,
+                45_350.999_999_999,
+                false,
+                "2024-02-29T00:00:00",
+            ),
             (Format::Time, 0.573_021, false, "13:45:09.014"),
             (Format::Time, 1.5, false, "1900-01-01T12:00:00"),
             (Format::Duration, 1.260_416_666_666, false, "PT30H15M0S"),
@@ -175,7 +204,11 @@ mod tests {
             (Format::Date, 2_958_465.0, false, "9999-12-31"),
         ];
         for (format, days, since_1904, expected) in cases {
-            assert_eq!(format.show(days, since_1904).as_deref(), Some(expected), "{days}");
+            assert_eq!(
+                format.show(days, since_1904).as_deref(),
+                Some(expected),
+                "{days}"
+            );
         }
         for days in [-1.0, 2_958_466.0, f64::NAN, f64::INFINITY] {
             assert_eq!(Format::Date.show(days, false), None, "{days}");

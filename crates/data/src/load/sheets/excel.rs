@@ -53,7 +53,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    fn workbook(&mut self, parts: &mut Parts, main: &str, relations: &Relations) -> Result<Vec<Sheet>> {
+    fn workbook(
+        &mut self,
+        parts: &mut Parts,
+        main: &str,
+        relations: &Relations,
+    ) -> Result<Vec<Sheet>> {
         let text = parts.required(main)?;
         let part = parts.part(main);
         let mut xml = Xml::new(&text, part);
@@ -69,11 +74,17 @@ impl Rows {
                         let name = element.attribute("name").unwrap_or_default();
                         let id = element.prefixed("id").unwrap_or_default();
                         let target = relations.part(&id);
-                        let Some(target) = target.filter(|part| sheets.iter().all(|sheet| sheet.part != *part)) else {
-                            return Err(part.broken(&format!("sheet {name:?} has no part of its own (r:id {id:?})")));
+                        let Some(target) =
+                            target.filter(|part| sheets.iter().all(|sheet| sheet.part != *part))
+                        else {
+                            return Err(part.broken(&format!(
+                                "sheet {name:?} has no part of its own (r:id {id:?})"
+                            )));
                         };
                         sheets.push(Sheet {
-                            hidden: element.attribute("state").is_some_and(|state| state != "visible"),
+                            hidden: element
+                                .attribute("state")
+                                .is_some_and(|state| state != "visible"),
                             part: target.into(),
                             name,
                             start: 0,
@@ -97,7 +108,11 @@ impl Rows {
         let mut xml = Xml::new(&self.text, parts.part(&self.name));
         // A sheet of charts has no rows.
         let found = xml.find("sheetData")?;
-        self.position = if found { xml.position() } else { self.text.len() };
+        self.position = if found {
+            xml.position()
+        } else {
+            self.text.len()
+        };
         Ok(())
     }
 
@@ -110,7 +125,9 @@ impl Rows {
                 xml.skip()?;
                 continue;
             }
-            let number = element.number("r").map_or(self.number + 1, |number| number as u64);
+            let number = element
+                .number("r")
+                .map_or(self.number + 1, |number| number as u64);
             let row = self.row(&mut xml, number)?;
             self.number = number;
             self.position += xml.position();
@@ -132,7 +149,8 @@ impl Rows {
                 continue;
             }
             let column = match element.attribute("r") {
-                Some(name) => column(&name).ok_or_else(|| xml.broken(&format!("there is no cell {name:?}")))?,
+                Some(name) => column(&name)
+                    .ok_or_else(|| xml.broken(&format!("there is no cell {name:?}")))?,
                 None => next,
             };
             if column >= COLUMN_LIMIT {
@@ -177,7 +195,9 @@ impl Rows {
         Ok(Stored::Value(match kind.as_str() {
             "s" => {
                 let index = stored.trim().parse::<usize>().ok();
-                let text = index.and_then(|index| self.texts.get(index)).ok_or_else(wrong)?;
+                let text = index
+                    .and_then(|index| self.texts.get(index))
+                    .ok_or_else(wrong)?;
                 text.as_str().into()
             }
             "str" | "inlineStr" => unescape(&stored).into(),
@@ -187,7 +207,9 @@ impl Rows {
             _ => {
                 let value = number(&stored).ok_or_else(wrong)?;
                 let format = self.formats.get(style).copied().unwrap_or(Format::Number);
-                let date = value.as_f64().and_then(|days| format.show(days, self.since_1904));
+                let date = value
+                    .as_f64()
+                    .and_then(|days| format.show(days, self.since_1904));
                 date.map_or(value, Value::from)
             }
         }))
@@ -236,9 +258,13 @@ fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("_x") {
-        let code = rest.get(start + 2..start + 6).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let code = rest
+            .get(start + 2..start + 6)
+            .filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let closed = rest.as_bytes().get(start + 6) == Some(&b'_');
-        let code = code.filter(|_| closed).and_then(|code| u32::from_str_radix(code, 16).ok());
+        let code = code
+            .filter(|_| closed)
+            .and_then(|code| u32::from_str_radix(code, 16).ok());
         match code.and_then(char::from_u32) {
             Some(character) => {
                 plain.push_str(&rest[..start]);

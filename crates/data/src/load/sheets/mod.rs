@@ -15,6 +15,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::blocks::Table;
+use super::packing::Packing;
 use super::parts::Parts;
 use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
 use crate::error::{DataError, Place, Result, quoted};
@@ -80,7 +81,14 @@ impl Load for Sheets {
     fn records(&self, path: &Path) -> Result<Records> {
         let book = Book::open(path)?;
         Ok(match self.unit {
-            SheetUnit::Row => Box::new(RowRecords { book, sheet: 0, head: None }.fused()),
+            SheetUnit::Row => Box::new(
+                RowRecords {
+                    book,
+                    sheet: 0,
+                    head: None,
+                }
+                .fused(),
+            ),
             SheetUnit::Sheet => Box::new(SheetRecords { book, sheet: 0 }.fused()),
         })
     }
@@ -124,9 +132,12 @@ enum Rows {
 
 impl Book {
     fn open(path: &Path) -> Result<Self> {
-        let name = path.to_string_lossy().to_ascii_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
-        if name.ends_with(".ods") || name.ends_with(".ots") {
+        let name = Packing::stem(path);
+        let extension = name.extension().unwrap_or_default();
+        if ["ods", "ots"]
+            .iter()
+            .any(|known| extension.eq_ignore_ascii_case(known))
+        {
             open::open(path)
         } else {
             excel::open(path)
@@ -155,7 +166,10 @@ impl Book {
                 return Ok(None);
             };
             // Sixteen bytes stand for the cell itself.
-            let texts = row.cells.iter().map(|(_, value)| 16 + value.as_str().map_or(0, str::len));
+            let texts = row
+                .cells
+                .iter()
+                .map(|(_, value)| 16 + value.as_str().map_or(0, str::len));
             self.parts.spend(texts.sum())?;
             if row.number > ROW_LIMIT {
                 return Err(self.limit("the number of rows", row.number, ROW_LIMIT));
@@ -188,7 +202,10 @@ impl Book {
         let cell = format!("{}{}", letters(column), row.number);
         Err(DataError::Unsupported {
             place: Place::from(&self.origin(row)),
-            what: format!("the formula without a stored value in {cell} of sheet {}", quoted(&sheet.name)),
+            what: format!(
+                "the formula without a stored value in {cell} of sheet {}",
+                quoted(&sheet.name)
+            ),
             hint: "Open the file in a spreadsheet program, which computes it, and save it again",
         })
     }
@@ -252,7 +269,10 @@ impl RowRecords {
         let empty = head.values().map(|name| (name.clone(), Value::Null));
         let mut fields: BTreeMap<String, Value> = empty.collect();
         for (column, value) in row.cells {
-            let name = head.get(&column).cloned().unwrap_or_else(|| letters(column));
+            let name = head
+                .get(&column)
+                .cloned()
+                .unwrap_or_else(|| letters(column));
             if !head.contains_key(&column) && fields.contains_key(&name) {
                 return Err(DataError::DuplicateKey {
                     place: Place::from(&origin),
@@ -290,7 +310,9 @@ fn names(row: &Row, book: &Book) -> Result<BTreeMap<usize, String>> {
 
 /// Adds the sheet's name and whether it is hidden, unless columns are called so.
 fn describe(fields: &mut BTreeMap<String, Value>, sheet: &Sheet) {
-    fields.entry("sheet".into()).or_insert_with(|| sheet.name.clone().into());
+    fields
+        .entry("sheet".into())
+        .or_insert_with(|| sheet.name.clone().into());
     if sheet.hidden {
         fields.entry("hidden".into()).or_insert(true.into());
     }
@@ -334,7 +356,10 @@ impl Step for SheetRecords {
 
 /// Rows as a table in Markdown.
 fn table(rows: &[Row]) -> String {
-    let first = rows.iter().filter_map(|row| row.cells.first()).map(|(column, _)| *column);
+    let first = rows
+        .iter()
+        .filter_map(|row| row.cells.first())
+        .map(|(column, _)| *column);
     let left = first.min().unwrap_or(0);
     let mut table = Table::default();
     for row in rows {

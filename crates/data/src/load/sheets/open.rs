@@ -148,7 +148,10 @@ fn read_row(xml: &mut Xml<'_>) -> Result<Row> {
     let mut row = Row::default();
     let mut column = 0_usize;
     while let Some(element) = xml.child()? {
-        let times = element.number("number-columns-repeated").unwrap_or(1).max(1);
+        let times = element
+            .number("number-columns-repeated")
+            .unwrap_or(1)
+            .max(1);
         // What a merged cell covers is not seen.
         let value = if element.name() == "table-cell" {
             cell(&element, xml)?
@@ -160,7 +163,9 @@ fn read_row(xml: &mut Xml<'_>) -> Result<Row> {
         match value {
             Some(Value::Null) => {}
             _ if end > COLUMN_LIMIT => return Err(xml.broken("a row has too many cells")),
-            Some(value) => row.cells.extend((column..end).map(|column| (column, value.clone()))),
+            Some(value) => row
+                .cells
+                .extend((column..end).map(|column| (column, value.clone()))),
             None => row.unknown = Some(column),
         }
         column = end;
@@ -210,7 +215,10 @@ fn inline(xml: &mut Xml<'_>, line: &mut String) -> Result<()> {
             Node::Element(element) => {
                 match element.name() {
                     // A long run of spaces is layout; 64 of them say so as well as more.
-                    "s" => line.extend(std::iter::repeat_n(' ', element.number("c").unwrap_or(1).min(64))),
+                    "s" => line.extend(std::iter::repeat_n(
+                        ' ',
+                        element.number("c").unwrap_or(1).min(64),
+                    )),
                     "tab" => line.push('\t'),
                     "line-break" => line.push('\n'),
                     _ => {}
