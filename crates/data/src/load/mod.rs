@@ -5,6 +5,8 @@ mod archive;
 mod arrow;
 #[cfg(any(feature = "arrow", feature = "parquet"))]
 mod batches;
+#[cfg(feature = "office")]
+mod blocks;
 #[cfg(any(feature = "arrow", feature = "parquet"))]
 mod cells;
 mod chain;
@@ -13,6 +15,8 @@ mod csv;
 #[cfg(feature = "datasets")]
 mod dataset;
 mod encoding;
+#[cfg(feature = "epub")]
+mod epub;
 mod file;
 mod gather;
 mod github;
@@ -25,18 +29,24 @@ mod lines;
 pub mod mail;
 mod markdown;
 mod notebook;
+#[cfg(feature = "office")]
+mod office;
 mod outline;
 mod packing;
 #[cfg(feature = "parquet")]
 mod parquet;
 pub(crate) mod parse;
 mod parser;
+#[cfg(feature = "office")]
+mod parts;
 #[cfg(feature = "pdf")]
 pub mod pdf;
 mod quarantine;
 mod remote;
 #[cfg(feature = "repository")]
 mod repository;
+#[cfg(feature = "sheets")]
+mod sheets;
 mod sniff;
 mod source;
 #[cfg(feature = "sqlite")]
@@ -53,7 +63,9 @@ mod walk;
 mod whole;
 #[cfg(feature = "wikipedia")]
 mod wikipedia;
-#[cfg(any(feature = "archives", feature = "epub", feature = "office"))]
+#[cfg(feature = "office")]
+mod xml;
+#[cfg(any(feature = "archives", feature = "office"))]
 mod zip;
 
 use std::path::{Path, PathBuf};
@@ -66,6 +78,8 @@ pub use counts::{Counts, Reason};
 pub use csv::{Cells, Csv};
 #[cfg(feature = "datasets")]
 pub use dataset::{DatasetFolder, Feature, FolderSplit};
+#[cfg(feature = "epub")]
+pub use epub::Epub;
 pub use gather::OnError;
 pub use github::GithubIssues;
 #[cfg(feature = "html")]
@@ -76,16 +90,20 @@ pub use json_lines::JsonLines;
 pub use mail::Mail;
 pub use markdown::Markdown;
 pub use notebook::Notebooks;
+#[cfg(feature = "office")]
+pub use office::{Presentation, TextDocument};
 #[cfg(feature = "parquet")]
 pub use parquet::Parquet;
+#[cfg(feature = "pdf")]
+pub use pdf::Pdf;
 #[cfg(feature = "repository")]
 pub use repository::SourceFile;
+#[cfg(feature = "sheets")]
+pub use sheets::{SheetUnit, Sheets};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use subtitle::{Stretch, Subtitles};
 pub use talk::Conversations;
-#[cfg(feature = "pdf")]
-pub use pdf::Pdf;
 pub use text::{Text, Unit};
 pub use tweets::Tweets;
 #[cfg(feature = "wikipedia")]
@@ -172,6 +190,14 @@ impl Default for Loaders {
             Arc::new(Mail::default()),
             #[cfg(feature = "pdf")]
             Arc::new(Pdf::default()),
+            #[cfg(feature = "office")]
+            Arc::new(TextDocument),
+            #[cfg(feature = "office")]
+            Arc::new(Presentation),
+            #[cfg(feature = "sheets")]
+            Arc::new(Sheets::default()),
+            #[cfg(feature = "epub")]
+            Arc::new(Epub),
         ];
         Self {
             list,
@@ -329,18 +355,18 @@ impl Loaders {
 const HEAD: usize = 4 << 10;
 
 /// Extensions whose loaders need a feature, for those who miss one.
-const OPTIONAL: [(&str, &str); 27] = [
+const OPTIONAL: [(&str, &str); 25] = [
     ("arrow", "arrow"),
     ("arrows", "arrow"),
-    ("feather", "arrow"),
-    ("ipc", "arrow"),
     ("db", "sqlite"),
     ("db3", "sqlite"),
     ("docx", "office"),
     ("eml", "mail"),
     ("epub", "epub"),
+    ("feather", "arrow"),
     ("htm", "html"),
     ("html", "html"),
+    ("ipc", "arrow"),
     ("mbox", "mail"),
     ("odp", "office"),
     ("ods", "sheets"),
@@ -352,9 +378,7 @@ const OPTIONAL: [(&str, &str); 27] = [
     ("sqlite", "sqlite"),
     ("sqlite3", "sqlite"),
     ("xhtml", "html"),
-    ("xls", "sheets"),
     ("xlsm", "sheets"),
     ("xlsx", "sheets"),
     ("xml", "wikipedia"),
-    ("xlsb", "sheets"),
 ];
