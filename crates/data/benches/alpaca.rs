@@ -3,7 +3,7 @@
 //!     cargo bench -p finetune-data --bench alpaca
 //!     RAYON_NUM_THREADS=1 cargo bench -p finetune-data --bench alpaca
 //!
-//! "whole" reads the file, maps its fields, renders the template, tokenizes, and marks what is learned. "encode_batch" is
+//! "whole" reads the file, maps its fields, renders the template, tokenizes, and marks what is learned. `encode_batch` is
 //! given the rendered texts and does nothing but tokenize them.
 
 use std::fmt::Write as _;

@@ -182,6 +182,7 @@ fn whatsapp(name: &str, text: &str) -> Document {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn whatsapp_dates_are_read_in_many_forms() {
     let cases = [
         (

@@ -1,5 +1,7 @@
 //! Folders of data sets have the splits, rows and classes that `datasets` finds in them.
+
 #![cfg(all(feature = "datasets", feature = "parquet", feature = "arrow"))]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -96,7 +98,7 @@ fn aliases_that_grow_without_end_are_refused() {
     let mut card = String::from("---\na0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let alias = format!("*a{}, ", level - 1).repeat(9);
-        card += &format!("a{level}: &a{level} [{alias}]\n");
+        card.push_str(&[format!("a{level}: &a{level} ["), alias, "]\n".to_owned()].concat());
     }
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("README.md"), card + "---\n").unwrap();

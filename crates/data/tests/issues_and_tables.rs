@@ -1,5 +1,7 @@
 //! What needs no feature: issues as conversations, types of tables, and data sets that are JSON lines.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fs;
 
 use finetune_data::load::{Csv, GithubIssues};

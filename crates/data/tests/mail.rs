@@ -192,7 +192,7 @@ proptest! {
         let mut raw = String::new();
         for (index, text) in texts.iter().enumerate() {
             raw.push_str("From a@b.example Tue Mar  5 08:09:10 2024\n");
-            raw.push_str(&format!("Subject: s{index}\n\n"));
+            raw.extend(["Subject: s", &index.to_string(), "\n\n"]);
             for line in text.lines() {
                 let quoted = line.trim_start_matches('>').starts_with("From ");
                 raw.push_str(if quoted { ">" } else { "" });

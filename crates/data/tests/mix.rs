@@ -183,10 +183,9 @@ fn files_of_the_same_name_are_told_apart_by_their_path() {
     for (name, weight) in [("web", 3.0), ("books", 1.0)] {
         let path = folder.path().join(name).join("data.jsonl");
         std::fs::create_dir(path.parent().unwrap()).unwrap();
-        let lines: String = (0..30)
-            .map(|line| format!("{{\"from\":\"{name}\",\"n\":{line}}}\n"))
-            .collect();
-        std::fs::write(&path, lines).unwrap();
+        let line = |number| format!("{{\"from\":\"{name}\",\"n\":{number}}}\n");
+        let lines: Vec<String> = (0..30).map(line).collect();
+        std::fs::write(&path, lines.concat()).unwrap();
         let files = Files::new(Loaders::default(), vec![path.clone()]);
         sources.push(Weighted {
             source: Shuffled::new(files, 8, 5).unwrap(),

@@ -1,4 +1,4 @@
-//! PDF documents: compared with PyMuPDF and pypdf on the golden files of `reference/make_pdf.py`, and files that mean
+//! PDF documents: compared with `PyMuPDF` and pypdf on the golden files of `reference/make_pdf.py`, and files that mean
 //! harm.
 
 #![allow(clippy::unwrap_used, missing_docs)]

@@ -27,7 +27,9 @@ fn fingerprint(vocabulary: u64) -> Fingerprint {
 
 fn write(rows: &[Row], vocabulary: u64, path: &Path) {
     let mut writer = ShardWriter::new(fingerprint(vocabulary));
-    rows.iter().for_each(|row| writer.push(row).unwrap());
+    for row in rows {
+        writer.push(row).unwrap();
+    }
     let size = writer.write(path).unwrap();
     assert_eq!(size.rows as usize, rows.len());
 }
@@ -200,7 +202,7 @@ fn sections_whose_checksums_are_right_and_whose_numbers_are_not_are_refused() {
         made[start..start + lie.len()].copy_from_slice(lie);
         let hash = format!("{:016x}", xxh3_64(&made[start..start + size]));
         let made = with_header(&made, |header| {
-            header["sections"][section]["xxh3"] = json!(hash)
+            header["sections"][section]["xxh3"] = json!(hash);
         });
         let message = refused(&path, &made);
         assert!(!message.contains("checksum"), "{message}");
@@ -295,7 +297,9 @@ fn encoded_rows_come_back_without_the_encoder() {
     let folder = tempfile::tempdir().unwrap();
     for (number, rows) in rows.chunks(7).enumerate() {
         let mut writer = ShardWriter::new(encoder.fingerprint());
-        rows.iter().for_each(|row| writer.push(row).unwrap());
+        for row in rows {
+            writer.push(row).unwrap();
+        }
         writer
             .write(folder.path().join(format!("{number}.tokens")))
             .unwrap();

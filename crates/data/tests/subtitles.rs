@@ -123,7 +123,7 @@ fn sentences_end_at_pauses_and_speakers_and_not_within_numbers() {
         texts,
         ["It is 3.5 of 12.", "Or not", "later on", "Yes?", "No"]
     );
-    let patient = Subtitles::default().pause(Duration::from_secs(60));
+    let patient = Subtitles::default().pause(Duration::from_mins(1));
     let (documents, _) = load("a.srt", srt.as_bytes(), patient);
     assert_eq!(documents[1].text, "Or not later on");
     let whole = Subtitles::default().stretch(Stretch::File);

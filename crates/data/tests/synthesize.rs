@@ -195,7 +195,7 @@ fn failures_that_pass_are_asked_again() {
             "429 Too Many Requests",
             "",
             "{\"error\": {\"message\": \"slow down\"}}",
-        )
+        );
     });
     let (took, _) =
         recovers(|stream| send(stream, "429 Too Many Requests", "Retry-After: 1\r\n", ""));
@@ -206,7 +206,7 @@ fn failures_that_pass_are_asked_again() {
             "503 Service Unavailable",
             "retry-after: 1\r\n",
             "<html>",
-        )
+        );
     });
     assert!(took >= Duration::from_secs(1), "{took:?}");
     recovers(|stream| send(stream, "500 Internal Server Error", "", "oops"));
@@ -229,11 +229,11 @@ fn answers_that_got_lost_are_asked_again_and_their_cost_is_counted() {
     }
     // Chunks that end before the last one.
     recovers(|stream| {
-        drop(stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"cho"))
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"cho"));
     });
     // A length that cuts the answer.
     recovers(|stream| {
-        drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{\"choices\": []}"))
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{\"choices\": []}"));
     });
     // Nothing at all, and one byte after the other.
     recovers(|_| std::thread::sleep(Duration::from_millis(1_500)));

@@ -1,5 +1,7 @@
 //! Parquet and Arrow files give the rows that pyarrow reads from them, and hostile ones give errors.
+
 #![cfg(all(feature = "parquet", feature = "arrow"))]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -203,7 +203,7 @@ impl Reading<'_> {
             Event::End(TagEnd::Heading(_)) => {
                 let title = self.title.take().unwrap_or_default();
                 if let Some(heading) = self.headings.last_mut() {
-                    heading.title = title.trim().to_owned();
+                    title.trim().clone_into(&mut heading.title);
                 }
                 self.after = Some(Border::Led);
             }

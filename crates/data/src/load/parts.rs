@@ -1,4 +1,4 @@
-//! The parts of a document that is a ZIP archive: Office, OpenDocument and EPUB files.
+//! The parts of a document that is a ZIP archive: Office, `OpenDocument` and EPUB files.
 
 use std::path::{Path, PathBuf};
 

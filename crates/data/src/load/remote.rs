@@ -67,12 +67,11 @@ mod hub {
     pub(super) fn entries(name: &str, loaders: &Loaders) -> Result<Vec<Entry>> {
         let name = HubName::parse(name, Kind::Dataset)?;
         let own;
-        let hub = match &loaders.hub {
-            Some(hub) => hub,
-            None => {
-                own = Hub::from_env()?;
-                &own
-            }
+        let hub = if let Some(hub) = &loaders.hub {
+            hub
+        } else {
+            own = Hub::from_env()?;
+            &own
         };
         let snapshot = hub.get(&name, &Select::of(Kind::Dataset))?;
         let folder = snapshot.files.iter().find_map(|file| {

@@ -291,9 +291,8 @@ mod tests {
             loop {
                 match self.next()? {
                     Some(Node::Text(text)) => all.push_str(&text),
-                    Some(Node::Element(_)) => {}
                     None if self.depth == 0 => return Ok(all),
-                    None => {}
+                    Some(Node::Element(_)) | None => {}
                 }
             }
         }

@@ -37,7 +37,7 @@ pub struct Api {
 impl Api {
     /// A model of a service. `base` is what stands before `/chat/completions`.
     pub fn new(base: &str, model: &str) -> Self {
-        let timeout = Duration::from_secs(120);
+        let timeout = Duration::from_mins(2);
         let url = format!("{}/chat/completions", base.trim_end_matches('/'));
         Self {
             agent: agent(&url, timeout),

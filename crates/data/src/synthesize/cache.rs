@@ -113,8 +113,11 @@ impl Cache {
     }
 }
 
+/// Offset and length of each answer's line, by its key.
+type Places = HashMap<String, (u64, u64)>;
+
 /// Where the answers lie, and where the last whole line ends.
-fn read(path: &Path, file: &File) -> Result<(HashMap<String, (u64, u64)>, u64)> {
+fn read(path: &Path, file: &File) -> Result<(Places, u64)> {
     let mut reader = BufReader::new(file);
     let (mut places, mut end, mut number) = (HashMap::new(), 0, 0);
     let mut bytes = Vec::new();

@@ -36,7 +36,7 @@ impl Default for Retry {
         Self {
             tries: 6,
             first: Duration::from_secs(1),
-            longest: Duration::from_secs(60),
+            longest: Duration::from_mins(1),
         }
     }
 }
@@ -104,14 +104,14 @@ impl Pace {
     fn reserve(&self, now: Duration, tokens: u64) -> Duration {
         let mut next = self.lock();
         let at = now.max(next.request).max(next.tokens).max(next.held);
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         if let Some(rate) = self.rates.requests {
             next.request = at + minute / rate.max(1);
         }
         if let Some(rate) = self.rates.tokens {
             next.tokens = at + minute.mul_f64(tokens as f64 / f64::from(rate.max(1)));
         }
-        at - now
+        at.saturating_sub(now)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Next> {
@@ -188,7 +188,7 @@ mod tests {
         assert!(halt.sleep(Duration::from_millis(1)));
         halt.stop();
         let begun = Instant::now();
-        assert!(!halt.sleep(Duration::from_secs(60)));
+        assert!(!halt.sleep(Duration::from_mins(1)));
         assert!(begun.elapsed() < Duration::from_secs(5) && halt.is_stopped());
     }
 }

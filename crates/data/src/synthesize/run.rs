@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
                     Ok(outcome) => {
                         *outcomes[index]
                             .lock()
-                            .unwrap_or_else(PoisonError::into_inner) = Some(outcome)
+                            .unwrap_or_else(PoisonError::into_inner) = Some(outcome);
                     }
                     Err(error) => {
                         let mut fatal = fatal.lock().unwrap_or_else(PoisonError::into_inner);

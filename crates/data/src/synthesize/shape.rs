@@ -205,6 +205,7 @@ fn join(at: &str, name: &str) -> String {
 }
 
 /// What a value should be, if it is outside of its bounds.
+#[allow(clippy::needless_pass_by_value, reason = "numbers and lengths")]
 fn outside<T: PartialOrd + std::fmt::Display>(
     value: T,
     least: Option<T>,

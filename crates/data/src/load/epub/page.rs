@@ -112,7 +112,7 @@ impl Flow {
                     .attribute("type")
                     .is_some_and(|kind| kind.contains("toc")) =>
             {
-                xml.skip()?
+                xml.skip()?;
             }
             name if is_block(name) => {
                 self.flush();

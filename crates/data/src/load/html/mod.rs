@@ -244,7 +244,7 @@ fn bounded(html: &str, place: &Place) -> Result<()> {
     let (mut tags, mut open) = (0, 0_usize);
     for (at, _) in html.match_indices('<') {
         tags += 1;
-        let rest = html[at + 1..].as_bytes();
+        let rest = &html.as_bytes()[at + 1..];
         // The tree's builder looks through all open elements at each new block, so ten thousands of them, which no
         // page has, take it minutes. Elements that need no end are not counted; a page that forgets the ends of
         // others this often does not exist either.
@@ -255,7 +255,7 @@ fn bounded(html: &str, place: &Place) -> Result<()> {
         };
         match rest.first() {
             Some(b'/') => open = open.saturating_sub(1),
-            Some(first) if first.is_ascii_alphabetic() && !SHORT.iter().any(|name| nests(name)) => {
+            Some(first) if first.is_ascii_alphabetic() && !SHORT.iter().any(nests) => {
                 open += 1;
             }
             _ => {}

@@ -16,7 +16,7 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    pub(super) fn of(value: &Value, number: u64, place: Place) -> Result<Self> {
+    pub(super) fn of(value: &Value, number: u64, place: &Place) -> Result<Self> {
         let broken = |message: String| DataError::Broken {
             place: place.clone(),
             format: "cell",

@@ -156,7 +156,7 @@ impl<'a> Notebook<'a> {
         };
         let numbered = cells.iter().zip(1..);
         let cell =
-            |(cell, number)| Cell::of(cell, number, Place::of(path, PlaceUnit::Cell, number));
+            |(cell, number)| Cell::of(cell, number, &Place::of(path, PlaceUnit::Cell, number));
         numbered.map(cell).collect()
     }
 

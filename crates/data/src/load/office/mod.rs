@@ -157,7 +157,7 @@ impl Deck {
     }
 }
 
-/// Whether the name is one of OpenDocument's.
+/// Whether the name is one of `OpenDocument`'s.
 fn is_open(path: &Path) -> bool {
     let name = Packing::stem(path);
     let extension = name.extension().unwrap_or_default();

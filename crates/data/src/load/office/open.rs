@@ -1,4 +1,4 @@
-//! The text of OpenDocument files: paragraphs, lists, tables and notes, as text documents and presentations share them.
+//! The text of `OpenDocument` files: paragraphs, lists, tables and notes, as text documents and presentations share them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -200,7 +200,8 @@ impl Open {
                 xml.skip()?;
             }
         }
-        paragraph.text.push_str(&format!("[^{}]", index + 1));
+        let number = (index + 1).to_string();
+        paragraph.text.extend(["[^", &number, "]"]);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! What OpenDocument files hold around their text: properties, styles, and the slides of a presentation.
+//! What `OpenDocument` files hold around their text: properties, styles, and the slides of a presentation.
 
 use std::collections::BTreeMap;
 

@@ -161,7 +161,7 @@ pub(super) struct Lists {
     /// The levels by the id of a list's definition.
     definitions: HashMap<String, BTreeMap<usize, Level>>,
     /// The definition of each list.
-    lists: HashMap<String, String>,
+    instances: HashMap<String, String>,
     /// The number of the last item of each level of each list.
     counts: HashMap<String, BTreeMap<usize, usize>>,
 }
@@ -191,7 +191,7 @@ impl Lists {
                     while let Some(element) = xml.child()? {
                         if element.name() == "abstractNumId" {
                             let definition = element.attribute("val").unwrap_or_default();
-                            lists.lists.insert(id.clone(), definition);
+                            lists.instances.insert(id.clone(), definition);
                         }
                         xml.skip()?;
                     }
@@ -204,7 +204,10 @@ impl Lists {
 
     /// The marker of the next item: `-`, or its number.
     pub(super) fn marker(&mut self, list: &str, depth: usize) -> String {
-        let definition = self.lists.get(list).and_then(|id| self.definitions.get(id));
+        let definition = self
+            .instances
+            .get(list)
+            .and_then(|id| self.definitions.get(id));
         let Some(level) = definition.and_then(|levels| levels.get(&depth)) else {
             return "-".into();
         };
@@ -245,7 +248,8 @@ impl Level {
     fn note(&mut self, element: &Element<'_>) {
         match element.name() {
             "numFmt" => {
-                self.bullet = matches!(element.attribute("val").as_deref(), Some("bullet" | "none"))
+                self.bullet =
+                    matches!(element.attribute("val").as_deref(), Some("bullet" | "none"));
             }
             "start" => self.start = element.number("val").unwrap_or(1),
             _ => {}

@@ -263,7 +263,8 @@ impl Word<'_> {
                         self.noted.push(key);
                         self.noted.len() - 1
                     });
-                    paragraph.text.push_str(&format!("[^{}]", index + 1));
+                    let number = (index + 1).to_string();
+                    paragraph.text.extend(["[^", &number, "]"]);
                 }
             }
             _ => {}

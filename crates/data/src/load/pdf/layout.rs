@@ -78,18 +78,15 @@ pub(super) fn lines(mut runs: Vec<Run>) -> Vec<Line> {
     let mut at = 0;
     let few = runs.len() <= COLUMN_LIMIT;
     while at < runs.len() {
-        match columns(&runs[at..]).filter(|_| few) {
-            Some(found) => {
-                into_lines(std::mem::take(&mut flow), &mut column, &mut lines);
-                at += found.iter().map(Vec::len).sum::<usize>();
-                for runs in found {
-                    into_lines(runs, &mut column, &mut lines);
-                }
+        if let Some(found) = columns(&runs[at..]).filter(|_| few) {
+            into_lines(std::mem::take(&mut flow), &mut column, &mut lines);
+            at += found.iter().map(Vec::len).sum::<usize>();
+            for runs in found {
+                into_lines(runs, &mut column, &mut lines);
             }
-            None => {
-                flow.push(runs[at].clone());
-                at += 1;
-            }
+        } else {
+            flow.push(runs[at].clone());
+            at += 1;
         }
     }
     into_lines(flow, &mut column, &mut lines);

@@ -270,7 +270,9 @@ mod tests {
             "Things:\n• a thing that is long\n2) another"
         );
         let mut rows = block(&["a\tb", "c\td"]);
-        rows.iter_mut().for_each(|line| line.row = true);
+        for line in &mut rows {
+            line.row = true;
+        }
         assert_eq!(paragraphs(&rows, &HashSet::new()), "a\tb\nc\td");
     }
 

@@ -119,7 +119,7 @@ fn clock(milliseconds: u64) -> String {
 }
 
 fn duration(milliseconds: f64) -> Option<String> {
-    if !(milliseconds.abs() < 1e15) {
+    if milliseconds.is_nan() || milliseconds.abs() >= 1e15 {
         return None;
     }
     let sign = if milliseconds < 0.0 { "-" } else { "" };
@@ -132,7 +132,8 @@ fn duration(milliseconds: f64) -> Option<String> {
         seconds % 60
     );
     if fraction > 0 {
-        text.push_str(&format!(".{fraction:03}"));
+        text.push('.');
+        text.push_str(&format!("{fraction:03}")[..]);
     }
     text.push('S');
     Some(text)

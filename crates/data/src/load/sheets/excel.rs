@@ -265,16 +265,13 @@ fn unescape(text: &str) -> String {
         let code = code
             .filter(|_| closed)
             .and_then(|code| u32::from_str_radix(code, 16).ok());
-        match code.and_then(char::from_u32) {
-            Some(character) => {
-                plain.push_str(&rest[..start]);
-                plain.push(character);
-                rest = &rest[start + 7..];
-            }
-            None => {
-                plain.push_str(&rest[..start + 2]);
-                rest = &rest[start + 2..];
-            }
+        if let Some(character) = code.and_then(char::from_u32) {
+            plain.push_str(&rest[..start]);
+            plain.push(character);
+            rest = &rest[start + 7..];
+        } else {
+            plain.push_str(&rest[..start + 2]);
+            rest = &rest[start + 2..];
         }
     }
     plain.push_str(rest);

@@ -1,4 +1,4 @@
-//! YouTube's json3: events of segments.
+//! `YouTube`'s json3: events of segments.
 
 use std::path::Path;
 

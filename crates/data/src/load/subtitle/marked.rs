@@ -1,4 +1,4 @@
-//! SRT and WebVTT, which are cues of lines below a line with an arrow.
+//! SRT and `WebVTT`, which are cues of lines below a line with an arrow.
 
 use std::path::Path;
 
@@ -13,12 +13,12 @@ pub(super) fn srt(text: &str, path: &Path) -> Vec<Item> {
     Blocks::of(text, path, false).items()
 }
 
-/// The cues of a WebVTT file; its notes, styles and regions are passed over.
+/// The cues of a `WebVTT` file; its notes, styles and regions are passed over.
 pub(super) fn vtt(text: &str, path: &Path) -> Vec<Item> {
     Blocks::of(text, path, true).items()
 }
 
-/// The language that the header of a WebVTT file says.
+/// The language that the header of a `WebVTT` file says.
 pub(super) fn header(text: &str, path: &Path) -> Result<Option<String>, DataError> {
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Subtitles: SRT, WebVTT and YouTube's json3, as sentences with their times.
+//! Subtitles: SRT, `WebVTT` and `YouTube`'s json3, as sentences with their times.
 //!
 //! The parsers are our own: the crates there are give neither the lines of cues nor go on behind a broken one, and
 //! half of the files in the world break the rules somewhere.
@@ -38,7 +38,7 @@ pub enum Stretch {
 
 /// Loads `.srt`, `.vtt` and `.json3` files (and json3 under `.json`).
 ///
-/// Fields: `start` and `end` in seconds, `speaker` (of WebVTT's voices), `language` (of the WebVTT header, or of a name
+/// Fields: `start` and `end` in seconds, `speaker` (of `WebVTT`'s voices), `language` (of the `WebVTT` header, or of a name
 /// such as `talk.en.vtt`). The place is the line of the cue in which the text begins, or the number of json3's event.
 ///
 /// Cues are merged into sentences; one also ends where the speaker changes (a voice, a line that begins with a dash or

@@ -23,7 +23,7 @@ pub(super) fn srt(line: &str) -> String {
     plain + rest
 }
 
-/// The lines of a WebVTT cue. A line also ends where another voice begins.
+/// The lines of a `WebVTT` cue. A line also ends where another voice begins.
 pub(super) fn vtt(body: &str) -> Vec<Line> {
     let mut lines = vec![Line::default()];
     let mut speaker: Option<String> = None;
@@ -107,7 +107,7 @@ fn parts(line: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// A text with the characters that WebVTT names; an unknown name stays as it is.
+/// A text with the characters that `WebVTT` names; an unknown name stays as it is.
 fn entities(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
@@ -116,15 +116,12 @@ fn entities(text: &str) -> String {
         // No name is longer.
         let end = named.bytes().take(10).position(|byte| byte == b';');
         let character = end.and_then(|end| named.get(..end)).and_then(character);
-        match (character, end) {
-            (Some(character), Some(end)) => {
-                shown.extend(character);
-                rest = &named[end + 1..];
-            }
-            _ => {
-                shown.push('&');
-                rest = named;
-            }
+        if let (Some(character), Some(end)) = (character, end) {
+            shown.extend(character);
+            rest = &named[end + 1..];
+        } else {
+            shown.push('&');
+            rest = named;
         }
     }
     shown + rest

@@ -1,4 +1,4 @@
-//! Discord: the JSON of DiscordChatExporter, and the messages of a data package.
+//! Discord: the JSON of `DiscordChatExporter`, and the messages of a data package.
 
 use std::path::Path;
 
@@ -226,7 +226,7 @@ fn table(path: &Path) -> Result<Export> {
     for record in Csv::default().records(path)? {
         match record.and_then(Record::document) {
             Ok(Some(row)) => {
-                messages.push(own(&Value::Object(row.fields.into_iter().collect()), &me))
+                messages.push(own(&Value::Object(row.fields.into_iter().collect()), &me));
             }
             Ok(None) => {}
             Err(error) => export.records.push(Record::ready(Err(error))),

@@ -131,7 +131,7 @@ fn message(value: &Value) -> Message {
         }
         if let Some(link) = link.filter(|link| !content.contains(link)) {
             let gap = if message.text.is_empty() { "" } else { "\n" };
-            message.text += &format!("{gap}{link}");
+            message.text.extend([gap, link]);
         }
     }
     message.check_empty();

@@ -24,7 +24,7 @@ use thread::Thread;
 /// | service | files |
 /// |---|---|
 /// | Facebook, Instagram | `message_1.json` and its kin of a thread's folder, and the files of encrypted chats |
-/// | WhatsApp | `_chat.txt` of iOS, `WhatsApp Chat with X.txt` of Android |
+/// | `WhatsApp` | `_chat.txt` of iOS, `WhatsApp Chat with X.txt` of Android |
 /// | Telegram | `result.json`, of one chat or of all |
 /// | Slack | the folder with `users.json` and a folder per channel |
 /// | Discord | `DiscordChatExporter`'s JSON; `messages.json` or `messages.csv` of a data package |
@@ -37,7 +37,7 @@ use thread::Thread;
 /// is the transcript, `Name: text`; its place is the first message's. Fields: `kind` (`conversation`), `service`,
 /// `title`, `id`, `participants` (who speaks in it, in order of appearance), `date` (of its first message; with `Z` if
 /// it is in UTC, else by the clock of whoever exported), `messages` (a list of `role`, `content`, `name`, `time`, and
-/// `id`, `reply_to` and `forwarded_from` where there are such), `dates` (of WhatsApp: whether the day or the month came
+/// `id`, `reply_to` and `forwarded_from` where there are such), `dates` (of `WhatsApp`: whether the day or the month came
 /// first), and `left_out`: how many photos, reactions, calls, unsent messages, arrivals and the like stand in this
 /// stretch of the thread without being text. A stretch without text is dropped, and counted.
 ///
@@ -73,7 +73,7 @@ pub struct Conversations {
 impl Default for Conversations {
     fn default() -> Self {
         Self {
-            pause: Some(Duration::from_secs(8 * 3600)),
+            pause: Some(Duration::from_hours(8)),
             answering: None,
         }
     }

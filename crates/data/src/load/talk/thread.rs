@@ -146,7 +146,7 @@ fn participants<'a>(said: &[&'a Message]) -> Vec<&'a str> {
 
 /// The messages of a stretch from the first question to the last answer, a slice per turn.
 struct Turns<'a> {
-    turns: Vec<&'a [&'a Message]>,
+    said: Vec<&'a [&'a Message]>,
     answering: &'a str,
     unasked: u64,
     unanswered: u64,
@@ -163,7 +163,7 @@ impl<'a> Turns<'a> {
             .chunk_by(|before, after| answers(before) == answers(after))
             .collect();
         (turns.len() > 1).then_some(Self {
-            turns,
+            said: turns,
             answering,
             unasked: first as u64,
             unanswered: (said.len() - end) as u64,
@@ -171,7 +171,7 @@ impl<'a> Turns<'a> {
     }
 
     fn messages(&self, several: bool) -> Vec<Value> {
-        let turns = self.turns.iter().map(|turn| {
+        let turns = self.said.iter().map(|turn| {
             if turn[0].name == self.answering {
                 message("assistant", turn, false)
             } else {

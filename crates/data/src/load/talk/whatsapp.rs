@@ -1,4 +1,4 @@
-//! WhatsApp's "Export chat", of Android and iOS.
+//! `WhatsApp`'s "Export chat", of Android and iOS.
 
 use std::path::Path;
 
@@ -141,6 +141,18 @@ fn said(whole: &str) -> Option<(String, &str)> {
     (!name.is_empty() && !sentence).then(|| (name.to_owned(), &whole[length..]))
 }
 
+/// What stands in place of a message that was taken back.
+const UNSENT: [&str; 8] = [
+    "this message was deleted",
+    "you deleted this message",
+    "diese nachricht wurde gelöscht",
+    "du hast diese nachricht gelöscht",
+    "eliminaste este mensaje",
+    "se eliminó este mensaje",
+    "ce message a été supprimé",
+    "mensagem apagada",
+];
+
 /// What a line stands for, if the app wrote it in the place of something.
 fn placeholder(line: &str, by_app: bool) -> Option<&'static str> {
     let unmarked: String = line
@@ -158,16 +170,6 @@ fn placeholder(line: &str, by_app: bool) -> Option<&'static str> {
                 && (2..=5).contains(&extension.len())
                 && extension.bytes().all(|byte| byte.is_ascii_alphanumeric())
         });
-    const UNSENT: [&str; 8] = [
-        "this message was deleted",
-        "you deleted this message",
-        "diese nachricht wurde gelöscht",
-        "du hast diese nachricht gelöscht",
-        "eliminaste este mensaje",
-        "se eliminó este mensaje",
-        "ce message a été supprimé",
-        "mensagem apagada",
-    ];
     if UNSENT.contains(&lower.trim_end_matches('.')) {
         Some("unsent")
     } else if bracketed || attached || lower == "null" {

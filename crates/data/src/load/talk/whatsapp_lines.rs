@@ -1,4 +1,4 @@
-//! The lines of a WhatsApp chat: which of them begin a message, and when it was sent.
+//! The lines of a `WhatsApp` chat: which of them begin a message, and when it was sent.
 //!
 //! The phone writes dates as its language does, and says nowhere which language that is. Day and month are told apart
 //! by all lines together.
@@ -108,7 +108,11 @@ impl Heads {
             half: half.is_some(),
             text,
         };
-        let possible = [Order::DayFirst, Order::MonthFirst, Order::YearFirst];
+        let possible = [
+            Order::DayMonthYear,
+            Order::MonthDayYear,
+            Order::YearMonthDay,
+        ];
         let possible = possible.iter().any(|order| head.time(*order).is_some());
         possible.then_some(head)
     }
@@ -143,18 +147,18 @@ fn halves(word: &str) -> Option<bool> {
 /// The order of a date's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    DayFirst,
-    MonthFirst,
-    YearFirst,
+    DayMonthYear,
+    MonthDayYear,
+    YearMonthDay,
 }
 
 impl Head {
     pub(super) fn time(&self, order: Order) -> Option<Time> {
         let [first, second, third] = self.date;
         let (year, month, day) = match order {
-            Order::DayFirst => (third, second, first),
-            Order::MonthFirst => (third, first, second),
-            Order::YearFirst => (first, second, third),
+            Order::DayMonthYear => (third, second, first),
+            Order::MonthDayYear => (third, first, second),
+            Order::YearMonthDay => (first, second, third),
         };
         let year = match year {
             0..=99 => 2000 + year,
@@ -179,11 +183,11 @@ impl Decided {
     /// As the field says it.
     pub(super) fn name(&self) -> &'static str {
         match (self.order, self.assumed) {
-            (Order::DayFirst, false) => "day first",
-            (Order::DayFirst, true) => "day first, assumed",
-            (Order::MonthFirst, false) => "month first",
-            (Order::MonthFirst, true) => "month first, assumed",
-            (Order::YearFirst, _) => "year first",
+            (Order::DayMonthYear, false) => "day first",
+            (Order::DayMonthYear, true) => "day first, assumed",
+            (Order::MonthDayYear, false) => "month first",
+            (Order::MonthDayYear, true) => "month first, assumed",
+            (Order::YearMonthDay, _) => "year first",
         }
     }
 }
@@ -194,7 +198,7 @@ pub(super) fn decide(heads: &[&Head], custom: Order) -> Decided {
     let four = heads.iter().filter(|head| head.date[0] > 999).count();
     if four * 2 > heads.len() {
         return Decided {
-            order: Order::YearFirst,
+            order: Order::YearMonthDay,
             assumed: false,
         };
     }
@@ -203,14 +207,14 @@ pub(super) fn decide(heads: &[&Head], custom: Order) -> Decided {
         let back = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
         (heads.len() - times.len(), back)
     };
-    let (day, month) = (fit(Order::DayFirst), fit(Order::MonthFirst));
+    let (day, month) = (fit(Order::DayMonthYear), fit(Order::MonthDayYear));
     match day.cmp(&month) {
         std::cmp::Ordering::Less => Decided {
-            order: Order::DayFirst,
+            order: Order::DayMonthYear,
             assumed: false,
         },
         std::cmp::Ordering::Greater => Decided {
-            order: Order::MonthFirst,
+            order: Order::MonthDayYear,
             assumed: false,
         },
         std::cmp::Ordering::Equal => Decided {
@@ -224,8 +228,8 @@ pub(super) fn decide(heads: &[&Head], custom: Order) -> Decided {
 /// The order that is the custom where dates are written like these.
 pub(super) fn custom(heads: &[&Head], slashes: bool) -> Order {
     if slashes && heads.iter().any(|head| head.half) {
-        Order::MonthFirst
+        Order::MonthDayYear
     } else {
-        Order::DayFirst
+        Order::DayMonthYear
     }
 }

@@ -60,7 +60,7 @@ fn thread(mut tweets: Vec<Tweet>) -> Tweet {
     let mut first = tweets.next().expect("a thread has the tweet that began it");
     for tweet in tweets {
         first.kind = "thread";
-        first.text += &format!("\n\n{}", tweet.text);
+        first.text.extend(["\n\n", &tweet.text]);
         first.media += tweet.media;
     }
     first
