@@ -311,18 +311,18 @@ mod tests {
         let refused = [
             (
                 "<!DOCTYPE a [<!ENTITY b \"bb\"><!ENTITY c \"&b;&b;\">]><a>&c;</a>",
-                "broken",
+                "broken file",
             ),
             (
                 "<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><a>&b;</a>",
-                "broken",
+                "broken file",
             ),
-            ("<a>&b;</a>", "broken"),
-            ("<a b=\"&c;\">x</a>", "broken"),
-            ("<a b='1' b='2'>x</a>", "broken"),
-            ("<a>&#0;</a>", "broken"),
-            ("<a><b></a>", "broken"),
-            ("<a>x", "broken"),
+            ("<a>&b;</a>", "broken file"),
+            ("<a b=\"&c;\">x</a>", "broken file"),
+            ("<a b='1' b='2'>x</a>", "broken file"),
+            ("<a>&#0;</a>", "broken file"),
+            ("<a><b></a>", "broken file"),
+            ("<a>x", "broken file"),
         ];
         for (xml, kind) in refused {
             assert_eq!(text(xml).expect_err(xml).kind(), kind, "{xml}");
@@ -369,7 +369,7 @@ mod tests {
                 .decode(b"<a>\xE9</a>".to_vec())
                 .expect_err("bytes")
                 .kind(),
-            "broken"
+            "broken file"
         );
     }
 }
