@@ -44,7 +44,7 @@ fn main() -> Result<(), Failure> {
     program::end_with_reader()?;
     let flags = Flags::parse();
     let mapping: AnyChat = flags.map.parse()?;
-    let (chats, counts) = Loaders::default().examples(&flags.data, &OnError::Skip, &mapping)?;
+    let (chats, counts) = program::loaders().examples(&flags.data, &OnError::Skip, &mapping)?;
     let mut against = Vec::new();
     for path in &flags.against {
         for document in Loaders::default().load(path)? {

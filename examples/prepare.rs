@@ -57,7 +57,7 @@ fn main() -> Result<(), Failure> {
         return Ok(());
     }
     let share = Share::new(flags.rank, flags.world)?;
-    let loaders = Loaders::default();
+    let loaders = program::loaders();
     let documents = share.documents(&loaders, &flags.inputs);
     let job = Job::new(share, &flags.output);
     let part = if flags.format == "tokens" {

@@ -177,7 +177,11 @@ fn files_that_mean_harm_end_in_an_error_or_in_what_can_be_read() {
     }
     // The letters of what is no base64 are decoded as far as they go.
     let garbage = &outcomes["base64.eml"];
-    assert!((1..=20_000).contains(&garbage.chars().count()), "{}", garbage.len());
+    assert!(
+        (1..=20_000).contains(&garbage.chars().count()),
+        "{}",
+        garbage.len()
+    );
     assert_eq!(outcomes.len(), expected.len() + 1);
 }
 

@@ -183,7 +183,7 @@ fn cells_keep_their_values_and_types() {
                 let Some(name) = name.as_str() else { continue };
                 let found = &document.fields[name];
                 let same = match (found.as_f64(), expected.as_f64()) {
-                    (Some(found), Some(expected)) => found == expected,
+                    (Some(found), Some(expected)) => found.total_cmp(&expected).is_eq(),
                     _ => found == expected,
                 };
                 assert!(
