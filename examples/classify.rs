@@ -20,7 +20,7 @@ use finetune::train::objective::Classification;
 #[derive(Parser)]
 struct Flags {
     /// The base, a Hugging Face folder of a family with a classifier.
-    #[arg(long)]
+    #[arg(long, value_parser = program::model)]
     model: PathBuf,
     /// Files of labelled texts, or pairs of texts.
     #[arg(long, required = true, num_args = 1..)]

@@ -16,7 +16,7 @@ use serde_json::json;
 #[derive(Parser)]
 struct Flags {
     /// A Hugging Face folder of any family, most usefully one that was trained for this.
-    #[arg(long)]
+    #[arg(long, value_parser = program::model)]
     model: PathBuf,
     /// The texts.
     texts: Vec<String>,

@@ -15,7 +15,7 @@ use finetune::prelude::*;
 #[derive(Parser)]
 struct Flags {
     /// A Hugging Face folder.
-    #[arg(long)]
+    #[arg(long, value_parser = program::model)]
     model: PathBuf,
     /// A folder with an adapter in PEFT's layout.
     #[arg(long)]

@@ -24,7 +24,7 @@ struct Flags {
     #[arg(long)]
     config: Option<PathBuf>,
     /// The base, a Hugging Face folder.
-    #[arg(long)]
+    #[arg(long, value_parser = program::model)]
     model: Option<PathBuf>,
     /// Files of conversations or pairs.
     #[arg(long, num_args = 1..)]

@@ -17,7 +17,7 @@ use finetune::prelude::*;
 #[derive(Parser)]
 struct Flags {
     /// A Hugging Face folder.
-    #[arg(long, default_value = "examples/assets/base")]
+    #[arg(long, value_parser = program::model, default_value = "examples/assets/base")]
     model: PathBuf,
     /// A folder with an adapter in PEFT's layout.
     #[arg(long)]

@@ -12,7 +12,7 @@ use finetune::prelude::*;
 #[derive(Parser)]
 struct Flags {
     /// The base, a Hugging Face folder.
-    #[arg(long)]
+    #[arg(long, value_parser = program::model)]
     model: PathBuf,
     /// The adapter, in PEFT's layout.
     #[arg(long)]

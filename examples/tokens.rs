@@ -11,7 +11,7 @@ use finetune::prelude::*;
 #[derive(Parser)]
 struct Flags {
     /// A folder with a tokenizer.
-    #[arg(long, default_value = "examples/assets/base")]
+    #[arg(long, value_parser = program::model, default_value = "examples/assets/base")]
     model: PathBuf,
     /// Files of conversations or prompt–completion pairs.
     #[arg(long, required = true, num_args = 1..)]

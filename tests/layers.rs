@@ -83,19 +83,32 @@ fn examples_use_the_facade_alone() {
 #[test]
 fn data_builds_without_tensors_and_nothing_reads_pickles() {
     assert!(
-        !tree(&["-p", "finetune-data"]).contains("burn"),
+        !tree(&["-p", "finetune-data", "--edges", "normal"]).contains("burn"),
         "finetune-data depends on burn"
     );
     assert!(
-        !tree(&["--workspace"]).contains("pytorch-reader"),
+        !tree(&["--workspace", "--edges", "normal"]).contains("pytorch-reader"),
         "a pickle reader is in the tree"
     );
+}
+
+#[test]
+fn data_without_features_compiles_no_c_and_knows_no_network() {
+    let tree = tree(&["-p", "finetune-data", "--edges", "normal,build"]);
+    let heavy: Vec<&str> = tree
+        .lines()
+        .filter(|line| {
+            let name = line.split(' ').next().unwrap_or_default();
+            name == "cc" || name.ends_with("-sys") && name != "linux-raw-sys" || name == "ureq"
+        })
+        .collect();
+    assert!(heavy.is_empty(), "{heavy:?}");
 }
 
 fn tree(packages: &[&str]) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let out = Command::new(cargo)
-        .args(["tree", "--offline", "--edges", "normal", "--prefix", "none"])
+        .args(["tree", "--offline", "--prefix", "none"])
         .args(packages)
         .output()
         .expect("cargo runs");

@@ -37,6 +37,8 @@ mod documents {
     struct Adding;
     #[doc = include_str!("../../docs/backends.md")]
     struct Backends;
+    #[doc = include_str!("../../docs/formats.md")]
+    struct Formats;
     #[doc = include_str!("../../docs/guide.md")]
     struct Guide;
 }

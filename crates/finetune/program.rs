@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::model::checkpoint::Loading;
 use crate::model::{Checkpoint, Result as ModelResult};
 
-use crate::data::Value;
 use crate::data::load::{Loaders, Reading};
+use crate::data::{DataError, Value};
 
 /// Any error, as people read it: `main` shows an error by its `Debug` form, and this one's is the message.
 ///
@@ -91,6 +91,27 @@ pub fn field(text: &str) -> Result<(String, Value), String> {
         .parse()
         .map_err(|error| format!("{value:?} is not JSON ({error}); a text stands in quotes"))?;
     Ok((name.to_owned(), value))
+}
+
+/// The folder of a model: the path itself or, with the feature `hub`, the folder in the cache of what a name such as
+/// `hf://owner/name` leads to, downloaded if need be. Made to parse a flag.
+///
+/// # Errors
+///
+/// When the hub does not give the model; without the feature, for every name of the hub.
+pub fn model(path_or_name: &str) -> Result<PathBuf, DataError> {
+    #[cfg(feature = "hub")]
+    return crate::data::hub::resolve(path_or_name, crate::data::hub::Kind::Model);
+    #[cfg(not(feature = "hub"))]
+    if path_or_name.starts_with("hf://") {
+        return Err(DataError::FeatureOff {
+            place: crate::data::Place::file(path_or_name),
+            found: "a name of the hub".to_owned(),
+            feature: "hub",
+        });
+    }
+    #[cfg(not(feature = "hub"))]
+    Ok(path_or_name.into())
 }
 
 /// Opens a checkpoint whose weights show a bar on standard error while they are read, from a second on.
@@ -198,6 +219,15 @@ mod tests {
         assert_eq!(shown("cannot write"), "cannot write\n  because no disk");
         assert_eq!(shown("cannot write: no disk"), "cannot write: no disk");
         assert_eq!(format!("{:?}", Failure::from("no model")), "no model");
+    }
+
+    #[test]
+    fn a_path_is_a_model_where_it_is() {
+        assert_eq!(
+            model("models/a").expect("a path"),
+            PathBuf::from("models/a")
+        );
+        assert!(model("hf://owner/../a").is_err());
     }
 
     #[test]

@@ -8,15 +8,29 @@
 //! The path runs one way, and this crate knows nothing of tensors. Nothing is lost on it silently: every record that
 //! was read is kept, or counted with its reason, and every error names file, line and column.
 
+pub mod chunk;
 pub mod document;
+mod draft;
 pub mod encode;
 pub mod error;
 pub mod example;
 pub mod generate;
+#[cfg(any(feature = "hub", feature = "net"))]
+mod http;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod load;
 pub mod mapping;
+pub mod mix;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod pack;
+pub mod parts;
+pub mod quality;
+pub mod shard;
 pub mod split;
+pub mod stream;
+pub mod synthesize;
 pub mod template;
 pub mod tokenizer;
 

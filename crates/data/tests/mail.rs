@@ -177,7 +177,11 @@ fn files_that_mean_harm_end_in_an_error_or_in_what_can_be_read() {
     }
     // The letters of what is no base64 are decoded as far as they go.
     let garbage = &outcomes["base64.eml"];
-    assert!((1..20_000).contains(&garbage.len()), "{garbage}");
+    assert!(
+        (1..=20_000).contains(&garbage.chars().count()),
+        "{}",
+        garbage.len()
+    );
     assert_eq!(outcomes.len(), expected.len() + 1);
 }
 
@@ -192,7 +196,7 @@ proptest! {
         let mut raw = String::new();
         for (index, text) in texts.iter().enumerate() {
             raw.push_str("From a@b.example Tue Mar  5 08:09:10 2024\n");
-            raw.push_str(&format!("Subject: s{index}\n\n"));
+            raw.extend(["Subject: s", &index.to_string(), "\n\n"]);
             for line in text.lines() {
                 let quoted = line.trim_start_matches('>').starts_with("From ");
                 raw.push_str(if quoted { ">" } else { "" });

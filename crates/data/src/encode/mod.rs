@@ -12,11 +12,13 @@ use crate::template::{Piece, Template, Templates};
 use crate::tokenizer::Tokenizer;
 
 mod answered;
+mod fingerprint;
 mod report;
 mod text;
 mod truncation;
 
 pub use answered::AnsweredRow;
+pub use fingerprint::Fingerprint;
 pub use report::EncodeReport;
 pub use truncation::Truncation;
 

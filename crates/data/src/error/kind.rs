@@ -18,6 +18,7 @@ macro_rules! place_of {
             | DataError::Truncated { place }
             | DataError::Checksum { place, .. }
             | DataError::LimitExceeded { place, .. }
+            | DataError::Stale { place, .. }
             | DataError::EmptyDataset { place, .. }
             | DataError::Utf8 { place, .. }
             | DataError::JsonSyntax { place, .. }
@@ -37,6 +38,8 @@ macro_rules! place_of {
             | DataError::NoPreference { place }
             | DataError::Unsupported { place, .. }
             | DataError::Fact { place, .. }
+            | DataError::BadWeight { place, .. }
+            | DataError::Download { place, .. }
             | DataError::TemplateRender { place, .. }
             | DataError::TemplateRaised { place, .. }
             | DataError::TokenizerInvalid { place, .. }
@@ -44,7 +47,11 @@ macro_rules! place_of {
             | DataError::TextTooLong { place, .. }
             | DataError::NoTrainableTokens { place, .. }
             | DataError::TooManyTokens { place, .. } => Some(place),
-            DataError::Setting { .. }
+            DataError::Service { .. }
+            | DataError::Network { .. }
+            | DataError::Refused { .. }
+            | DataError::NotCached { .. }
+            | DataError::Setting { .. }
             | DataError::TemplateSyntax { .. }
             | DataError::TemplateLimit { .. }
             | DataError::TemplateCheck { .. }
@@ -68,6 +75,7 @@ impl DataError {
             Self::FileChanged { .. } => "file changed",
             Self::Truncated { .. } => "truncated",
             Self::Checksum { .. } => "checksum",
+            Self::Stale { .. } => "stale",
             Self::LimitExceeded { .. } => "limit exceeded",
             Self::EmptyDataset { .. } => "empty data set",
             Self::Utf8 { .. } => "utf-8",
@@ -88,7 +96,13 @@ impl DataError {
             Self::NoPreference { .. } => "no preference",
             Self::Unsupported { .. } => "unsupported",
             Self::Fact { .. } => "fact",
+            Self::Network { .. } => "network",
+            Self::Refused { .. } => "refused",
+            Self::Download { .. } => "download",
+            Self::NotCached { .. } => "not cached",
+            Self::Service { .. } => "service",
             Self::Setting { .. } => "setting",
+            Self::BadWeight { .. } => "bad weight",
             Self::TemplateSyntax { .. } => "template syntax",
             Self::TemplateRender { .. } => "template render",
             Self::TemplateRaised { .. } => "template raised",

@@ -151,6 +151,19 @@ pub enum DataError {
         broken: u64,
     },
 
+    /// Rows on disk that were made with another tokenizer, template or setting than are used now.
+    #[error("{place}: the {what} that made its rows: {found}; now: {expected}. Prepare them again")]
+    Stale {
+        /// The file.
+        place: Place,
+        /// "tokenizer", "template" or "settings".
+        what: &'static str,
+        /// What made the rows: a hash, or settings in words.
+        found: String,
+        /// What is used now.
+        expected: String,
+    },
+
     // --- records -------------------------------------------------------------------------------------------------
     /// A byte that is not UTF-8.
     #[error(
@@ -325,6 +338,60 @@ pub enum DataError {
         message: String,
     },
 
+    // --- network -------------------------------------------------------------------------------------------------
+    /// A server cannot be reached, refuses, or answers something else than it should.
+    #[error("{url}: {message}")]
+    Network {
+        /// What was asked for, without its query: a signature may stand there.
+        url: String,
+        /// The status of the answer, if one came.
+        status: Option<u16>,
+        /// What was found, what was expected, and a hint.
+        message: String,
+    },
+    /// An address that is not asked, for safety or out of politeness.
+    #[error("{url}: not fetched: {reason}")]
+    Refused {
+        /// The address.
+        url: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A downloaded file that is not the one that was asked for.
+    #[error("{place}: the downloaded file has {found}; expected {expected}. Get it again")]
+    Download {
+        /// Where it was to lie.
+        place: Place,
+        /// Its size or checksum.
+        found: String,
+        /// The size or checksum that the server promised.
+        expected: String,
+    },
+    /// The network may not be asked, and the cache does not hold everything.
+    #[error(
+        "{name}: offline, and the cache {folder} holds {found}; expected {expected}. Unset HF_HUB_OFFLINE once"
+    )]
+    NotCached {
+        /// The data set or model.
+        name: String,
+        /// The folder of the cache.
+        folder: Place,
+        /// What is there.
+        found: String,
+        /// What is missing.
+        expected: String,
+    },
+    /// A service would refuse any request.
+    #[error(
+        "model {name}: {message}. Correct the settings; what was answered is kept in the cache"
+    )]
+    Service {
+        /// The model that was asked.
+        name: String,
+        /// What the service says.
+        message: String,
+    },
+
     // --- settings ------------------------------------------------------------------------------------------------
     /// A setting given by the user cannot be used.
     #[error("{name}: found {found}; expected {expected}")]
@@ -335,6 +402,17 @@ pub enum DataError {
         found: String,
         /// What it should be.
         expected: String,
+    },
+
+    /// The weight of a source of a mix cannot be used.
+    #[error(
+        "{place}: the weight is {found}; expected a finite number of at least 0, and one above 0 in the mix"
+    )]
+    BadWeight {
+        /// The source; no path if the sum of all is meant.
+        place: Place,
+        /// The weight.
+        found: String,
     },
 
     // --- templates and tokenizers --------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 //! The records of one file after the other: folders walked, archives opened, several files read at once where that
 //! pays, and all in one fixed order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Loaders;
 use super::archive::{Archive, NESTING_LIMIT};
-use crate::document::{Content, Load, Note, Record, Records};
+use crate::document::{Content, Document, Load, Note, Read, Record, Records, Value};
 use crate::error::{DataError, Place, Result};
 
 /// A file to read.
@@ -21,7 +21,7 @@ pub(super) struct Entry {
     pub(super) what: What,
     /// Size in bytes; 0 in an archive, whose own size counts.
     pub(super) size: u64,
-    /// The archive that it was unpacked from.
+    /// What it is a part of.
     member: Option<Arc<Member>>,
 }
 
@@ -30,29 +30,94 @@ pub(super) struct Entry {
 pub(super) enum What {
     File(Arc<dyn Load>),
     Archive(Archive),
+    /// An address, to be fetched.
+    #[cfg(feature = "net")]
+    Page(String),
     PassedOver,
 }
 
-/// An archive that was unpacked.
+/// Where files come from that are shown under another name than they lie at.
 pub(crate) struct Member {
-    folder: TempDir,
-    /// The archive, as it is shown.
-    archive: PathBuf,
+    folder: PathBuf,
+    /// What is shown for the folder: an archive, a name of the hub, or an address, which has one file.
+    shown: PathBuf,
+    alone: bool,
     /// How many archives this one lies in, itself included.
     depth: usize,
+    /// Fields that its documents get, where they have none of that name.
+    fields: BTreeMap<String, Value>,
+    /// Keeps the folder until the last record has been dealt with.
+    _folder: Option<TempDir>,
 }
 
 impl Member {
+    fn archive(folder: TempDir, shown: PathBuf, depth: usize) -> Arc<Self> {
+        Arc::new(Self {
+            folder: folder.path().to_path_buf(),
+            shown,
+            alone: false,
+            depth,
+            fields: BTreeMap::new(),
+            _folder: Some(folder),
+        })
+    }
+
+    /// The files of a commit of the hub.
+    #[cfg(feature = "hub")]
+    pub(super) fn snapshot(folder: PathBuf, shown: PathBuf) -> Arc<Self> {
+        Arc::new(Self {
+            folder,
+            shown,
+            alone: false,
+            depth: 0,
+            fields: BTreeMap::new(),
+            _folder: None,
+        })
+    }
+
+    /// A page of the web.
+    #[cfg(feature = "net")]
+    pub(super) fn page(
+        folder: TempDir,
+        address: PathBuf,
+        fields: BTreeMap<String, Value>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            folder: folder.path().to_path_buf(),
+            shown: address,
+            alone: true,
+            depth: 0,
+            fields,
+            _folder: Some(folder),
+        })
+    }
+
     /// The path to show for a path in the folder.
     fn shown(&self, path: &Path) -> Option<PathBuf> {
-        let inside = path.strip_prefix(self.folder.path()).ok()?;
-        Some(self.archive.join(inside))
+        let inside = path.strip_prefix(&self.folder).ok()?;
+        Some(if self.alone {
+            self.shown.clone()
+        } else {
+            self.shown.join(inside)
+        })
     }
 
     /// The path in the folder of a path that is shown.
     pub(super) fn real(&self, path: &Path) -> Option<PathBuf> {
-        let inside = path.strip_prefix(&self.archive).ok()?;
-        Some(self.folder.path().join(inside))
+        let inside = path.strip_prefix(&self.shown).ok()?;
+        Some(self.folder.join(inside))
+    }
+
+    /// A document under the name that is shown, with the fields.
+    fn show(&self, mut document: Document) -> Document {
+        if let Some(shown) = self.shown(&document.origin.path) {
+            document.origin.path = shown;
+        }
+        for (name, value) in &self.fields {
+            let field = document.fields.entry(name.clone());
+            field.or_insert_with(|| value.clone());
+        }
+        document
     }
 }
 
@@ -65,6 +130,23 @@ impl Entry {
             size,
             member: None,
         }
+    }
+
+    /// A page of the web.
+    #[cfg(feature = "net")]
+    pub(super) fn page(address: String) -> Self {
+        Self {
+            path: PathBuf::from(&address),
+            what: What::Page(address),
+            size: 0,
+            member: None,
+        }
+    }
+
+    /// The same as a part of something.
+    pub(super) fn of(mut self, member: &Arc<Member>) -> Self {
+        self.member = Some(Arc::clone(member));
+        self
     }
 
     fn shown(&self) -> PathBuf {
@@ -114,6 +196,11 @@ impl Chain {
             return false;
         };
         match &entry.what {
+            #[cfg(feature = "net")]
+            What::Page(address) => match super::remote::page(address, &self.loaders) {
+                Ok(page) => self.waiting.push_front(page),
+                Err(error) => self.push(&entry, once(Err(error))),
+            },
             What::PassedOver => self.push(&entry, once(Ok(Record::note(Note::PassedOver)))),
             What::Archive(archive) => {
                 let opened = self.inside(*archive, &entry);
@@ -185,18 +272,32 @@ impl Chain {
             });
         }
         let folder = super::archive::unpack(archive, &entry.path)?;
-        let mut entries = self.loaders.entries(folder.path())?;
-        let member = Arc::new(Member {
-            folder,
-            archive: entry.shown(),
-            depth,
-        });
-        for entry in &mut entries {
-            entry.size = 0;
-            entry.member = Some(Arc::clone(&member));
-        }
-        Ok(entries)
+        let entries = self.loaders.entries(folder.path())?;
+        let member = Member::archive(folder, entry.shown(), depth);
+        let inside = |entry: Entry| Entry { size: 0, ..entry }.of(&member);
+        Ok(entries.into_iter().map(inside).collect())
     }
+}
+
+/// The records up to the first error, which concerns the file.
+#[cfg(any(
+    feature = "arrow",
+    feature = "datasets",
+    feature = "parquet",
+    feature = "sqlite"
+))]
+pub(super) fn until_error(
+    mut records: impl Iterator<Item = Result<Record>> + Send + 'static,
+) -> Records {
+    let mut ended = false;
+    Box::new(std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        let record = records.next();
+        ended = !matches!(record, Some(Ok(_)));
+        record
+    }))
 }
 
 fn once(record: Result<Record>) -> Records {
@@ -239,7 +340,7 @@ impl Iterator for Chain {
     }
 }
 
-/// The same record as one of the archive, not of the folder where it was unpacked.
+/// The same record under the name that is shown for it.
 fn moved(record: Result<Record>, member: &Arc<Member>) -> Result<Record> {
     let in_archive = |mut error: DataError| {
         if let Some(place) = error.place_mut()
@@ -254,15 +355,11 @@ fn moved(record: Result<Record>, member: &Arc<Member>) -> Result<Record> {
     record.content = match record.content {
         Content::Later { mut place, read } => {
             place.path = member.shown(&place.path).unwrap_or(place.path);
+            let member = Arc::clone(member);
+            let read: Read = Arc::new(move |raw, place| Ok(member.show(read(raw, place)?)));
             Content::Later { place, read }
         }
-        Content::Ready(Ok(mut document)) => {
-            let path = &mut document.origin.path;
-            if let Some(shown) = member.shown(path) {
-                *path = shown;
-            }
-            Content::Ready(Ok(document))
-        }
+        Content::Ready(Ok(document)) => Content::Ready(Ok(member.show(document))),
         Content::Ready(Err(error)) => Content::Ready(Err(in_archive(error))),
         Content::End(error) => Content::End(in_archive(error)),
         content => content,

@@ -1,9 +1,8 @@
 //! Tables of comma- or tab-separated values.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-
-use serde_json::Value;
 
 use super::lines::{Cut, records};
 use super::packing::Packing;
@@ -11,12 +10,17 @@ use super::parse::locate;
 use super::sniff::Format;
 use super::source::Source;
 use super::text::{decode, too_long};
+use super::typed::Type;
 use crate::document::{Document, Documents, Load, Origin, Raw, Read, Record, Records, documents};
 use crate::error::{DataError, Place, Result, quoted};
 
+/// How many rows, and how many bytes of them, tell the types of the columns.
+const AHEAD: usize = 1000;
+const AHEAD_BYTES: u64 = 4 << 20;
+
 /// Loads tables whose first line names the columns: `.csv` at commas, `.tsv` and `.tab` at tabs, after RFC 4180. A
 /// cell in double quotes may hold the separator, line ends, and quotes written twice. Every cell becomes a string
-/// field under its column's name; the place is the line where the row starts.
+/// field under its column's name, or what [`Csv::typed`] makes of it; the place is the line where the row starts.
 ///
 /// A row with more or fewer cells than there are columns, and text behind a closing quote, are errors of that row. A
 /// quote that never closes ends the file, for nobody knows where the next row starts.
@@ -26,6 +30,18 @@ use crate::error::{DataError, Place, Result, quoted};
 pub struct Csv {
     /// The separator, if it is not the one of the file's extension.
     pub separator: Option<u8>,
+    /// What the cells become.
+    pub cells: Cells,
+}
+
+/// What the cells of a table become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cells {
+    /// Strings, as they are written.
+    #[default]
+    Text,
+    /// Numbers, truth values and null in the columns that hold nothing else.
+    Typed,
 }
 
 impl Csv {
@@ -33,7 +49,20 @@ impl Csv {
     pub fn separated(separator: u8) -> Self {
         Self {
             separator: Some(separator),
+            ..Self::default()
         }
+    }
+
+    /// A loader that gives cells their types, column by column.
+    ///
+    /// The first 1000 rows (or 4 MiB of them) tell: a column in which every cell is a number, or empty, holds numbers;
+    /// one of `true` and `false` truth values; empty cells in them are null. Every other column is text, and empty
+    /// cells in it are empty texts. Nothing is a number that a number would not give back: leading zeros, `+`,
+    /// exponents such as `1e5`, `NaN`, dates, integers beyond 64 bits and fractions of more than 15 digits are text. A
+    /// later cell that has not the type of its column is an error of its row.
+    pub fn typed(mut self) -> Self {
+        self.cells = Cells::Typed;
+        self
     }
 
     fn separator(self, path: &Path) -> u8 {
@@ -62,8 +91,10 @@ impl Load for Csv {
             separator,
             line: 1,
             read: None,
+            ahead: VecDeque::new(),
+            failed: None,
         };
-        let blanks = rows.head()?;
+        let blanks = rows.head(self.cells)?;
         let blanks = (0..blanks).map(|_| Ok(Record::blank()));
         Ok(Box::new(blanks.chain(records(rows))))
     }
@@ -76,11 +107,14 @@ struct Rows {
     line: u64,
     /// How a row is read once the columns are known; `None` in a file without any.
     read: Option<Read>,
+    /// Rows that were read to see the types of the columns, and the error behind them.
+    ahead: VecDeque<(Raw, Place)>,
+    failed: Option<DataError>,
 }
 
 impl Rows {
     /// Reads the names of the columns; the number of blank lines before them.
-    fn head(&mut self) -> Result<u64> {
+    fn head(&mut self, cells: Cells) -> Result<u64> {
         let mut blanks = 0;
         while let Some((raw, place)) = self.row()? {
             let Raw::Bytes(raw) = raw else {
@@ -92,12 +126,44 @@ impl Rows {
             }
             let names = names(&raw, self.separator, &place)?;
             let separator = self.separator;
+            let types = match cells {
+                Cells::Text => vec![Type::Text; names.len()],
+                Cells::Typed => self.types(names.len()),
+            };
+            let columns: Vec<(String, Type)> = names.into_iter().zip(types).collect();
             self.read = Some(Arc::new(move |raw, place| {
-                document(raw, place, separator, &names)
+                document(raw, place, separator, &columns)
             }));
             break;
         }
         Ok(blanks)
+    }
+
+    /// The types of the columns, by the rows that come first. What is wrong with these rows is said when they are due.
+    fn types(&mut self, columns: usize) -> Vec<Type> {
+        let mut bytes = 0;
+        while self.ahead.len() < AHEAD && bytes < AHEAD_BYTES {
+            match self.row() {
+                Ok(Some((raw, place))) => {
+                    bytes += raw.len();
+                    self.ahead.push_back((raw, place));
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let rows = self
+            .ahead
+            .iter()
+            .filter(|(raw, _)| !is_blank(raw.bytes()))
+            .filter_map(|(raw, place)| self::cells(raw.bytes(), self.separator, place).ok());
+        let rows: Vec<Vec<(usize, String)>> = rows.filter(|cells| cells.len() == columns).collect();
+        (0..columns)
+            .map(|column| Type::of(rows.iter().map(|cells| cells[column].1.as_str())))
+            .collect()
     }
 
     /// The bytes of the next row and where it starts.
@@ -140,7 +206,14 @@ impl Cut for Rows {
         let Some(read) = self.read.clone() else {
             return Ok(None);
         };
-        let Some((raw, place)) = self.row()? else {
+        let next = match self.ahead.pop_front() {
+            Some(row) => Some(row),
+            None => match self.failed.take() {
+                Some(error) => return Err(error),
+                None => self.row()?,
+            },
+        };
+        let Some((raw, place)) = next else {
             return Ok(None);
         };
         Ok(Some(match raw {
@@ -250,13 +323,18 @@ fn names(raw: &[u8], separator: u8, place: &Place) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn document(raw: &[u8], place: &Place, separator: u8, names: &[String]) -> Result<Document> {
+fn document(
+    raw: &[u8],
+    place: &Place,
+    separator: u8,
+    columns: &[(String, Type)],
+) -> Result<Document> {
     let cells = cells(raw, separator, place)?;
-    if cells.len() != names.len() {
+    if cells.len() != columns.len() {
         let message = format!(
             "found {} cells; expected {}, as in the first line",
             cells.len(),
-            names.len()
+            columns.len()
         );
         return Err(DataError::CsvSyntax {
             place: Place {
@@ -266,8 +344,22 @@ fn document(raw: &[u8], place: &Place, separator: u8, names: &[String]) -> Resul
             message,
         });
     }
-    let values = cells.into_iter().map(|(_, cell)| Value::String(cell));
-    let fields = names.iter().cloned().zip(values).collect();
+    let values = columns.iter().zip(cells).map(|((name, kind), (_, cell))| {
+        let value = kind.value(&cell).ok_or_else(|| {
+            let (name, found, kind) = (quoted(name), quoted(&cell), kind.name());
+            DataError::CsvSyntax {
+                place: Place {
+                    column: 0,
+                    ..place.clone()
+                },
+                message: format!(
+                    "column {name}: found {found}; expected {kind}, as in the first rows. Load the table without types"
+                ),
+            }
+        })?;
+        Ok((name.clone(), value))
+    });
+    let fields = values.collect::<Result<_>>()?;
     Ok(Document {
         text: String::new(),
         fields,

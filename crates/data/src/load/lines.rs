@@ -1,6 +1,7 @@
 //! Lines of a source, and the iterator that every loader's records share.
 
 use encoding_rs::Encoding;
+use memchr::memchr;
 
 use super::source::{RECORD_LIMIT, Source};
 use crate::document::{Raw, Record, Records};
@@ -54,12 +55,9 @@ impl Lines {
 
     pub(super) fn next(&mut self) -> Result<Option<Line>> {
         let start = self.source.position();
-        let raw = self.source.take(|bytes| {
-            bytes
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map(|at| at + 1)
-        })?;
+        let raw = self
+            .source
+            .take(|bytes| memchr(b'\n', bytes).map(|at| at + 1))?;
         let Some(raw) = raw else { return Ok(None) };
         self.count += 1;
         let blank = matches!(&raw, Raw::Bytes(bytes) if bytes.trim_ascii().is_empty());

@@ -1,12 +1,25 @@
 //! Loaders: one file per format, and the list of them.
 
 mod archive;
+#[cfg(feature = "arrow")]
+mod arrow;
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+mod batches;
+#[cfg(feature = "office")]
+mod blocks;
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+mod cells;
 mod chain;
 mod counts;
 mod csv;
+#[cfg(feature = "datasets")]
+mod dataset;
 mod encoding;
+#[cfg(feature = "epub")]
+mod epub;
 mod file;
 mod gather;
+mod github;
 #[cfg(feature = "html")]
 pub mod html;
 mod json;
@@ -15,27 +28,60 @@ mod lines;
 #[cfg(feature = "mail")]
 pub mod mail;
 mod markdown;
+mod notebook;
+#[cfg(feature = "office")]
+mod office;
+mod outline;
 mod packing;
+#[cfg(feature = "parquet")]
+mod parquet;
 pub(crate) mod parse;
 mod parser;
+#[cfg(feature = "office")]
+mod parts;
 #[cfg(feature = "pdf")]
 pub mod pdf;
 mod quarantine;
+mod remote;
+#[cfg(feature = "repository")]
+mod repository;
+#[cfg(feature = "sheets")]
+mod sheets;
 mod sniff;
 mod source;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod subtitle;
+mod talk;
 mod text;
+mod time;
+mod tweets;
+mod typed;
+#[cfg(any(feature = "arrow", feature = "parquet", feature = "sqlite"))]
+mod values;
 mod walk;
 mod whole;
-#[cfg(any(feature = "archives", feature = "epub", feature = "office"))]
+#[cfg(feature = "wikipedia")]
+mod wikipedia;
+#[cfg(feature = "office")]
+mod xml;
+#[cfg(any(feature = "archives", feature = "office"))]
 mod zip;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "arrow")]
+pub use arrow::Arrow;
 pub(crate) use chain::Member;
 pub use counts::{Counts, Reason};
-pub use csv::Csv;
+pub use csv::{Cells, Csv};
+#[cfg(feature = "datasets")]
+pub use dataset::{DatasetFolder, Feature, FolderSplit};
+#[cfg(feature = "epub")]
+pub use epub::Epub;
 pub use gather::OnError;
+pub use github::GithubIssues;
 #[cfg(feature = "html")]
 pub use html::Html;
 pub use json::Json;
@@ -43,21 +89,41 @@ pub use json_lines::JsonLines;
 #[cfg(feature = "mail")]
 pub use mail::Mail;
 pub use markdown::Markdown;
+pub use notebook::Notebooks;
+#[cfg(feature = "office")]
+pub use office::{Presentation, TextDocument};
+#[cfg(feature = "parquet")]
+pub use parquet::Parquet;
 #[cfg(feature = "pdf")]
 pub use pdf::Pdf;
+#[cfg(feature = "repository")]
+pub use repository::SourceFile;
+#[cfg(feature = "sheets")]
+pub use sheets::{SheetUnit, Sheets};
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
+pub use subtitle::{Stretch, Subtitles};
+pub use talk::Conversations;
 pub use text::{Text, Unit};
+pub use tweets::Tweets;
+#[cfg(feature = "wikipedia")]
+pub use wikipedia::Wikipedia;
 
 use crate::document::{Documents, Load, Record};
 use crate::error::{DataError, Place, Result, quoted};
 use archive::Archive;
 use chain::{Chain, Entry, What};
 use packing::Packing;
+use remote::Remote;
 
 /// The list of loaders: the file's extension chooses, unless a loader recognises the file by its beginning.
 ///
 /// `data.jsonl.gz` is read by the loader for `jsonl`; `.zst`, `.bz2` and `.xz` are unpacked likewise under the features
 /// of their names. With the feature `archives`, `.zip` and `.tar` are opened as the folders that they hold, and their
 /// files are named below the archive: `data.zip/train.csv`.
+///
+/// With the feature `hub`, `hf://owner/name[@revision][/path]` is a data set of the hub, and with the feature `net` an
+/// address of the web is a page, or the pages of a `sitemap.xml`.
 ///
 /// ```
 /// use finetune_data::load::{Loaders, OnError, Text};
@@ -77,7 +143,12 @@ use packing::Packing;
 pub struct Loaders {
     list: Vec<Arc<dyn Load>>,
     strict: bool,
+    walk: fn(&Path) -> Result<Vec<PathBuf>>,
     watch: Option<Arc<dyn Fn(Reading) + Send + Sync>>,
+    #[cfg(feature = "hub")]
+    hub: Option<crate::hub::Hub>,
+    #[cfg(feature = "net")]
+    fetch: Arc<crate::net::Fetch>,
 }
 
 /// How far a load has come.
@@ -92,7 +163,8 @@ pub struct Reading {
 }
 
 impl Default for Loaders {
-    /// Text, Markdown, JSON, JSON lines, and tables of comma- or tab-separated values.
+    /// Text, Markdown, JSON, JSON lines, tables of comma- or tab-separated values, notebooks, subtitles, and the exports
+    /// of messengers and of Twitter.
     fn default() -> Self {
         let list: Vec<Arc<dyn Load>> = vec![
             Arc::new(Text::default()),
@@ -100,22 +172,57 @@ impl Default for Loaders {
             Arc::new(Json),
             Arc::new(JsonLines),
             Arc::new(Csv::default()),
+            Arc::new(Notebooks::default()),
+            Arc::new(Subtitles::default()),
+            Arc::new(Conversations::default()),
+            Arc::new(Tweets::default()),
+            #[cfg(feature = "wikipedia")]
+            Arc::new(Wikipedia::default()),
+            #[cfg(feature = "arrow")]
+            Arc::new(Arrow::default()),
+            #[cfg(feature = "parquet")]
+            Arc::new(Parquet::default()),
+            #[cfg(feature = "sqlite")]
+            Arc::new(Sqlite::default()),
             #[cfg(feature = "html")]
             Arc::new(Html::default()),
             #[cfg(feature = "mail")]
             Arc::new(Mail::default()),
             #[cfg(feature = "pdf")]
             Arc::new(Pdf::default()),
+            #[cfg(feature = "office")]
+            Arc::new(TextDocument),
+            #[cfg(feature = "office")]
+            Arc::new(Presentation),
+            #[cfg(feature = "sheets")]
+            Arc::new(Sheets::default()),
+            #[cfg(feature = "epub")]
+            Arc::new(Epub),
         ];
         Self {
             list,
             strict: false,
+            walk: walk::files,
             watch: None,
+            #[cfg(feature = "hub")]
+            hub: None,
+            #[cfg(feature = "net")]
+            fetch: Arc::default(),
         }
     }
 }
 
 impl Loaders {
+    /// Loaders for a source tree: every file that git would keep is read by [`SourceFile`].
+    #[cfg(feature = "repository")]
+    pub fn repository() -> Self {
+        Self {
+            list: vec![Arc::new(SourceFile::default())],
+            walk: repository::files,
+            ..Self::default()
+        }
+    }
+
     /// Adds a loader. It takes the place of an earlier one for the same extension.
     pub fn with(mut self, loader: impl Load + 'static) -> Self {
         self.list.push(Arc::new(loader));
@@ -125,6 +232,21 @@ impl Loaders {
     /// Whether control characters in texts (other than tab and line ends) are errors; else they are counted.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// The hub that data sets named `hf://owner/name` come from; else it is the environment's.
+    #[cfg(feature = "hub")]
+    pub fn hub(mut self, hub: crate::hub::Hub) -> Self {
+        self.hub = Some(hub);
+        self
+    }
+
+    /// How pages named by their addresses are fetched; else within the limits of
+    /// [`Fetch::new`](crate::net::Fetch::new).
+    #[cfg(feature = "net")]
+    pub fn fetch(mut self, fetch: crate::net::Fetch) -> Self {
+        self.fetch = Arc::new(fetch);
         self
     }
 
@@ -168,8 +290,11 @@ impl Loaders {
 
     /// The files that a path leads to, in order.
     fn entries(&self, path: &Path) -> Result<Vec<Entry>> {
+        if let Some(remote) = Remote::of(path) {
+            return remote.entries(self);
+        }
         let folder = path.is_dir();
-        let files = walk::files(path)?.into_iter().map(|file| {
+        let files = (self.walk)(path)?.into_iter().map(|file| {
             let what = match self.loader(&file) {
                 Ok(what) => what,
                 Err(_) if folder => What::PassedOver,
@@ -230,16 +355,18 @@ impl Loaders {
 const HEAD: usize = 4 << 10;
 
 /// Extensions whose loaders need a feature, for those who miss one.
-const OPTIONAL: [(&str, &str); 24] = [
+const OPTIONAL: [(&str, &str); 25] = [
     ("arrow", "arrow"),
-    ("feather", "arrow"),
-    ("ipc", "arrow"),
+    ("arrows", "arrow"),
     ("db", "sqlite"),
+    ("db3", "sqlite"),
     ("docx", "office"),
     ("eml", "mail"),
     ("epub", "epub"),
+    ("feather", "arrow"),
     ("htm", "html"),
     ("html", "html"),
+    ("ipc", "arrow"),
     ("mbox", "mail"),
     ("odp", "office"),
     ("ods", "sheets"),
@@ -247,12 +374,11 @@ const OPTIONAL: [(&str, &str); 24] = [
     ("parquet", "parquet"),
     ("pdf", "pdf"),
     ("pptx", "office"),
+    ("pq", "parquet"),
     ("sqlite", "sqlite"),
     ("sqlite3", "sqlite"),
     ("xhtml", "html"),
-    ("xls", "sheets"),
     ("xlsm", "sheets"),
     ("xlsx", "sheets"),
     ("xml", "wikipedia"),
-    ("xlsb", "sheets"),
 ];

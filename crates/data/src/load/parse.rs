@@ -17,16 +17,15 @@ pub(super) const DEPTH_LIMIT: usize = 64;
 /// Reads the object that `raw` holds, white space around it aside. `place` is where `raw` begins in its file.
 pub(super) fn object(raw: &[u8], place: &Place) -> Result<BTreeMap<String, Value>> {
     let text = decode(raw, place)?;
-    let mut parser = Parser::new(text);
-    let fault = match parser.whole() {
-        Ok(Value::Object(fields)) => return Ok(fields.into_iter().collect()),
-        Ok(value) => Fault {
-            at: text.len() - text.trim_start().len(),
-            why: Why::NotAnObject(type_name(&value)),
-        },
-        Err(fault) => fault,
-    };
-    Err(fault.explain(text, place))
+    Parser::new(text)
+        .record()
+        .map_err(|fault| fault.explain(text, place))
+}
+
+/// Reads the value that `text` holds, whatever its type, white space around it aside.
+pub(super) fn value(text: &str, place: &Place) -> Result<Value> {
+    let parsed = Parser::new(text).whole();
+    parsed.map_err(|fault| fault.explain(text, place))
 }
 
 /// The name of a value's type, for messages.

@@ -1,8 +1,10 @@
 //! The grammar of JSON, strictly: RFC 8259 without its freedoms.
 
-use serde_json::{Map, Number, Value};
+use std::collections::{BTreeMap, btree_map};
 
-use super::parse::{DEPTH_LIMIT, Fault, Why};
+use serde_json::{Map, Number, Value, map};
+
+use super::parse::{DEPTH_LIMIT, Fault, Why, type_name};
 use crate::error::quoted;
 
 type Parsed<T> = std::result::Result<T, Fault>;
@@ -22,12 +24,35 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The value that is the whole text.
+    /// The object that is the whole text, as the fields of a record.
+    pub(super) fn record(&mut self) -> Parsed<BTreeMap<String, Value>> {
+        self.space();
+        let start = self.at;
+        if self.byte() == Some(b'{') {
+            let fields = self.nested(Self::fields)?;
+            self.end()?;
+            return Ok(fields);
+        }
+        let value = self.value()?;
+        self.end()?;
+        Err(Fault {
+            at: start,
+            why: Why::NotAnObject(type_name(&value)),
+        })
+    }
+
+    /// The value that is the whole text, whatever its type.
     pub(super) fn whole(&mut self) -> Parsed<Value> {
         let value = self.value()?;
+        self.end()?;
+        Ok(value)
+    }
+
+    /// The end of the text.
+    fn end(&mut self) -> Parsed<()> {
         self.space();
         if self.at == self.text.len() {
-            return Ok(value);
+            return Ok(());
         }
         let message = format!(
             "trailing characters after the record: found {}; expected its end",
@@ -39,7 +64,7 @@ impl<'a> Parser<'a> {
     fn value(&mut self) -> Parsed<Value> {
         self.space();
         match self.byte() {
-            Some(b'{') => self.nested(Self::members),
+            Some(b'{') => self.nested(Self::object),
             Some(b'[') => self.nested(Self::elements),
             Some(b'"') => self.string().map(Value::String),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -69,7 +94,7 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    fn nested(&mut self, inside: fn(&mut Self) -> Parsed<Value>) -> Parsed<Value> {
+    fn nested<T>(&mut self, inside: fn(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth == DEPTH_LIMIT {
             return Err(Fault {
                 at: self.at,
@@ -99,11 +124,40 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn members(&mut self) -> Parsed<Value> {
+    /// The members of a record's object, which are in the order of their names.
+    fn fields(&mut self) -> Parsed<BTreeMap<String, Value>> {
+        let mut fields = BTreeMap::new();
+        self.members(|parser, name, at| match fields.entry(name) {
+            btree_map::Entry::Vacant(place) => {
+                place.insert(parser.member()?);
+                Ok(())
+            }
+            btree_map::Entry::Occupied(before) => Err(twice(before.key(), at)),
+        })?;
+        Ok(fields)
+    }
+
+    /// The members of any other object, which are in the order of the file.
+    fn object(&mut self) -> Parsed<Value> {
         let mut members = Map::new();
+        self.members(|parser, name, at| match members.entry(name) {
+            map::Entry::Vacant(place) => {
+                place.insert(parser.member()?);
+                Ok(())
+            }
+            map::Entry::Occupied(before) => Err(twice(before.key(), at)),
+        })?;
+        Ok(Value::Object(members))
+    }
+
+    /// Goes through an object; `member` gets each name with its place, and reads what follows it.
+    fn members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, String, usize) -> Parsed<()>,
+    ) -> Parsed<()> {
         self.space();
         if self.eat(b'}') {
-            return Ok(Value::Object(members));
+            return Ok(());
         }
         loop {
             self.space();
@@ -112,24 +166,22 @@ impl<'a> Parser<'a> {
                 return Err(self.expected("a name in double quotes"));
             }
             let name = self.string()?;
-            if members.contains_key(&name) {
-                return Err(Fault {
-                    at: start,
-                    why: Why::Duplicate(quoted(&name)),
-                });
-            }
-            self.space();
-            if !self.eat(b':') {
-                return Err(self.expected("\":\""));
-            }
-            let value = self.value()?;
-            members.insert(name, value);
+            member(self, name, start)?;
             self.space();
             if self.eat(b'}') {
-                return Ok(Value::Object(members));
+                return Ok(());
             }
             self.comma("\",\" or \"}\"", b'}')?;
         }
+    }
+
+    /// What follows the name of a member.
+    fn member(&mut self) -> Parsed<Value> {
+        self.space();
+        if !self.eat(b':') {
+            return Err(self.expected("\":\""));
+        }
+        self.value()
     }
 
     /// A comma that something follows.
@@ -194,15 +246,13 @@ impl<'a> Parser<'a> {
 
     fn string(&mut self) -> Parsed<String> {
         self.at += 1;
-        let mut string = String::new();
+        let start = self.at;
+        self.at += plain(&self.text.as_bytes()[start..]);
+        if self.eat(b'"') {
+            return Ok(self.text[start..self.at - 1].to_owned());
+        }
+        let mut string = self.text[start..self.at].to_owned();
         loop {
-            let rest = &self.text.as_bytes()[self.at..];
-            let plain = rest
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
-                .unwrap_or(rest.len());
-            string.push_str(&self.text[self.at..self.at + plain]);
-            self.at += plain;
             match self.byte() {
                 None => return Err(self.expected("the end of the string")),
                 Some(b'"') => {
@@ -217,6 +267,9 @@ impl<'a> Parser<'a> {
                     return Err(self.fault(message));
                 }
             }
+            let start = self.at;
+            self.at += plain(&self.text.as_bytes()[start..]);
+            string.push_str(&self.text[start..self.at]);
         }
     }
 
@@ -323,6 +376,34 @@ impl<'a> Parser<'a> {
             at: self.at,
             why: Why::Syntax(message),
         }
+    }
+}
+
+/// How many bytes at the beginning of a string's rest stand for themselves: up to a quote, a backslash or a control
+/// character. Eight at a time; what a subtraction borrows spoils only bytes above the first that is found.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let found = (below(word, 0x20) | equal(b'"') | equal(b'\\')) & (ONES << 7);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = bytes[at..].iter();
+    at + rest
+        .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
+        .count()
+}
+
+fn twice(name: &str, at: usize) -> Fault {
+    Fault {
+        at,
+        why: Why::Duplicate(quoted(name)),
     }
 }
 

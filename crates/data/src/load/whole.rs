@@ -12,9 +12,11 @@ use std::time::Duration;
 use super::encoding;
 use super::file::{input, regular};
 use super::packing::Packing;
+use super::parse;
 use super::sniff::Format;
 use super::source::Source;
 use super::text::{decode, unix_lines};
+use crate::document::{Record, Value};
 use crate::error::{DataError, Place, Result, escaped};
 
 /// The largest file, in bytes, that becomes documents as a whole.
@@ -33,9 +35,22 @@ pub(super) fn contents(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// The text of a file: unpacked, as UTF-8 whatever its encoding was, without a byte order mark, its lines ended by
 /// `\n`.
 pub(super) fn text(path: &Path, limit: u64) -> Result<String> {
-    let bytes = Source::open(path, Format::Text)?.read_all(limit, HINT)?;
+    noted(path, Format::Text, limit).map(|(_, text)| text)
+}
+
+/// The text of a file as [`text`] gives it, with the notes of how the file began, and checked to be what `format` says.
+pub(super) fn noted(path: &Path, format: Format, limit: u64) -> Result<(Vec<Record>, String)> {
+    let mut source = Source::open(path, format)?;
+    let notes = source.notes().collect();
+    let bytes = source.read_all(limit, HINT)?;
     let text = decode(&bytes, &Place::at(path, 1, 1))?;
-    Ok(unix_lines(text).into_owned())
+    Ok((notes, unix_lines(text).into_owned()))
+}
+
+/// The JSON value that is the whole of a file, read strictly, with the notes of how the file began.
+pub(super) fn json(path: &Path, limit: u64) -> Result<(Vec<Record>, Value)> {
+    let (notes, text) = noted(path, Format::Json, limit)?;
+    Ok((notes, parse::value(&text, &Place::at(path, 1, 1))?))
 }
 
 /// The file, to be read at random: itself, or an unpacked copy that vanishes when it is closed.

@@ -11,7 +11,7 @@ use crate::error::{DataError, Result};
 use crate::example::{Conversation, Role, Turn};
 
 /// Names of prompt and completion that belong together, the surer ones first.
-const PAIRS: [(&str, &str); 12] = [
+pub(super) const PAIRS: [(&str, &str); 12] = [
     ("prompt", "completion"),
     ("instruction", "output"),
     ("instruction", "response"),
@@ -35,7 +35,7 @@ pub(super) const PROMPT: [&str; 6] = [
     "input",
 ];
 /// Names that a completion has.
-const COMPLETION: [&str; 6] = [
+pub(super) const COMPLETION: [&str; 6] = [
     "completion",
     "output",
     "response",

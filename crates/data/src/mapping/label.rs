@@ -12,7 +12,7 @@ use crate::error::{DataError, Result, quoted};
 use crate::example::{Label, Labeled};
 
 /// Names of two texts that are judged together.
-const PAIRS: [(&str, &str); 5] = [
+pub(super) const PAIRS: [(&str, &str); 5] = [
     ("premise", "hypothesis"),
     ("sentence1", "sentence2"),
     ("question1", "question2"),
@@ -20,7 +20,7 @@ const PAIRS: [(&str, &str); 5] = [
     ("question", "sentence"),
 ];
 /// Names that a label has.
-const LABEL: [&str; 9] = [
+pub(super) const LABEL: [&str; 9] = [
     "label",
     "class",
     "category",

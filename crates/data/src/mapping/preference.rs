@@ -12,14 +12,15 @@ use crate::document::Document;
 use crate::error::{DataError, Place, Result};
 use crate::example::{Preference, Role, Turn};
 
-const CHOSEN: [&str; 4] = ["chosen", "preferred", "better", "response_chosen"];
-const REJECTED: [&str; 4] = ["rejected", "dispreferred", "worse", "response_rejected"];
+pub(super) const CHOSEN: [&str; 4] = ["chosen", "preferred", "better", "response_chosen"];
+pub(super) const REJECTED: [&str; 4] = ["rejected", "dispreferred", "worse", "response_rejected"];
 
 /// Maps a record with a chosen and a rejected answer to a preference.
 ///
 /// Two forms are found. Flat: `prompt`, `chosen` and `rejected` are texts, with an optional `system`. Conversational:
 /// `chosen` and `rejected` are lists of messages that end with the assistant's answer; the prompt is a text or a list
-/// of its own, or it is what both lists begin with.
+/// of its own, or it is what both lists begin with. A text that is a transcript (`\n\nHuman: …\n\nAssistant: …`, as in
+/// HH-RLHF) is read as its turns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PreferenceMapping {
     /// The field of the prompt.
@@ -99,11 +100,37 @@ fn take_turns(fields: &mut Fields, name: &str, role: Role) -> Result<Vec<Turn>> 
     match fields.take(name)? {
         Value::String(text) => {
             fields.check_content(name, &text)?;
-            Ok(vec![Turn { role, text }])
+            let turns = transcript(&text).filter(|_| role == Role::Assistant);
+            let turns = turns.unwrap_or_else(|| vec![Turn { role, text }]);
+            for turn in &turns {
+                fields.check_content(name, &turn.text)?;
+            }
+            Ok(turns)
         }
         messages @ Value::Array(_) => ChatMapping::default().turns(name, messages, &fields.place()),
         other => Err(fields.wrong_type(name, &other, "string or array of messages")),
     }
+}
+
+/// The turns of a transcript that begins with `\n\nHuman:` and goes on with `\n\nAssistant:` and so on, as in the data
+/// set HH-RLHF.
+fn transcript(text: &str) -> Option<Vec<Turn>> {
+    const SPEAKERS: [(&str, Role); 2] = [("Human:", Role::User), ("Assistant:", Role::Assistant)];
+    let mut turns: Vec<Turn> = Vec::new();
+    for part in text.strip_prefix("\n\n")?.split("\n\n") {
+        let said = SPEAKERS
+            .iter()
+            .find_map(|(name, role)| Some((*role, part.strip_prefix(name)?)));
+        match (said, turns.last_mut()) {
+            (Some((role, said)), _) => turns.push(Turn::new(role, said)),
+            (None, Some(turn)) => turn.text.extend(["\n\n", part]),
+            (None, None) => return None,
+        }
+    }
+    for turn in &mut turns {
+        turn.text = turn.text.trim().to_owned();
+    }
+    Some(turns)
 }
 
 /// Moves what both answers begin with behind the prompt; one turn of the assistant must be left of each.

@@ -54,6 +54,10 @@ impl Template for Alpaca {
         }
         Ok(tidy(pieces))
     }
+
+    fn settings(&self) -> String {
+        format!("{self:?}")
+    }
 }
 
 /// Instruction and input apart, if the record keeps them so and they are what the question was made of.

@@ -94,6 +94,10 @@ impl Template for CustomTemplate {
     fn ends_with(&self) -> Option<&str> {
         self.end.as_deref()
     }
+
+    fn settings(&self) -> String {
+        format!("{self:?}")
+    }
 }
 
 impl Part {

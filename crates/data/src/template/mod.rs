@@ -111,6 +111,32 @@ pub trait Template: Send + Sync {
     fn ends_with(&self) -> Option<&str> {
         None
     }
+
+    /// Everything that its pieces depend on beside the conversation, as text: rows that were made with other settings
+    /// are other rows, and are not taken for its own ([`Shard`](crate::shard::Shard)).
+    ///
+    /// By default, how it renders a few conversations. Override it if that does not show every setting.
+    fn settings(&self) -> String {
+        let turns = [
+            Role::System,
+            Role::User,
+            Role::Assistant,
+            Role::User,
+            Role::Assistant,
+        ];
+        let turns: Vec<Turn> = (turns.iter().zip(["a", "b", "c", "d", "e"]))
+            .map(|(role, text)| Turn::new(*role, text))
+            .collect();
+        let probes = [&turns[1..3], &turns[..3], &turns[1..], &turns];
+        let rendered = probes.map(|probe| {
+            let conversation = Conversation::new(probe.to_vec());
+            match self.render(&conversation, false) {
+                Ok(pieces) => format!("{pieces:?}"),
+                Err(error) => error.to_string(),
+            }
+        });
+        rendered.join("\n")
+    }
 }
 
 /// Makes a template for a tokenizer; the second argument is what follows a colon in its name.

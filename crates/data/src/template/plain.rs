@@ -49,6 +49,10 @@ impl Template for Plain {
         }
         Ok(tidy(pieces))
     }
+
+    fn settings(&self) -> String {
+        format!("{self:?}")
+    }
 }
 
 #[cfg(test)]

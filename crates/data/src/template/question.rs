@@ -48,6 +48,10 @@ impl Template for QuestionAnswer {
         }
         Ok(tidy(pieces))
     }
+
+    fn settings(&self) -> String {
+        format!("{self:?}")
+    }
 }
 
 #[cfg(test)]

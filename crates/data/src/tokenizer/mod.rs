@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokenizers::{AddedToken, Model};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{DataError, Place, Result, quoted};
 
@@ -231,6 +232,15 @@ impl Tokenizer {
         })
     }
 
+    /// What tells this tokenizer from another: a hash of `tokenizer.json`, and of the special tokens and settings that
+    /// were read beside it.
+    pub fn fingerprint(&self) -> String {
+        let Inner { file, folder, .. } = &*self.inner;
+        let beside = (&folder.named, &folder.unnamed, &folder.ids);
+        let beside = format!("{beside:?}{:?}{:?}", folder.add_bos, folder.add_eos);
+        hex(&[file, beside.as_bytes()].concat())
+    }
+
     /// The token that begins a text.
     pub fn bos(&self) -> Option<u32> {
         self.inner.bos
@@ -316,6 +326,11 @@ impl fmt::Debug for Tokenizer {
             .field("vocabulary", &self.inner.vocabulary)
             .finish_non_exhaustive()
     }
+}
+
+/// XXH3, 128 bits, in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    format!("{:032x}", xxh3_128(bytes))
 }
 
 /// Calls into the tokenizers crate; what it returns as an error or throws as a panic is an error of the file.

@@ -36,8 +36,8 @@ def message(subject, number, **headers):
 def quoted():
     made = message("Größe der Mühle – 谷の水車", 1, sender="Jörg Bäcker <joerg@mill.example>")
     made["In-Reply-To"] = "<m0@valley.example>"
-    made["Content-Language"] = "de"
     made.set_content(PLAIN, cte="quoted-printable")
+    made["Content-Language"] = "de"
     return made
 
 

@@ -182,16 +182,8 @@ mod tests {
             .zip(1..)
             .map(|(&score, place)| {
                 let label = if score > 0.5 { "yes" } else { "no" };
-                Outcome::new(
-                    Origin {
-                        path: "q.jsonl".into(),
-                        place,
-                    },
-                    "q",
-                    "yes",
-                    label,
-                )
-                .with_score("f1", score)
+                Outcome::new(Origin::new("q.jsonl", place), "q", "yes", label)
+                    .with_score("f1", score)
             })
             .collect()
     }

@@ -281,15 +281,7 @@ mod tests {
             .iter()
             .zip(1..)
             .map(|((reference, output), place)| {
-                Outcome::new(
-                    Origin {
-                        path: "labels.csv".into(),
-                        place,
-                    },
-                    "",
-                    *reference,
-                    *output,
-                )
+                Outcome::new(Origin::new("labels.csv", place), "", *reference, *output)
             })
             .collect()
     }

@@ -150,19 +150,11 @@ mod tests {
     use crate::{EvalError, metric::Bootstrap};
 
     fn outcome(index: u64, log_likelihood: f64, bytes: f64) -> Outcome {
-        Outcome::new(
-            Origin {
-                path: "a.txt".into(),
-                place: index,
-            },
-            "",
-            "",
-            "",
-        )
-        .with_score("log_likelihood", log_likelihood)
-        .with_score("bytes", bytes)
-        .with_score("words", bytes / 5.0)
-        .with_score("tokens", bytes / 4.0)
+        Outcome::new(Origin::new("a.txt", index), "", "", "")
+            .with_score("log_likelihood", log_likelihood)
+            .with_score("bytes", bytes)
+            .with_score("words", bytes / 5.0)
+            .with_score("tokens", bytes / 4.0)
     }
 
     #[test]

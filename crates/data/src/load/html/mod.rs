@@ -255,7 +255,7 @@ fn bounded(html: &str, place: &Place) -> Result<()> {
         };
         match rest.first() {
             Some(b'/') => open = open.saturating_sub(1),
-            Some(first) if first.is_ascii_alphabetic() && !SHORT.iter().any(named) => {
+            Some(first) if first.is_ascii_alphabetic() && !SHORT.iter().any(nests) => {
                 open += 1;
             }
             _ => {}

@@ -222,7 +222,8 @@ impl Writer {
         let text = one_line(&node.text());
         if !text.is_empty() {
             let fence = "`".repeat(longest_run(&text) + 1);
-            self.block.extend([&fence, text.as_str(), &fence]);
+            self.block
+                .extend([&fence, &text, &fence].map(String::as_str));
         }
     }
 

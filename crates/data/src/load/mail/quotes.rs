@@ -22,15 +22,14 @@ pub(super) fn leave_out(text: &str) -> (String, usize) {
     for line in &lines[..end] {
         let quotes = line.trim_start().starts_with('>');
         if quotes && !quoted {
-            while kept.last().is_some_and(|last| last.trim().is_empty()) {
-                kept.pop();
-            }
+            drop_blanks(&mut kept);
             // "On Tuesday Ada wrote:", in whatever language, sometimes on two lines.
             if kept
                 .last()
                 .is_some_and(|last| last.trim_end().ends_with(':'))
             {
                 kept.pop();
+                drop_blanks(&mut kept);
             }
             kept.push("");
         }
@@ -45,6 +44,12 @@ pub(super) fn leave_out(text: &str) -> (String, usize) {
     let words = |line: &&&str| !line.trim().is_empty();
     let left_out = lines.iter().filter(words).count() - kept.iter().filter(words).count();
     (text, left_out)
+}
+
+fn drop_blanks(lines: &mut Vec<&str>) {
+    while lines.last().is_some_and(|last| last.trim().is_empty()) {
+        lines.pop();
+    }
 }
 
 /// Whether a signature or an original message begins with this line.
@@ -86,14 +91,14 @@ mod tests {
     }
 
     proptest! {
-        /// What is kept are lines of the text in their order, and the counts add up.
+        /// What is kept are lines of the text in their order and empty ones, and the counts add up.
         #[test]
         fn lines_are_kept_or_counted(text in "(> ?|-- |[a-z]{1,4}:?|\n){0,30}") {
             let (kept, left_out) = leave_out(&text);
             let count = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
             prop_assert_eq!(count(&kept) + left_out, count(&text));
             let mut lines = text.lines();
-            for line in kept.lines() {
+            for line in kept.lines().filter(|line| !line.trim().is_empty()) {
                 prop_assert!(lines.any(|other| other.trim_end() == line.trim_end()));
             }
         }

@@ -78,15 +78,15 @@ pub(super) fn lines(mut runs: Vec<Run>) -> Vec<Line> {
     let mut at = 0;
     let few = runs.len() <= COLUMN_LIMIT;
     while at < runs.len() {
-        let Some(found) = few.then(|| columns(&runs[at..])).flatten() else {
+        if let Some(found) = columns(&runs[at..]).filter(|_| few) {
+            into_lines(std::mem::take(&mut flow), &mut column, &mut lines);
+            at += found.iter().map(Vec::len).sum::<usize>();
+            for runs in found {
+                into_lines(runs, &mut column, &mut lines);
+            }
+        } else {
             flow.push(runs[at].clone());
             at += 1;
-            continue;
-        };
-        into_lines(std::mem::take(&mut flow), &mut column, &mut lines);
-        at += found.iter().map(Vec::len).sum::<usize>();
-        for runs in found {
-            into_lines(runs, &mut column, &mut lines);
         }
     }
     into_lines(flow, &mut column, &mut lines);

@@ -55,6 +55,7 @@ use learned::{Probe, union};
 /// ```
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
+    source: String,
     engine: Engine,
     variables: BTreeMap<String, Value>,
     learn: Learn,
@@ -98,6 +99,7 @@ impl ChatTemplate {
 
     fn named(name: &str, source: &str) -> Result<Self> {
         Ok(Self {
+            source: source.to_owned(),
             engine: Engine::compile(name, source, &Clock::default())?,
             variables: BTreeMap::from([
                 ("tools".to_owned(), Value::from(())),
@@ -188,6 +190,11 @@ impl Template for ChatTemplate {
     fn ends_with(&self) -> Option<&str> {
         let end = self.probe().end.as_deref()?;
         (!end.is_empty()).then_some(end)
+    }
+
+    fn settings(&self) -> String {
+        // The name is a path, and the clock moves: neither makes it another template.
+        format!("{}\n{:?}\n{:?}", self.source, self.variables, self.learn)
     }
 }
 

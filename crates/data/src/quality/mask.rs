@@ -1,0 +1,40 @@
+//! Masking whole rows.
+
+use super::sensitive::Sensitive;
+use crate::document::{Document, Value};
+use crate::example::Conversation;
+
+impl Sensitive {
+    /// Masks the texts of a conversation, those of its fields among them. Returns how many places were masked.
+    pub fn mask_conversation(&self, conversation: &mut Conversation) -> u64 {
+        let turns = conversation.turns.iter_mut();
+        let in_turns: u64 = turns.map(|turn| self.mask_text(&mut turn.text)).sum();
+        let fields = conversation.fields.values_mut();
+        in_turns + fields.map(|value| self.mask_value(value)).sum::<u64>()
+    }
+
+    /// Masks the text and all texts of the fields of a document. Returns how many places were masked.
+    pub fn mask_document(&self, document: &mut Document) -> u64 {
+        let fields = document.fields.values_mut();
+        let in_fields: u64 = fields.map(|value| self.mask_value(value)).sum();
+        in_fields + self.mask_text(&mut document.text)
+    }
+
+    fn mask_text(&self, text: &mut String) -> u64 {
+        let (masked, findings) = self.mask(text);
+        *text = masked;
+        findings.len() as u64
+    }
+
+    fn mask_value(&self, value: &mut Value) -> u64 {
+        match value {
+            Value::String(text) => self.mask_text(text),
+            Value::Array(items) => items.iter_mut().map(|item| self.mask_value(item)).sum(),
+            Value::Object(fields) => fields
+                .values_mut()
+                .map(|field| self.mask_value(field))
+                .sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+    }
+}

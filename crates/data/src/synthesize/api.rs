@@ -1,0 +1,391 @@
+//! Services that speak `OpenAI`'s protocol for chats.
+
+use std::env;
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+use ureq::{Agent, Timeout};
+
+use super::ask::{Answer, Ask, Ended, Refusal, Request, Usage};
+use crate::error::{DataError, Result, escaped, quoted};
+use crate::load::parse::type_name;
+
+/// The longest response, in bytes.
+const RESPONSE: u64 = 16 << 20;
+
+/// A model behind `POST {base}/chat/completions`: `OpenAI`'s service, or a server such as `vLLM`, llama.cpp or Ollama.
+///
+/// Redirects are not followed, since the key would go with them.
+///
+/// ```no_run
+/// use finetune_data::synthesize::Api;
+///
+/// let api = Api::new("https://api.example.com/v1", "a-model").key_from("EXAMPLE_API_KEY")?;
+/// # Ok::<(), finetune_data::DataError>(())
+/// ```
+pub struct Api {
+    url: String,
+    model: String,
+    key: Option<String>,
+    timeout: Duration,
+    length_name: &'static str,
+    extra: Map<String, Value>,
+    agent: Agent,
+}
+
+impl Api {
+    /// A model of a service. `base` is what stands before `/chat/completions`.
+    pub fn new(base: &str, model: &str) -> Self {
+        let timeout = Duration::from_mins(2);
+        let url = format!("{}/chat/completions", base.trim_end_matches('/'));
+        Self {
+            agent: agent(&url, timeout),
+            url,
+            model: model.into(),
+            key: None,
+            timeout,
+            length_name: "max_tokens",
+            extra: Map::new(),
+        }
+    }
+
+    /// Sends the key that stands in an environment variable. It is never shown.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Setting`] if the variable is not set, empty, or not a line of ASCII.
+    pub fn key_from(mut self, variable: &str) -> Result<Self> {
+        let fault = |found: &str| DataError::Setting {
+            name: format!("environment variable {}", quoted(variable)),
+            found: found.into(),
+            expected: "the key of the service. Set it".into(),
+        };
+        let key = env::var(variable).map_err(|error| match error {
+            env::VarError::NotPresent => fault("nothing"),
+            env::VarError::NotUnicode(_) => fault("bytes that are not UTF-8"),
+        })?;
+        let key = key.trim();
+        if key.is_empty() {
+            return Err(fault("an empty text"));
+        }
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(fault("characters that no key has"));
+        }
+        self.key = Some(key.into());
+        Ok(self)
+    }
+
+    /// How long one request may take, from its first byte to the last of its answer; 120 seconds by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self.agent = agent(&self.url, timeout);
+        self
+    }
+
+    /// Sends the longest answer as `max_completion_tokens`, which newer models want, instead of `max_tokens`.
+    pub fn completion_length(mut self) -> Self {
+        self.length_name = "max_completion_tokens";
+        self
+    }
+
+    /// Adds a field to every request, such as `top_p` or `response_format`.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extra.insert(name.into(), value.into());
+        self
+    }
+
+    fn body(&self, request: &Request) -> Value {
+        let mut messages = Vec::new();
+        messages.extend(
+            request
+                .system
+                .as_ref()
+                .map(|text| json!({"role": "system", "content": text})),
+        );
+        messages.push(json!({"role": "user", "content": request.prompt}));
+        let mut body = json!({
+            "model": self.model,
+            "messages": messages,
+            "temperature": request.temperature,
+            "seed": request.seed,
+        });
+        body[self.length_name] = request.max_tokens.into();
+        for (name, value) in &self.extra {
+            body[name] = value.clone();
+        }
+        body
+    }
+
+    /// What a service says, for a message: escaped, cut, and without the key, which some services repeat.
+    fn shown(&self, text: &str) -> String {
+        match &self.key {
+            Some(key) => escaped(&text.replace(key.as_str(), "[key]")),
+            None => escaped(text),
+        }
+    }
+
+    /// Why there is no response, or only a part of one.
+    fn lost(&self, error: &ureq::Error) -> Refusal {
+        let message = self.shown(&error.to_string());
+        match error {
+            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
+            | ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed => Refusal::Failed {
+                message: format!("cannot connect: {message}"),
+            },
+            ureq::Error::Timeout(_) => Refusal::Lost {
+                message: format!("no answer in {} s", self.timeout.as_secs_f64()),
+            },
+            ureq::Error::BodyExceedsLimit(limit) => Refusal::Unreadable {
+                message: format!("found a response of more than {limit} bytes; expected an answer"),
+            },
+            ureq::Error::Http(_)
+            | ureq::Error::BadUri(_)
+            | ureq::Error::InvalidProxyUrl
+            | ureq::Error::Tls(_)
+            | ureq::Error::Rustls(_)
+            | ureq::Error::TlsRequired => Refusal::Denied { message },
+            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                Refusal::Failed {
+                    message: format!("cannot connect: {message}"),
+                }
+            }
+            _ => Refusal::Lost { message },
+        }
+    }
+
+    /// Why a response of another status is no answer.
+    fn refused(
+        &self,
+        status: u16,
+        after: Option<Duration>,
+        location: Option<&str>,
+        body: &[u8],
+    ) -> Refusal {
+        let body = String::from_utf8_lossy(body);
+        let parsed: Value = serde_json::from_str(&body).unwrap_or_default();
+        let error = parsed.get("error").unwrap_or(&parsed);
+        let said = error
+            .get("message")
+            .and_then(Value::as_str)
+            .or(error.as_str())
+            .unwrap_or(&body);
+        let message = format!("status {status}: {}", self.shown(said.trim()));
+        let code =
+            |name: &str| error.get(name).and_then(Value::as_str) == Some("insufficient_quota");
+        match status {
+            429 if code("code") || code("type") => Refusal::Denied { message },
+            429 => Refusal::Busy { after, message },
+            500..=599 if after.is_some() => Refusal::Busy { after, message },
+            408 | 409 | 425 | 500..=599 => Refusal::Failed { message },
+            401..=405 => Refusal::Denied { message },
+            300..=399 => {
+                let to = location.map_or("elsewhere".into(), |to| self.shown(to));
+                let message =
+                    format!("status {status}: the service redirects to {to}; name that address");
+                Refusal::Denied { message }
+            }
+            _ => Refusal::Rejected { message },
+        }
+    }
+
+    fn answer(&self, body: &[u8]) -> Result<Answer, Refusal> {
+        let unreadable = |message: String| Refusal::Unreadable { message };
+        let value: Value = serde_json::from_slice(body).map_err(|error| {
+            let found = String::from_utf8_lossy(body);
+            unreadable(format!(
+                "found \"{}\"; expected JSON: {error}",
+                self.shown(&found)
+            ))
+        })?;
+        // Some servers report an error with status 200.
+        if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
+            let message = self.shown(&error.to_string());
+            return Err(Refusal::Failed { message });
+        }
+        let choice = value.get("choices").and_then(|choices| choices.get(0));
+        let choice = choice.ok_or_else(|| unreadable("found no choices; expected one".into()))?;
+        let ended = match choice.get("finish_reason").and_then(Value::as_str) {
+            Some("length") => Ended::Length,
+            Some("content_filter") => Ended::Filter,
+            _ => Ended::Stop,
+        };
+        let content = choice
+            .get("message")
+            .and_then(|message| message.get("content"));
+        let text = match content {
+            Some(Value::String(text)) => text.clone(),
+            // What was filtered, or cut off while the model was thinking, may have no text at all.
+            None | Some(Value::Null) if ended != Ended::Stop => String::new(),
+            other => {
+                let found = other.map_or("nothing", type_name);
+                return Err(unreadable(format!(
+                    "content: found {found}; expected a text"
+                )));
+            }
+        };
+        let tokens = |name: &str| {
+            value
+                .get("usage")
+                .and_then(|usage| usage.get(name))
+                .and_then(Value::as_u64)
+        };
+        let usage = match (tokens("prompt_tokens"), tokens("completion_tokens")) {
+            (Some(prompt), Some(completion)) => Some(Usage { prompt, completion }),
+            _ => None,
+        };
+        Ok(Answer { text, ended, usage })
+    }
+}
+
+impl Ask for Api {
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn settings(&self) -> String {
+        json!([self.url, self.extra]).to_string()
+    }
+
+    fn ask(&self, request: &Request) -> Result<Answer, Refusal> {
+        let mut call = self.agent.post(&self.url);
+        if let Some(key) = &self.key {
+            call = call.header("authorization", format!("Bearer {key}"));
+        }
+        let mut response = call
+            .send_json(self.body(request))
+            .map_err(|error| self.lost(&error))?;
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(String::from)
+        };
+        let status = response.status().as_u16();
+        let (after, location) = (header("retry-after"), header("location"));
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(RESPONSE)
+            .read_to_vec();
+        if !(200..300).contains(&status) {
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs();
+            let after = after.and_then(|text| retry_after(&text, now));
+            // The status says enough, even if the rest is lost.
+            return Err(self.refused(
+                status,
+                after,
+                location.as_deref(),
+                &body.unwrap_or_default(),
+            ));
+        }
+        self.answer(&body.map_err(|error| self.lost(&error))?)
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api")
+            .field("url", &self.url)
+            .field("model", &self.model)
+            .field("key", &self.key.as_ref().map(|_| "[key]"))
+            .finish_non_exhaustive()
+    }
+}
+
+fn agent(url: &str, timeout: Duration) -> Agent {
+    let mut config = Agent::config_builder()
+        .timeout_global(Some(timeout))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false);
+    let host = url.split("://").nth(1).unwrap_or_default();
+    if ["localhost", "127.0.0.1", "[::1]"]
+        .iter()
+        .any(|name| host.starts_with(name))
+    {
+        // A proxy does not know this machine.
+        config = config.proxy(None);
+    }
+    config.build().new_agent()
+}
+
+/// What a `Retry-After` header says: a number of seconds, or a date. `now` is in seconds since 1970.
+fn retry_after(text: &str, now: u64) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let seconds = date(text)?.saturating_sub(now);
+    Some(Duration::from_secs(seconds))
+}
+
+/// The seconds since 1970 of a date such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+fn date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let parts: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [_, day, month, year, time, "GMT"] = parts[..] else {
+        return None;
+    };
+    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+    let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
+    let clock: Vec<u64> = time
+        .split(':')
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
+    let [hour, minute, second] = clock[..] else {
+        return None;
+    };
+    if !(1970..10_000).contains(&year)
+        || !(1..=31).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
+        return None;
+    }
+    // Years are counted from March, so that the leap day is their last.
+    let (year, month) = if month < 3 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+    // From March of year 0 to 1970.
+    let days = days.checked_sub(719_468)?;
+    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_read_as_seconds_and_as_dates() {
+        let now = 784_111_777;
+        for (text, expected) in [
+            ("7", Some(7.0)),
+            ("0.5", Some(0.5)),
+            ("Sun, 06 Nov 1994 08:49:40 GMT", Some(3.0)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0.0)),
+            ("Thu, 29 Feb 1996 00:00:00 GMT", Some(41_440_223.0)),
+            ("-1", None),
+            ("nan", None),
+            ("1e400", None),
+            ("soon", None),
+            ("Sun, 99 Nov 1994 08:49:40 GMT", None),
+            ("Sun, 06 Nov 99999999999999999999 08:49:40 GMT", None),
+            ("", None),
+        ] {
+            let expected = expected.map(Duration::from_secs_f64);
+            assert_eq!(retry_after(text, now), expected, "{text}");
+        }
+    }
+}

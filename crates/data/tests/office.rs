@@ -1,0 +1,288 @@
+//! Office documents, spreadsheets and books against python-docx, python-pptx, openpyxl, odfpy and ebooklib, and hostile
+//! ones; `tests/reference/office.py` writes both.
+
+#![cfg(all(feature = "office", feature = "sheets", feature = "epub"))]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use finetune_data::document::PlaceUnit;
+use finetune_data::load::{Loaders, OnError, Sheets};
+use finetune_data::{Document, Load as _, Result, Value};
+
+static EXPECTED: LazyLock<BTreeMap<String, Value>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("golden/office/expected.json")).unwrap());
+
+fn golden(name: &str) -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    tests.join("golden/office").join(name)
+}
+
+fn load(path: &Path) -> Result<Vec<Document>> {
+    let loaded = Loaders::default().load_all(&[path], &OnError::Stop)?;
+    Ok(loaded.0)
+}
+
+fn words(text: &str) -> BTreeMap<String, i64> {
+    let mut words = BTreeMap::new();
+    for word in text.split(|c: char| !c.is_alphanumeric()) {
+        if !word.is_empty() {
+            *words.entry(word.to_lowercase()).or_default() += 1;
+        }
+    }
+    words
+}
+
+/// F1 of two bags of words.
+fn word_f1(found: &str, expected: &str) -> f64 {
+    let (found, expected) = (words(found), words(expected));
+    let common: i64 = found
+        .iter()
+        .map(|(word, count)| count.min(expected.get(word).unwrap_or(&0)))
+        .sum();
+    let all: i64 = found.values().chain(expected.values()).sum();
+    2.0 * common as f64 / all as f64
+}
+
+/// The text without the marks of Markdown that are words: numbers of items and of notes.
+fn unmarked(markdown: &str) -> String {
+    let is_number = |word: &&str| {
+        let number = word
+            .trim_start_matches("[^")
+            .trim_end_matches([']', ':', '.']);
+        number.len() < word.len() && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let lines = markdown.lines().map(|line| {
+        let mut words = line.split_inclusive(' ').peekable();
+        while words.peek().is_some_and(|word| is_number(&word.trim())) {
+            words.next();
+        }
+        words
+            .collect::<String>()
+            .replace("[^1]", "")
+            .replace("[^2]", "")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn check(name: &str, found: &str, expected: &str) {
+    let f1 = word_f1(&unmarked(found), expected);
+    println!("{name}: word F1 {f1:.4}");
+    assert!(
+        f1 >= 0.98,
+        "{name}: {f1}\n{found}\n--- expected\n{expected}"
+    );
+}
+
+#[test]
+fn texts_have_the_words_of_the_reference() {
+    for name in ["mill.docx", "mill.odt"] {
+        let documents = load(&golden(name)).unwrap();
+        assert_eq!(documents.len(), 1);
+        // odfpy puts a note and its number where the note is anchored, without a space.
+        let expected = EXPECTED[name].as_str().unwrap().replace("mill1A", "mill A");
+        check(name, &documents[0].text, &expected);
+    }
+    let slides = load(&golden("mill.odp")).unwrap();
+    let said: Vec<&str> = slides
+        .iter()
+        .flat_map(|slide| [Some(slide.text.as_str()), slide.fields["notes"].as_str()])
+        .flatten()
+        .collect();
+    check(
+        "mill.odp",
+        &said.join("\n"),
+        EXPECTED["mill.odp"].as_str().unwrap(),
+    );
+}
+
+#[test]
+fn structure_is_kept_as_markdown() {
+    let document = &load(&golden("mill.docx")).unwrap()[0];
+    for part in [
+        "# The mill\n",
+        "\n- ",
+        "\n1. ",
+        "| --- |",
+        "](https://example.org/mill)",
+    ] {
+        assert!(document.text.contains(part), "{part:?}\n{}", document.text);
+    }
+    for name in ["title", "author", "date"] {
+        assert!(
+            document.fields.contains_key(name),
+            "{name}: {:?}",
+            document.fields
+        );
+    }
+}
+
+#[test]
+fn tracked_changes_are_read_as_accepted_and_text_boxes_once() {
+    let text = &load(&golden("tracked.docx")).unwrap()[0].text;
+    println!("{text}");
+    assert!(
+        !text.contains("deleted") && text.contains("inserted"),
+        "{text}"
+    );
+    assert_eq!(text.matches("In the box").count(), 1, "{text}");
+}
+
+#[test]
+fn slides_come_in_their_order_with_notes() {
+    let slides = load(&golden("mill.pptx")).unwrap();
+    let expected = EXPECTED["mill.pptx"].as_array().unwrap();
+    assert_eq!(slides.len(), expected.len());
+    for (number, (slide, expected)) in (1..).zip(slides.iter().zip(expected)) {
+        assert_eq!(
+            (slide.origin.unit, slide.origin.place),
+            (PlaceUnit::Slide, number)
+        );
+        check("slide", &slide.text, expected["text"].as_str().unwrap());
+        assert_eq!(slide.fields["section"], expected["section"]);
+        let notes = slide
+            .fields
+            .get("notes")
+            .cloned()
+            .unwrap_or_else(|| "".into());
+        // An empty line stands between two paragraphs here.
+        let paragraphs = expected["notes"].as_str().unwrap().replace('\n', "\n\n");
+        assert_eq!(notes, paragraphs.as_str());
+        assert_eq!(
+            slide.fields.contains_key("hidden"),
+            expected["hidden"] == true
+        );
+    }
+}
+
+/// Every cell of every row, as openpyxl reads it.
+#[test]
+fn cells_keep_their_values_and_types() {
+    let rows = load(&golden("harvest.xlsx")).unwrap();
+    let mut rows = rows.iter().peekable();
+    for sheet in EXPECTED["harvest.xlsx"].as_array().unwrap() {
+        let cells = sheet["rows"].as_array().unwrap();
+        let cells: Vec<(u64, &Vec<Value>)> = (1..)
+            .zip(cells.iter().map(|row| row.as_array().unwrap()))
+            .collect();
+        let is_empty = |row: &[Value]| row.iter().all(Value::is_null);
+        let mut full = cells.into_iter().filter(|(_, row)| !is_empty(row));
+        let Some((_, head)) = full.next() else {
+            continue;
+        };
+        for (number, row) in full {
+            let document = rows.next().unwrap();
+            assert_eq!(
+                (document.origin.unit, document.origin.place),
+                (PlaceUnit::Row, number)
+            );
+            for (name, expected) in head.iter().zip(row) {
+                let Some(name) = name.as_str() else { continue };
+                let found = &document.fields[name];
+                let same = match (found.as_f64(), expected.as_f64()) {
+                    (Some(found), Some(expected)) => found.total_cmp(&expected).is_eq(),
+                    _ => found == expected,
+                };
+                assert!(
+                    same,
+                    "{}: {name}: {found}; expected {expected}",
+                    document.origin
+                );
+            }
+        }
+    }
+    assert!(rows.next().is_none());
+}
+
+#[test]
+fn a_sheet_may_be_one_table() {
+    for name in ["harvest.xlsx", "harvest.ods"] {
+        let sheets: Result<Vec<Document>> = Sheets::tables().load(&golden(name)).unwrap().collect();
+        let sheets = sheets.unwrap();
+        assert!(sheets[0].text.contains("wheat"), "{}", sheets[0].text);
+        assert_eq!(sheets[0].fields["sheet"], "Harvest");
+        // A text that begins as a formula does stands inside of a cell of a table, as it is.
+        assert!(!sheets[0].text.lines().any(|line| line.starts_with('=')));
+    }
+}
+
+#[test]
+fn chapters_have_the_words_of_the_reference() {
+    let chapters = load(&golden("mill.epub")).unwrap();
+    let expected = EXPECTED["mill.epub"].as_array().unwrap();
+    assert_eq!(chapters.len(), expected.len());
+    for (chapter, expected) in chapters.iter().zip(expected) {
+        check("chapter", &chapter.text, expected.as_str().unwrap());
+        assert_eq!(chapter.origin.unit, PlaceUnit::Chapter);
+        assert!(chapter.fields.contains_key("language"));
+    }
+}
+
+/// Each ends in an error or in rows, in bounded time; which one it is, is part of the test.
+#[test]
+fn hostile_files_end_in_an_error_or_in_what_can_be_read() {
+    let folder = golden("").join("../../hostile/office");
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let started = Instant::now();
+        let outcome = match load(&path) {
+            Ok(documents) => format!("{} documents", documents.len()),
+            Err(error) => error.kind().to_owned(),
+        };
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{}",
+            path.display()
+        );
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        found.insert(name, outcome);
+    }
+    let listed: Vec<String> = found
+        .iter()
+        .map(|(name, outcome)| format!("{name}: {outcome}"))
+        .collect();
+    assert_eq!(listed, HOSTILE, "{listed:#?}");
+}
+
+const HOSTILE: [&str; 36] = [
+    "beyond.xlsx: limit exceeded",
+    "bomb.docx: limit exceeded",
+    "broken.docx: broken file",
+    "bytes.docx: broken file",
+    "claims.xlsx: 1 documents",
+    "column.xlsx: broken file",
+    "count.xlsx: 1 documents",
+    "cyclic.docx: broken file",
+    "cyclic.xlsx: broken file",
+    "deep.docx: too deep",
+    "empty.docx: wrong format",
+    "encrypted.docx: unsupported",
+    "encrypted.odt: unsupported",
+    "encrypted.xlsx: unsupported",
+    "external.docx: broken file",
+    "formula.ods: unsupported",
+    "formula.xlsx: unsupported",
+    "index.xlsx: broken file",
+    "laughs.docx: broken file",
+    "laughs.epub: broken file",
+    "lost.pptx: broken file",
+    "missing.docx: broken file",
+    "missing.epub: broken file",
+    "missing.pptx: broken file",
+    "old.docx: wrong format",
+    "other.odt: broken file",
+    "protected.epub: unsupported",
+    "repeated.ods: duplicate key",
+    "repeated.xlsx: limit exceeded",
+    "spans.docx: 1 documents",
+    "text.docx: wrong format",
+    "traversal.docx: broken file",
+    "traversal.epub: broken file",
+    "truncated.docx: broken file",
+    "twice.epub: broken file",
+    "twice.pptx: broken file",
+];
