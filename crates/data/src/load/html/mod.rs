@@ -248,7 +248,7 @@ fn bounded(html: &str, place: &Place) -> Result<()> {
         // The tree's builder looks through all open elements at each new block, so ten thousands of them, which no
         // page has, take it minutes. Elements that need no end are not counted; a page that forgets the ends of
         // others this often does not exist either.
-        let named = |name: &&str| {
+        let nests = |name: &&str| {
             let (head, tail) = rest.split_at(rest.len().min(name.len()));
             head.eq_ignore_ascii_case(name.as_bytes())
                 && !tail.first().is_some_and(u8::is_ascii_alphanumeric)
