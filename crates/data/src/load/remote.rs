@@ -1,9 +1,9 @@
 //! Names that are no paths: data sets of the hub and addresses of the web.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Loaders;
-use super::chain::{Entry, Member, What};
+use super::chain::Entry;
 use crate::error::{DataError, Place, Result};
 
 /// A name that is no path.
@@ -57,7 +57,10 @@ fn off(name: &str, found: &str, feature: &'static str, _: &Loaders) -> DataError
 
 #[cfg(feature = "hub")]
 mod hub {
-    use super::{Entry, Loaders, Member, PathBuf, Result, What};
+    use std::path::PathBuf;
+
+    use super::super::chain::{Member, What};
+    use super::{Entry, Loaders, Result};
     use crate::hub::{Hub, HubName, Kind, Select};
 
     /// Files that tell about a data set and are none of it.
@@ -99,8 +102,9 @@ pub(super) use net::page;
 mod net {
     use std::collections::BTreeMap;
 
+    use super::super::chain::Member;
     use super::super::file::input;
-    use super::{DataError, Entry, Loaders, Member, Path, Place, Result};
+    use super::{DataError, Entry, Loaders, Path, Place, Result};
     use crate::net::Page;
 
     /// Types of content, and the extension whose loader reads them.
