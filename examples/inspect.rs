@@ -74,6 +74,9 @@ fn main() -> Result<(), Failure> {
     fs::create_dir_all(&flags.output)?;
     report.write(flags.output.join("report.json"))?;
     report.write_html(flags.output.join("report.html"))?;
-    println!("report.json and report.html are in {}", flags.output.display());
+    println!(
+        "report.json and report.html are in {}",
+        flags.output.display()
+    );
     Ok(())
 }
