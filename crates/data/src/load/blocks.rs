@@ -53,6 +53,7 @@ impl Blocks {
         }
     }
 
+    #[cfg(feature = "epub")]
     /// The length of the text so far, in bytes.
     pub(super) fn len(&self) -> usize {
         self.text.len()

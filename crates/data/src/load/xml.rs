@@ -58,6 +58,7 @@ impl<'a> Xml<'a> {
         }
     }
 
+    #[cfg(feature = "sheets")]
     /// A walk that begins between two elements of a part. The end of the element around it ends the walk.
     pub(super) fn fragment(text: &'a str, part: Part<'a>) -> Self {
         let mut walk = Self::new(text, part);
@@ -65,12 +66,14 @@ impl<'a> Xml<'a> {
         walk
     }
 
+    #[cfg(feature = "epub")]
     /// Knows further entities than the five of XML.
     pub(super) fn entities(mut self, entities: Entities) -> Self {
         self.entities = entities;
         self
     }
 
+    #[cfg(feature = "sheets")]
     /// How many bytes were walked.
     pub(super) fn position(&self) -> usize {
         self.reader.buffer_position() as usize
