@@ -18,6 +18,7 @@ pub(super) const ENTRY_LIMIT: usize = 100_000;
 pub(super) struct Zip {
     archive: ZipArchive<File>,
     path: PathBuf,
+    #[cfg(feature = "archives")]
     names: Vec<String>,
 }
 
@@ -39,11 +40,13 @@ impl Zip {
         Ok(Self {
             archive,
             path: path.to_path_buf(),
+            #[cfg(feature = "archives")]
             names,
         })
     }
 
     /// The names of the entries, folders included, in the container's order.
+    #[cfg(feature = "archives")]
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
