@@ -382,7 +382,7 @@ fn labels_are_names_or_numbers_of_classes() {
             error.contains(shown) && error.contains("one of good, bad"),
             "{error}"
         );
-        assert!(error.starts_with("rows.jsonl:0: "), "{error}");
+        assert!(error.starts_with("rows.jsonl: "), "{error}");
     }
 }
 
