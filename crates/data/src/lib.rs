@@ -8,6 +8,7 @@
 //! The path runs one way, and this crate knows nothing of tensors. Nothing is lost on it silently: every record that
 //! was read is kept, or counted with its reason, and every error names file, line and column.
 
+mod calendar;
 pub mod chunk;
 pub mod document;
 mod draft;

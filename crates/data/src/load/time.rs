@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::calendar::{date, days};
+
 /// A moment between the years 1 and 9999, to the millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Time {
@@ -45,8 +47,7 @@ impl Time {
             && second <= 60;
         let seconds = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
         good.then(|| Self {
-            milliseconds: days(i64::from(year), i64::from(month), i64::from(day)) * DAY
-                + seconds * 1000,
+            milliseconds: days(i64::from(year), month, day) * DAY + seconds * 1000,
             clock: Clock::Wall,
         })
     }
@@ -126,28 +127,6 @@ fn month_length(year: u32, month: u32) -> u32 {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
-}
-
-/// Days since 1970-01-01. A year is counted from March, so that the leap day is its last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month > 2 { year } else { year - 1 };
-    let from_march = (month + 9) % 12;
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    year * 365 + leap_days + (from_march * 153 + 2) / 5 + day - 1 - 719_468
-}
-
-/// Year, month and day of a day since 1970-01-01.
-fn date(day: i64) -> (i64, i64, i64) {
-    // Not after the day's year: a year has 365 days or 366.
-    let mut year = 1970 + day.div_euclid(if day < 0 { 365 } else { 366 });
-    while days(year + 1, 1, 1) <= day {
-        year += 1;
-    }
-    let mut month = 1;
-    while month < 12 && days(year, month + 1, 1) <= day {
-        month += 1;
-    }
-    (year, month, day - days(year, month, 1) + 1)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use ureq::http::header::HeaderMap;
 use url::Url;
 
+use crate::calendar;
 use crate::document::{Document, Origin, Value};
 use crate::error::{DataError, Place, Result, escaped};
 use crate::http::{shown, text};
@@ -190,9 +191,6 @@ fn guessed(bytes: &[u8]) -> &'static Encoding {
 
 /// `Wed, 21 Oct 2015 07:28:00 GMT` as `2015-10-21T07:28:00Z`; `None` for anything else, older forms included.
 fn iso_date(date: &str) -> Option<String> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
     let (_, rest) = date.split_once(", ")?;
     let parts: Vec<&str> = rest.split(' ').collect();
     let [day, month, year, time, "GMT"] = parts[..] else {
@@ -205,7 +203,7 @@ fn iso_date(date: &str) -> Option<String> {
             .flatten()
             .filter(|number: &u32| *number <= most)
     };
-    let month = 1 + MONTHS.iter().position(|name| *name == month)?;
+    let month = calendar::month(month)?;
     let (day, year) = (number(day, 2, 31)?, number(year, 4, 9999)?);
     let mut clock = time
         .split(':')

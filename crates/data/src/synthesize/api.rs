@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use ureq::{Agent, Timeout};
 
 use super::ask::{Answer, Ask, Ended, Refusal, Request, Usage};
+use crate::calendar;
 use crate::error::{DataError, Result, escaped, quoted};
 use crate::load::parse::type_name;
 
@@ -327,15 +328,12 @@ fn retry_after(text: &str, now: u64) -> Option<Duration> {
 
 /// The seconds since 1970 of a date such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
 fn date(text: &str) -> Option<u64> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
     let parts: Vec<&str> = text.split_ascii_whitespace().collect();
     let [_, day, month, year, time, "GMT"] = parts[..] else {
         return None;
     };
-    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
-    let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
+    let month = calendar::month(month)?;
+    let (day, year): (u32, i64) = (day.parse().ok()?, year.parse().ok()?);
     let clock: Vec<u64> = time
         .split(':')
         .map(|part| part.parse().ok())
@@ -351,15 +349,7 @@ fn date(text: &str) -> Option<u64> {
     {
         return None;
     }
-    // Years are counted from March, so that the leap day is their last.
-    let (year, month) = if month < 3 {
-        (year - 1, month + 9)
-    } else {
-        (year, month - 3)
-    };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
-    // From March of year 0 to 1970.
-    let days = days.checked_sub(719_468)?;
+    let days = u64::try_from(calendar::days(year, month, day)).ok()?;
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 

@@ -1,5 +1,7 @@
 //! Dates of spreadsheets: days since an epoch, told from other numbers by their format alone.
 
+use crate::calendar;
+
 /// What a number's format makes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
@@ -91,11 +93,12 @@ impl Format {
             return Some(clock);
         }
         // Days from the first of 1970.
-        let date = calendar(match (since_1904, day) {
+        let (year, month, day) = calendar::date(match (since_1904, day) {
             (true, _) => day - 24_107,
             (false, 0..60) => day - 25_568,
             (false, _) => day - 25_569,
         });
+        let date = format!("{year:04}-{month:02}-{day:02}");
         Some(match self {
             Self::Date if rest == 0 => date,
             _ => format!("{date}T{clock}"),
@@ -137,21 +140,6 @@ fn duration(milliseconds: f64) -> Option<String> {
     }
     text.push('S');
     Some(text)
-}
-
-/// The Gregorian date of a day counted from the first of 1970, by eras of 400 years that begin in March (Hinnant,
-/// "chrono-Compatible Low-Level Date Algorithms").
-fn calendar(day: i64) -> String {
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::parse;
 use super::sniff::Format;
 use super::time::Time;
 use super::whole::{DOCUMENT_LIMIT, noted};
+use crate::calendar;
 use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
 use crate::error::{DataError, Place, Result};
 
@@ -281,13 +282,10 @@ fn written_out(text: &str, value: &Value) -> (String, u64) {
 
 /// `Wed Oct 10 20:19:24 +0000 2018`.
 fn created(text: &str) -> Option<Time> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
     let parts: Vec<&str> = text.split_ascii_whitespace().collect();
     let [_, month, day, clock, offset, year] = parts[..] else {
         return Time::iso(text);
     };
-    let month = MONTHS.iter().position(|known| *known == month)? + 1;
+    let month = calendar::month(month)?;
     Time::iso(&format!("{year}-{month:02}-{day:0>2}T{clock}{offset}"))
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::calendar::{self, MONTHS};
+
 /// Where a template's `strftime_now` takes the time from.
 ///
 /// A template that prints the date makes the same record different from day to day. [`Clock::fixed`] keeps rows, and
@@ -61,21 +63,6 @@ pub struct Moment {
     pub second: u32,
 }
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
 const WEEKDAYS: [&str; 7] = [
     "Sunday",
     "Monday",
@@ -93,18 +80,11 @@ impl Moment {
             seconds.div_euclid(86_400),
             seconds.rem_euclid(86_400) as u32,
         );
-        // Days in eras of 400 years that begin on the first of March, so that the leap day comes last.
-        let shifted = days + 719_468;
-        let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-        let day_of_year = day - (365 * year + year / 4 - year / 100);
-        let month = (5 * day_of_year + 2) / 153;
-        let (month, day_of_month) = (month, day_of_year - (153 * month + 2) / 5 + 1);
-        let month = if month < 10 { month + 3 } else { month - 9 } as u32;
+        let (year, month, day) = calendar::date(days);
         Self {
-            year: era * 400 + year + i64::from(month <= 2),
+            year,
             month,
-            day: day_of_month as u32,
+            day,
             hour: rest / 3_600,
             minute: rest / 60 % 60,
             second: rest % 60,
@@ -113,12 +93,7 @@ impl Moment {
 
     /// Days since 1970-01-01.
     fn days(self) -> i64 {
-        let year = self.year - i64::from(self.month <= 2);
-        let era = year.div_euclid(400);
-        let month = i64::from(self.month + 12 - 3) % 12;
-        let day_of_year = (153 * month + 2) / 5 + i64::from(self.day) - 1;
-        let in_era = year.rem_euclid(400);
-        era * 146_097 + in_era * 365 + in_era / 4 - in_era / 100 + day_of_year - 719_468
+        calendar::days(self.year, self.month, self.day)
     }
 
     /// The moment in the pattern language of C's `strftime`, in English.
