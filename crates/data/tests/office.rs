@@ -4,6 +4,8 @@
 #![cfg(all(feature = "office", feature = "sheets", feature = "epub"))]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use finetune_data::document::PlaceUnit;
 use finetune_data::load::{Loaders, OnError, Sheets};
 use finetune_data::{Document, Load as _, Result, Value};
+use words::word_f1;
 
 static EXPECTED: LazyLock<BTreeMap<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("golden/office/expected.json")).unwrap());
@@ -24,27 +27,6 @@ fn golden(name: &str) -> PathBuf {
 fn load(path: &Path) -> Result<Vec<Document>> {
     let loaded = Loaders::default().load_all(&[path], &OnError::Stop)?;
     Ok(loaded.0)
-}
-
-fn words(text: &str) -> BTreeMap<String, i64> {
-    let mut words = BTreeMap::new();
-    for word in text.split(|c: char| !c.is_alphanumeric()) {
-        if !word.is_empty() {
-            *words.entry(word.to_lowercase()).or_default() += 1;
-        }
-    }
-    words
-}
-
-/// F1 of two bags of words.
-fn word_f1(found: &str, expected: &str) -> f64 {
-    let (found, expected) = (words(found), words(expected));
-    let common: i64 = found
-        .iter()
-        .map(|(word, count)| count.min(expected.get(word).unwrap_or(&0)))
-        .sum();
-    let all: i64 = found.values().chain(expected.values()).sum();
-    2.0 * common as f64 / all as f64
 }
 
 /// The text without the marks of Markdown that are words: numbers of items and of notes.

@@ -3,6 +3,8 @@
 #![cfg(feature = "wikipedia")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -11,6 +13,7 @@ use finetune_data::document::PlaceUnit;
 use finetune_data::load::{Counts, Loaders, OnError, Wikipedia};
 use finetune_data::{Document, Load as _, Origin, Result};
 use proptest::prelude::*;
+use words::word_f1;
 
 const DUMP: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -20,31 +23,6 @@ const EXPECTED: &str = include_str!("golden/wikipedia/expected.json");
 
 fn load(path: &Path) -> Result<(Vec<Document>, Counts)> {
     Loaders::default().load_all(&[path], &OnError::Stop)
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect()
-}
-
-/// F1 of two bags of words.
-fn word_f1(found: &str, expected: &str) -> f64 {
-    let mut left: BTreeMap<String, i64> = BTreeMap::new();
-    let (found, expected) = (words(found), words(expected));
-    for word in &expected {
-        *left.entry(word.clone()).or_default() += 1;
-    }
-    let mut common = 0;
-    for word in &found {
-        let count = left.entry(word.clone()).or_default();
-        if *count > 0 {
-            *count -= 1;
-            common += 1;
-        }
-    }
-    2.0 * f64::from(common) / (found.len() + expected.len()) as f64
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl Archive {
 }
 
 #[cfg(feature = "archives")]
-pub(super) use open::unpack;
+pub(super) use super::unpack::unpack;
 
 #[cfg(not(feature = "archives"))]
 pub(super) fn unpack(archive: Archive, path: &Path) -> crate::Result<tempfile::TempDir> {
@@ -41,119 +41,4 @@ pub(super) fn unpack(archive: Archive, path: &Path) -> crate::Result<tempfile::T
         found: extension.into(),
         feature: "archives",
     })
-}
-
-#[cfg(feature = "archives")]
-mod open {
-    use std::fs::{File, create_dir_all};
-    use std::io::Read;
-    use std::path::Path;
-
-    use tempfile::TempDir;
-
-    use super::super::file::input;
-    use super::super::packing;
-    use super::super::source::{RATIO_LIMIT, Source};
-    use super::super::zip::{ENTRY_LIMIT, Zip, check_name, too_large, too_many};
-    use super::Archive;
-    use crate::error::{DataError, Place, Result, escaped, quoted};
-
-    /// How many bytes the files of an archive may have together.
-    const SIZE_LIMIT: u64 = 16 << 30;
-
-    /// Unpacks the files of an archive into a folder that vanishes when it is dropped.
-    ///
-    /// Links and special files are not made. Names that lead out of the archive, or stand in it twice, are errors.
-    pub(in super::super) fn unpack(archive: Archive, path: &Path) -> Result<TempDir> {
-        let folder = tempfile::tempdir().map_err(|error| input(path, "unpack", error))?;
-        let mut to = Unpacking {
-            archive: path,
-            folder: folder.path(),
-            left: SIZE_LIMIT,
-        };
-        match archive {
-            Archive::Zip => to.zip()?,
-            Archive::Tar => to.tar()?,
-        }
-        Ok(folder)
-    }
-
-    struct Unpacking<'a> {
-        archive: &'a Path,
-        folder: &'a Path,
-        /// Bytes that may still be written.
-        left: u64,
-    }
-
-    impl Unpacking<'_> {
-        fn zip(&mut self) -> Result<()> {
-            let mut zip = Zip::open(self.archive)?;
-            let names: Vec<String> = zip.names().map(str::to_owned).collect();
-            for name in names.iter().filter(|name| !name.ends_with('/')) {
-                zip.stream(name, |from, packed| self.file(name, from, Some(packed)))?;
-            }
-            Ok(())
-        }
-
-        fn tar(&mut self) -> Result<()> {
-            let archive = self.archive;
-            let source = Source::bytes(archive, |_| Ok(()))?;
-            let fault = |error: std::io::Error| {
-                let place = Place::file(archive);
-                match packing::fault(&error, place.clone()) {
-                    Some(truncated @ DataError::Truncated { .. }) => truncated,
-                    Some(_) => DataError::Broken {
-                        place,
-                        format: "TAR archive",
-                        message: escaped(&error.to_string()),
-                        hint: "Get the file again, or unpack it first",
-                    },
-                    None => input(archive, "read", error),
-                }
-            };
-            let mut tar = tar::Archive::new(source.into_reader(SIZE_LIMIT));
-            for (index, entry) in tar.entries().map_err(fault)?.enumerate() {
-                if index == ENTRY_LIMIT {
-                    return Err(too_many(archive, index + 1));
-                }
-                let mut entry = entry.map_err(fault)?;
-                if !entry.header().entry_type().is_file() {
-                    continue;
-                }
-                let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-                check_name(&name, archive)?;
-                self.file(&name, &mut entry, None)?;
-            }
-            Ok(())
-        }
-
-        /// Writes one file. `packed` is its size in the archive where that is known.
-        fn file(&mut self, name: &str, from: &mut dyn Read, packed: Option<u64>) -> Result<()> {
-            let failed = |error| input(self.archive, "unpack", error);
-            let path = self.folder.join(name.replace('\\', "/"));
-            create_dir_all(path.parent().unwrap_or(self.folder)).map_err(failed)?;
-            let mut file = File::create_new(&path).map_err(|error| match error.kind() {
-                std::io::ErrorKind::AlreadyExists => DataError::Broken {
-                    place: Place::file(self.archive),
-                    format: "archive",
-                    message: format!("the entry {} stands in it twice", quoted(name)),
-                    hint: "Unpack it first",
-                },
-                _ => failed(error),
-            })?;
-            let honest = packed.map_or(u64::MAX, |packed| {
-                packed.saturating_mul(RATIO_LIMIT).max(1 << 20)
-            });
-            let bound = self.left.min(honest);
-            let mut from = from.take(bound.saturating_add(1));
-            let written = std::io::copy(&mut from, &mut file).map_err(|error| {
-                packing::fault(&error, Place::file(self.archive)).unwrap_or_else(|| failed(error))
-            })?;
-            if written > bound {
-                return Err(too_large(self.archive, written, bound));
-            }
-            self.left -= written;
-            Ok(())
-        }
-    }
 }

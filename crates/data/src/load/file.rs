@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use crate::error::{DataError, Place, Result};
 
 /// The metadata of a path, links followed, if it leads to a regular file. Nothing is opened, so a pipe cannot block.
-pub(super) fn regular(path: &Path) -> Result<Metadata> {
+pub(crate) fn regular(path: &Path) -> Result<Metadata> {
     let irregular = |found| DataError::NotARegularFile {
         place: Place::file(path),
         found,

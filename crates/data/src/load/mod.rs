@@ -20,6 +20,13 @@ mod epub;
 mod file;
 mod gather;
 mod github;
+#[cfg(any(
+    feature = "arrow",
+    feature = "html",
+    feature = "parquet",
+    feature = "pdf"
+))]
+mod guard;
 #[cfg(feature = "html")]
 pub mod html;
 mod json;
@@ -49,6 +56,14 @@ mod repository;
 mod sheets;
 mod sniff;
 mod source;
+#[cfg(any(
+    feature = "archives",
+    feature = "arrow",
+    feature = "office",
+    feature = "parquet",
+    feature = "sqlite"
+))]
+mod spool;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod subtitle;
@@ -57,6 +72,8 @@ mod text;
 mod time;
 mod tweets;
 mod typed;
+#[cfg(feature = "archives")]
+mod unpack;
 #[cfg(any(feature = "arrow", feature = "parquet", feature = "sqlite"))]
 mod values;
 mod walk;
@@ -80,10 +97,13 @@ pub use csv::{Cells, Csv};
 pub use dataset::{DatasetFolder, Feature, FolderSplit};
 #[cfg(feature = "epub")]
 pub use epub::Epub;
+pub(crate) use file::regular;
 pub use gather::OnError;
 pub use github::GithubIssues;
 #[cfg(feature = "html")]
 pub use html::Html;
+#[cfg(feature = "net")]
+pub(crate) use html::named_encoding;
 pub use json::Json;
 pub use json_lines::JsonLines;
 #[cfg(feature = "mail")]

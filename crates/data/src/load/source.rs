@@ -131,6 +131,13 @@ impl Source {
     }
 
     /// Writes all bytes to a file, if there are no more than `limit`.
+    #[cfg(any(
+        feature = "archives",
+        feature = "arrow",
+        feature = "office",
+        feature = "parquet",
+        feature = "sqlite"
+    ))]
     pub(super) fn copy_to(&mut self, to: &mut impl Write, limit: u64) -> Result<()> {
         loop {
             let bytes = self.fill()?;

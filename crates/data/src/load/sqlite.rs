@@ -18,8 +18,8 @@ use tempfile::NamedTempFile;
 use super::chain::until_error;
 use super::file::{input, regular};
 use super::packing::Packing;
+use super::spool::spooled;
 use super::values::{base64, float};
-use super::whole::spooled;
 use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
 use crate::error::{DataError, Place, Result, escaped};
 

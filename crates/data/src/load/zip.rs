@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use ::zip::ZipArchive;
 use ::zip::result::ZipError;
 
+#[cfg(feature = "office")]
 use super::source::RATIO_LIMIT;
-use super::whole::spooled;
+use super::spool::spooled;
 use crate::error::{DataError, Place, Result, escaped, quoted};
 
 /// The most entries of a container.
@@ -56,7 +57,7 @@ impl Zip {
     /// # Errors
     ///
     /// If it is longer than `limit`, unpacks to far more than its size, is encrypted or damaged.
-    #[allow(dead_code, reason = "archives are streamed")]
+    #[cfg(feature = "office")]
     pub(super) fn read(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         let mut entry = match self.archive.by_name(name) {
             Ok(entry) => entry,

@@ -1,7 +1,7 @@
 //! A page as it came, and its text.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8};
 use ureq::http::header::HeaderMap;
 use url::Url;
 
@@ -9,6 +9,7 @@ use crate::calendar;
 use crate::document::{Document, Origin, Value};
 use crate::error::{DataError, Place, Result, escaped};
 use crate::http::{shown, text};
+use crate::load::named_encoding;
 
 /// How far into a page its own word on its encoding is looked for, in bytes, as browsers do.
 const DECLARED_WITHIN: usize = 1024;
@@ -157,27 +158,11 @@ fn decode(bytes: &[u8], charset: Option<&str>, content_type: &str) -> (String, u
 /// What a page says of its encoding: `<meta charset=…>`, `<meta … content="…; charset=…">`, `<?xml encoding=…?>`.
 fn declared(bytes: &[u8], content_type: &str) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(DECLARED_WITHIN)];
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let inside = if head.starts_with("<?xml") {
-        let declaration = head.split_once("?>")?.0;
-        declaration.split_once("encoding")?.1
-    } else if content_type.contains("html") {
-        let tag = head.split("<meta").skip(1).find(|tag| {
-            let tag = tag.split('>').next().unwrap_or_default();
-            tag.contains("charset")
-        })?;
-        tag.split_once("charset")?.1
-    } else {
-        return None;
-    };
-    let value = inside.trim_start().strip_prefix('=')?.trim_start();
-    let value = value.trim_start_matches(['"', '\'']);
-    let end =
-        value.find(|c: char| matches!(c, '"' | '\'' | ';' | '>' | '/' | '?') || c.is_whitespace());
-    let encoding = Encoding::for_label(&value.as_bytes()[..end?])?;
-    // The declaration could not be read if it were true.
-    let wide = encoding == UTF_16LE || encoding == UTF_16BE;
-    Some(if wide { UTF_8 } else { encoding })
+    let is_xml = head
+        .get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"<?xml"));
+    let may_say = is_xml || content_type.contains("html");
+    may_say.then(|| named_encoding(head)).flatten()
 }
 
 fn guessed(bytes: &[u8]) -> &'static Encoding {

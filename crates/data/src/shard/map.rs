@@ -9,6 +9,7 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use crate::error::{DataError, Place, Result};
+use crate::load::regular;
 
 /// The bytes of a file. An empty file is not mapped.
 #[derive(Debug)]
@@ -23,18 +24,7 @@ impl Map {
                 source,
             }
         };
-        // A pipe would block when it is opened.
-        let metadata = std::fs::metadata(path).map_err(failed("open"))?;
-        if !metadata.is_file() {
-            return Err(DataError::NotARegularFile {
-                place: Place::file(path),
-                found: if metadata.is_dir() {
-                    "a directory"
-                } else {
-                    "a special file"
-                },
-            });
-        }
+        let metadata = regular(path)?;
         let file = File::open(path).map_err(failed("open"))?;
         if metadata.len() == 0 {
             return Ok(Self(None));

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use self::messages::Messages;
 use super::batches;
-use super::whole::{guarded, spooled};
+use super::guard::guarded;
+use super::spool::spooled;
 use crate::document::{Documents, Load, Records, documents};
 use crate::error::Result;
 

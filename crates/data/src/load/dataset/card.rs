@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Feature;
 use crate::error::{DataError, Place, Result, escaped, quoted};
+use crate::load::sniff::Format;
 use crate::load::whole;
 
 /// The largest of these files in bytes.
@@ -37,7 +38,7 @@ pub(super) fn read(folder: &Path) -> Result<Vec<(String, Card)>> {
     let mut cards = Vec::new();
     let readme = folder.join("README.md");
     if readme.is_file() {
-        let text = whole::text(&readme, LIMIT)?;
+        let text = whole::noted(&readme, Format::Text, LIMIT)?.1;
         if let Some(matter) = front_matter(&text) {
             // A column may be called `y`, which is no truth value.
             let options = serde_saphyr::options! { strict_booleans: true };
@@ -69,7 +70,7 @@ pub(super) fn saved(folder: &Path) -> Result<About> {
 
 /// The value of a small JSON file.
 pub(super) fn json(path: &Path) -> Result<Value> {
-    let text = whole::text(path, LIMIT)?;
+    let text = whole::noted(path, Format::Text, LIMIT)?.1;
     serde_json::from_str(&text).map_err(|error| broken(path, &error.to_string()))
 }
 

@@ -29,7 +29,7 @@ pub(super) fn text(raw: &[u8], place: &Place) -> Result<String> {
 }
 
 /// The encoding that `charset=` names inside of a `meta` element or an XML declaration.
-fn named(head: &[u8]) -> Option<&'static Encoding> {
+pub(crate) fn named(head: &[u8]) -> Option<&'static Encoding> {
     let head = head.to_ascii_lowercase();
     let mut rest: &[u8] = &head;
     while let Some(at) = rest.iter().position(|byte| *byte == b'<') {

@@ -8,6 +8,9 @@ mod charset;
 mod facts;
 mod write;
 
+#[cfg(feature = "net")]
+pub(crate) use charset::named as named_encoding;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +20,9 @@ use dom_query::NodeRef;
 use dom_smoothie::{Config, Readability};
 use serde_json::Value;
 
+use super::guard::guarded;
 use super::sniff::{self, Format};
-use super::whole::{contents, guarded};
+use super::whole::contents;
 use crate::document::{Document, Documents, Load, Origin, Record, Records, documents};
 use crate::error::{DataError, Place, Result};
 

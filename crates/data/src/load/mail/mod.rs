@@ -13,12 +13,13 @@ use mail_parser::{
 };
 use serde_json::Value;
 
+use super::guard::guarded;
 use super::html::{Content, Html};
 use super::lines::{Lines, records};
 use super::packing::Packing;
 use super::source::{RECORD_LIMIT, Source};
 use super::text::unix_lines;
-use super::whole::{contents, guarded};
+use super::whole::contents;
 use crate::document::{
     Document, Documents, Load, Origin, PlaceUnit, Read, Record, Records, documents,
 };

@@ -18,7 +18,8 @@ use self::check::Fault;
 use super::batches;
 use super::cells;
 use super::file::input;
-use super::whole::{guarded, spooled};
+use super::guard::guarded;
+use super::spool::spooled;
 use crate::document::{Documents, Load, Records, documents};
 use crate::error::{DataError, Place, Result, escaped};
 

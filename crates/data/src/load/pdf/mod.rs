@@ -15,7 +15,8 @@ use pdf_oxide::PdfDocument;
 use serde_json::Value;
 
 use self::layout::Line;
-use super::whole::{DOCUMENT_LIMIT, contents, guarded};
+use super::guard::guarded;
+use super::whole::{DOCUMENT_LIMIT, contents};
 use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
 use crate::error::{DataError, Place, Result, escaped};
 
