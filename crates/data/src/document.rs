@@ -1,15 +1,16 @@
 //! Documents, where they come from, and the seam for loaders.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 pub use serde_json::Value;
 
 use crate::error::{DataError, Place, Result};
+pub use crate::fields::Fields;
 use crate::load::Member;
+pub use crate::shared_path::SharedPath;
 
 /// One unit of data as it came from a file: a text, or a record with named fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +18,7 @@ pub struct Document {
     /// The running text; empty for a record of a table or a JSON file, whose texts are in `fields`.
     pub text: String,
     /// The named fields of a record, or the front matter of a text.
-    pub fields: BTreeMap<String, Value>,
+    pub fields: Fields,
     /// Where it lies.
     pub origin: Origin,
 }
@@ -27,7 +28,7 @@ pub struct Document {
 pub struct Origin {
     /// The file, as it was named or found; a file inside an archive stands below the archive's path. Empty for a text
     /// that came from no file.
-    pub path: PathBuf,
+    pub path: SharedPath,
     /// Line, row, page or whatever `unit` says, from 1.
     pub place: u64,
     /// What `place` counts.
@@ -89,12 +90,12 @@ impl PlaceUnit {
 
 impl Origin {
     /// A line of a file.
-    pub fn new(path: impl Into<PathBuf>, line: u64) -> Self {
+    pub fn new(path: impl Into<SharedPath>, line: u64) -> Self {
         Self::of(path, PlaceUnit::Line, line)
     }
 
     /// A page, row or other place of a file.
-    pub fn of(path: impl Into<PathBuf>, unit: PlaceUnit, place: u64) -> Self {
+    pub fn of(path: impl Into<SharedPath>, unit: PlaceUnit, place: u64) -> Self {
         Self {
             path: path.into(),
             place,
@@ -161,6 +162,17 @@ pub trait Load: Send + Sync {
             self.load(path)?.map(|document| Ok(Record::ready(document))),
         ))
     }
+
+    /// Opens a file whose records are read one after the other, and whose bytes nobody asks for.
+    ///
+    /// Override it where a record can be read without a copy of its bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Load::load`].
+    fn in_turn(&self, path: &Path) -> Result<Records> {
+        self.records(path)
+    }
 }
 
 /// One record of a file: its bytes, and how to read them.
@@ -211,10 +223,10 @@ pub(crate) enum Content {
     /// Something to count that is no record.
     Note(Note),
     /// The file ends here with an error.
-    End(DataError),
+    End(Box<DataError>),
     /// Left out on purpose, for this reason.
     Dropped(&'static str),
-    Ready(Result<Document>),
+    Ready(Result<Document, Box<DataError>>),
     Later {
         place: Place,
         read: Read,
@@ -240,7 +252,7 @@ pub type Read = Arc<dyn Fn(&[u8], &Place) -> Result<Document> + Send + Sync>;
 impl Record {
     /// A record that has been read, or found broken, by a loader that does not keep bytes.
     pub fn ready(document: Result<Document>) -> Self {
-        Self::of(Content::Ready(document))
+        Self::of(Content::Ready(document.map_err(Box::new)))
     }
 
     /// A record whose bytes start at `place` and are read by `read` when the document is asked for.
@@ -267,7 +279,7 @@ impl Record {
     pub(crate) fn broken(raw: Raw, error: DataError) -> Self {
         Self {
             raw,
-            content: Content::Ready(Err(error)),
+            content: Content::Ready(Err(Box::new(error))),
             member: None,
         }
     }
@@ -292,9 +304,9 @@ impl Record {
     pub fn document(self) -> Result<Option<Document>> {
         match self.content {
             Content::Blank | Content::Note(_) | Content::Dropped(_) => Ok(None),
-            Content::End(error) => Err(error),
-            Content::Ready(document) => document.map(Some),
+            Content::Ready(Ok(document)) => Ok(Some(document)),
             Content::Later { place, read } => read(self.raw.bytes(), &place).map(Some),
+            Content::End(error) | Content::Ready(Err(error)) => Err(*error),
         }
     }
 }

@@ -1,12 +1,11 @@
 //! What a model is trained on: conversations, labelled texts, preferences and plain text.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Origin, Value};
+use crate::document::{Fields, Origin};
 use crate::error::{DataError, Place, Result, quoted};
 
 /// Who speaks.
@@ -70,8 +69,8 @@ pub struct Conversation {
     /// One convention: a record with a separate input (the Alpaca form) keeps `instruction` and `input` here, both
     /// non-empty strings, while its user turn holds the two joined by an empty line; so every template renders the
     /// whole, and one with a slot of its own for the input can fill it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub fields: Fields,
     /// Where it comes from.
     #[serde(default)]
     pub origin: Origin,
@@ -82,7 +81,7 @@ impl Conversation {
     pub fn new(turns: Vec<Turn>) -> Self {
         Self {
             turns,
-            fields: BTreeMap::new(),
+            fields: Fields::new(),
             origin: Origin::default(),
         }
     }

@@ -15,6 +15,7 @@ mod draft;
 pub mod encode;
 pub mod error;
 pub mod example;
+mod fields;
 pub mod generate;
 #[cfg(any(feature = "hub", feature = "net"))]
 mod http;
@@ -29,13 +30,14 @@ pub mod pack;
 pub mod parts;
 pub mod quality;
 pub mod shard;
+mod shared_path;
 pub mod split;
 pub mod stream;
 pub mod synthesize;
 pub mod template;
 pub mod tokenizer;
 
-pub use document::{Document, Documents, Load, Origin, Value};
+pub use document::{Document, Documents, Fields, Load, Origin, Value};
 pub use error::{DataError, Place, Result};
 pub use example::{Conversation, Label, Labeled, PlainText, Preference, Role, Turn};
 pub use load::{Counts, Loaders, OnError};

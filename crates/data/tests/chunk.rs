@@ -2,18 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::collections::BTreeMap;
-
 use finetune_data::chunk::{Chunker, Form};
 use finetune_data::tokenizer::Tokenizer;
-use finetune_data::{Document, Origin, Value};
+use finetune_data::{Document, Fields, Origin, Value};
 use proptest::prelude::*;
 use serde_json::json;
 
 fn document(text: &str) -> Document {
     Document {
         text: text.into(),
-        fields: BTreeMap::new(),
+        fields: Fields::new(),
         origin: Origin::new("a.md", 1),
     }
 }

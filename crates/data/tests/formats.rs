@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use finetune_data::load::{Csv, Json, JsonLines, Loaders, OnError, Text};
-use finetune_data::{Document, Documents, Load, Origin, Result, Value};
+use finetune_data::{Document, Documents, Fields, Load, Origin, Result, Value};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
@@ -192,7 +192,7 @@ impl Load for Words {
         let document = |(index, word): (usize, &str)| {
             Ok(Document {
                 text: word.into(),
-                fields: BTreeMap::new(),
+                fields: Fields::new(),
                 origin: origin(index),
             })
         };
@@ -260,7 +260,7 @@ fn records() -> impl Strategy<Value = Vec<BTreeMap<String, Value>>> {
     )
 }
 
-fn fields(documents: Vec<Document>) -> Vec<BTreeMap<String, Value>> {
+fn fields(documents: Vec<Document>) -> Vec<Fields> {
     documents
         .into_iter()
         .map(|document| document.fields)

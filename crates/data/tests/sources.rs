@@ -233,7 +233,7 @@ impl Load for Slow {
         let origin = Origin::of(path, PlaceUnit::Page, 1);
         Ok(Box::new(std::iter::once(Ok(Document {
             text,
-            fields: std::collections::BTreeMap::new(),
+            fields: finetune_data::Fields::new(),
             origin,
         }))))
     }

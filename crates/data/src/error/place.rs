@@ -1,9 +1,9 @@
 //! Places in files, and untrusted text in messages.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::document::{Origin, PlaceUnit};
+use crate::document::{Origin, PlaceUnit, SharedPath};
 
 /// How many characters of untrusted text an error shows.
 const SHOWN: usize = 200;
@@ -12,7 +12,7 @@ const SHOWN: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Place {
     /// The file; empty if the text came from no file.
-    pub path: PathBuf,
+    pub path: SharedPath,
     /// Line (or row, page or whatever `unit` says) from 1; 0 means the whole file.
     pub line: u64,
     /// Column from 1, in characters; 0 means the whole line.
@@ -23,12 +23,12 @@ pub struct Place {
 
 impl Place {
     /// The whole file.
-    pub fn file(path: impl Into<PathBuf>) -> Self {
+    pub fn file(path: impl Into<SharedPath>) -> Self {
         Self::at(path, 0, 0)
     }
 
     /// A column of a line, both from 1.
-    pub fn at(path: impl Into<PathBuf>, line: u64, column: u64) -> Self {
+    pub fn at(path: impl Into<SharedPath>, line: u64, column: u64) -> Self {
         Self {
             path: path.into(),
             line,
@@ -38,7 +38,7 @@ impl Place {
     }
 
     /// A page, row or other place of a file, from 1.
-    pub fn of(path: impl Into<PathBuf>, unit: PlaceUnit, place: u64) -> Self {
+    pub fn of(path: impl Into<SharedPath>, unit: PlaceUnit, place: u64) -> Self {
         Self {
             path: path.into(),
             line: place,

@@ -1,7 +1,7 @@
 //! The records of one file after the other: folders walked, archives opened, several files read at once where that
 //! pays, and all in one fixed order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Loaders;
 use super::archive::{Archive, NESTING_LIMIT};
-use crate::document::{Content, Document, Load, Note, Read, Record, Records, Value};
+use crate::document::{Content, Document, Fields, Load, Note, Read, Record, Records};
 use crate::error::{DataError, Place, Result};
 
 /// A file to read.
@@ -45,7 +45,7 @@ pub(crate) struct Member {
     /// How many archives this one lies in, itself included.
     depth: usize,
     /// Fields that its documents get, where they have none of that name.
-    fields: BTreeMap<String, Value>,
+    fields: Fields,
     /// Keeps the folder until the last record has been dealt with.
     _folder: Option<TempDir>,
 }
@@ -57,7 +57,7 @@ impl Member {
             shown,
             alone: false,
             depth,
-            fields: BTreeMap::new(),
+            fields: Fields::new(),
             _folder: Some(folder),
         })
     }
@@ -70,18 +70,14 @@ impl Member {
             shown,
             alone: false,
             depth: 0,
-            fields: BTreeMap::new(),
+            fields: Fields::new(),
             _folder: None,
         })
     }
 
     /// A page of the web.
     #[cfg(feature = "net")]
-    pub(super) fn page(
-        folder: TempDir,
-        address: PathBuf,
-        fields: BTreeMap<String, Value>,
-    ) -> Arc<Self> {
+    pub(super) fn page(folder: TempDir, address: PathBuf, fields: Fields) -> Arc<Self> {
         Arc::new(Self {
             folder: folder.path().to_path_buf(),
             shown: address,
@@ -111,11 +107,12 @@ impl Member {
     /// A document under the name that is shown, with the fields.
     fn show(&self, mut document: Document) -> Document {
         if let Some(shown) = self.shown(&document.origin.path) {
-            document.origin.path = shown;
+            document.origin.path = shown.into();
         }
         for (name, value) in &self.fields {
-            let field = document.fields.entry(name.clone());
-            field.or_insert_with(|| value.clone());
+            if !document.fields.contains_key(name) {
+                document.fields.insert(name.clone(), value.clone());
+            }
         }
         document
     }
@@ -160,11 +157,15 @@ impl Entry {
 /// The records of files, in order. `Err` concerns one file; the next call goes on with the next file.
 pub(super) struct Chain {
     loaders: Loaders,
+    open_file: OpenFile,
     waiting: VecDeque<Entry>,
     open: VecDeque<Open>,
     /// Bytes of the files that have been read to their end.
     finished: u64,
 }
+
+/// How a loader opens a file.
+type OpenFile = fn(&dyn Load, &Path) -> Result<Records>;
 
 struct Open {
     records: Records,
@@ -175,9 +176,10 @@ struct Open {
 }
 
 impl Chain {
-    pub(super) fn new(loaders: Loaders, entries: Vec<Entry>) -> Self {
+    pub(super) fn new(loaders: Loaders, entries: Vec<Entry>, open_file: OpenFile) -> Self {
         Self {
             loaders,
+            open_file,
             waiting: entries.into(),
             open: VecDeque::new(),
             finished: 0,
@@ -216,7 +218,7 @@ impl Chain {
             }
             What::File(loader) if loader.whole() => self.together(entry),
             What::File(loader) => {
-                let records = records(loader.as_ref(), &entry.path);
+                let records = records(loader.as_ref(), &entry.path, self.open_file);
                 self.push(&entry, records);
             }
         }
@@ -234,10 +236,11 @@ impl Chain {
                 _ => break,
             }
         }
+        let open_file = self.open_file;
         let read: Vec<Vec<Result<Record>>> = entries
             .par_iter()
             .map(|entry| match &entry.what {
-                What::File(loader) => records(loader.as_ref(), &entry.path).collect(),
+                What::File(loader) => records(loader.as_ref(), &entry.path, open_file).collect(),
                 _ => Vec::new(),
             })
             .collect();
@@ -304,10 +307,8 @@ fn once(record: Result<Record>) -> Records {
     Box::new(std::iter::once(record))
 }
 
-fn records(loader: &dyn Load, path: &Path) -> Records {
-    loader
-        .records(path)
-        .unwrap_or_else(|error| once(Err(error)))
+fn records(loader: &dyn Load, path: &Path, open_file: OpenFile) -> Records {
+    open_file(loader, path).unwrap_or_else(|error| once(Err(error)))
 }
 
 impl Iterator for Chain {
@@ -346,7 +347,7 @@ fn moved(record: Result<Record>, member: &Arc<Member>) -> Result<Record> {
         if let Some(place) = error.place_mut()
             && let Some(shown) = member.shown(&place.path)
         {
-            place.path = shown;
+            place.path = shown.into();
         }
         error
     };
@@ -354,14 +355,16 @@ fn moved(record: Result<Record>, member: &Arc<Member>) -> Result<Record> {
     record.member = Some(Arc::clone(member));
     record.content = match record.content {
         Content::Later { mut place, read } => {
-            place.path = member.shown(&place.path).unwrap_or(place.path);
+            if let Some(shown) = member.shown(&place.path) {
+                place.path = shown.into();
+            }
             let member = Arc::clone(member);
             let read: Read = Arc::new(move |raw, place| Ok(member.show(read(raw, place)?)));
             Content::Later { place, read }
         }
         Content::Ready(Ok(document)) => Content::Ready(Ok(member.show(document))),
-        Content::Ready(Err(error)) => Content::Ready(Err(in_archive(error))),
-        Content::End(error) => Content::End(in_archive(error)),
+        Content::Ready(Err(error)) => Content::Ready(Err(Box::new(in_archive(*error)))),
+        Content::End(error) => Content::End(Box::new(in_archive(*error))),
         content => content,
     };
     Ok(record)

@@ -121,7 +121,7 @@ impl Loaders {
             gathering.quarantine = Some(Quarantine::create(quarantine, &files)?);
         }
         let total = found.iter().map(|file| file.size).sum();
-        let mut records = Chain::new(self.clone(), found);
+        let mut records = Chain::new(self.clone(), found, |loader, path| loader.records(path));
         let strict = self.strict;
         loop {
             let chunk = chunk(&mut records);
@@ -155,7 +155,7 @@ fn chunk(records: &mut Chain) -> Vec<Record> {
         match records.next() {
             // The records before it are accounted for first: one of them may have to be reported.
             Some(Err(error)) => {
-                chunk.push(Record::of(Content::End(error)));
+                chunk.push(Record::of(Content::End(Box::new(error))));
                 break;
             }
             Some(Ok(record)) => {
@@ -195,8 +195,8 @@ fn outcome<T>(record: Record, strict: bool, read: impl Fn(Document) -> Result<T>
         Content::Blank => return Outcome::Blank,
         Content::Note(note) => return Outcome::Note(note),
         Content::Dropped(reason) => return Outcome::Dropped(reason),
-        Content::End(error) => return Outcome::End(error),
-        Content::Ready(document) => document,
+        Content::End(error) => return Outcome::End(*error),
+        Content::Ready(document) => document.map_err(|error| *error),
         Content::Later { place, read } => read(raw.bytes(), &place),
     };
     let document = match document {
@@ -318,7 +318,7 @@ impl<T> Gathering<'_, T> {
         let shown = shown.unwrap_or_default();
         let source = member
             .and_then(|member| member.real(&shown))
-            .unwrap_or(shown);
+            .unwrap_or_else(|| shown.to_path_buf());
         let written = match &mut self.quarantine {
             Some(quarantine) => quarantine.add(raw, &error, &source)?,
             None => false,

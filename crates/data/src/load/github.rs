@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::Json;
 use super::whole::DOCUMENT_LIMIT;
-use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
+use crate::document::{
+    Document, Documents, Fields, Load, Origin, PlaceUnit, Record, Records, documents,
+};
 use crate::error::{DataError, Place, Result};
 
 /// Loads `.json` files of GitHub issues and pull requests: every issue with its comments is a conversation.
@@ -102,7 +104,7 @@ struct Message {
 }
 
 impl Issues {
-    fn add(&mut self, mut entry: BTreeMap<String, Value>, origin: Origin) -> Result<()> {
+    fn add(&mut self, mut entry: Fields, origin: Origin) -> Result<()> {
         let comment_of = entry.get("issue_url").and_then(Value::as_str).map(short);
         if let Some(url) = comment_of {
             let message = message(&Value::Object(entry.into_iter().collect()));
@@ -235,7 +237,7 @@ impl Issue {
                 participants.push(message.name.clone().into());
             }
         }
-        let mut fields: BTreeMap<String, Value> = self.fields.into_iter().collect();
+        let mut fields: Fields = self.fields.into_iter().collect();
         if opened {
             fields.insert("author".into(), self.opener.into());
         }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::json_lines::document;
+use super::heads::Heads;
+use super::json_lines::reader;
 use super::lines::{Cut, records};
 use super::parse;
 use super::sniff::Format;
@@ -37,7 +38,7 @@ impl Load for Json {
             line: 1,
             column: 1,
             state: State::Start,
-            read: Arc::new(document),
+            read: reader(),
         }))
     }
 }
@@ -142,7 +143,7 @@ impl Values {
             Some(Raw::Bytes(raw)) if value.closed => {
                 Ok(Record::later(raw, place, Arc::clone(&self.read)))
             }
-            Some(Raw::Bytes(raw)) => Err(match parse::object(&raw, &place) {
+            Some(Raw::Bytes(raw)) => Err(match parse::object(&raw, &place, &Heads::default()) {
                 Err(error) => error,
                 Ok(_) => self.ended("the end of the record"),
             }),

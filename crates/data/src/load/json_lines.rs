@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::heads::Heads;
 use super::lines::{Cut, Line, Lines, records};
 use super::parse;
 use super::sniff::Format;
@@ -25,21 +26,37 @@ impl Load for JsonLines {
     }
 
     fn load(&self, path: &Path) -> Result<Documents> {
-        Ok(documents(self.records(path)?))
+        Ok(documents(self.in_turn(path)?))
     }
 
     fn records(&self, path: &Path) -> Result<Records> {
         let source = Source::open(path, Format::JsonLines)?;
         Ok(records(Objects {
             lines: Lines::new(source),
-            read: Arc::new(document),
+            read: reader(),
+        }))
+    }
+
+    fn in_turn(&self, path: &Path) -> Result<Records> {
+        let source = Source::open(path, Format::JsonLines)?;
+        Ok(records(InTurn {
+            place: Place::at(source.path(), 0, 1),
+            objects: Objects {
+                lines: Lines::new(source),
+                read: reader(),
+            },
         }))
     }
 }
 
-/// The document of an object's bytes.
-pub(super) fn document(raw: &[u8], place: &Place) -> Result<Document> {
-    let fields = parse::object(raw, place)?;
+/// Reads the objects of one file, which share their names.
+pub(super) fn reader() -> Read {
+    let heads = Heads::default();
+    Arc::new(move |raw, place| document(raw, place, &heads))
+}
+
+fn document(raw: &[u8], place: &Place, heads: &Heads) -> Result<Document> {
+    let fields = parse::object(raw, place, heads)?;
     Ok(Document {
         text: String::new(),
         fields,
@@ -72,5 +89,34 @@ impl Cut for Objects {
 
     fn source(&self) -> &Source {
         &self.lines.source
+    }
+}
+
+/// The same objects, read where they lie. A short line is read faster than it is copied and handed on.
+struct InTurn {
+    objects: Objects,
+    /// Of the current line.
+    place: Place,
+}
+
+impl Cut for InTurn {
+    fn cut(&mut self) -> Result<Option<Record>> {
+        let Objects { lines, read } = &mut self.objects;
+        let place = &mut self.place;
+        let record = lines.within(|line, number| {
+            if line.trim_ascii().is_empty() {
+                return Record::blank();
+            }
+            place.line = number;
+            Record::ready(read(line, place))
+        })?;
+        match record {
+            Some(record) => Ok(Some(record)),
+            None => self.objects.cut(),
+        }
+    }
+
+    fn source(&self) -> &Source {
+        &self.objects.lines.source
     }
 }

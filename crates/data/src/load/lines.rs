@@ -69,6 +69,20 @@ impl Lines {
             encoding: self.source.encoding(),
         }))
     }
+
+    /// What `read` makes of the next line and its number, if the line lies as a whole in what has been read of the file
+    /// already. Otherwise it is for [`next`](Self::next) to take it.
+    pub(super) fn within<T>(&mut self, read: impl FnOnce(&[u8], u64) -> T) -> Result<Option<T>> {
+        let bytes = self.source.fill()?;
+        let Some(end) = memchr(b'\n', bytes) else {
+            return Ok(None);
+        };
+        let line = read(&bytes[..=end], self.count + 1);
+        self.count += 1;
+        self.source.consume(end + 1);
+        self.source.check_ratio()?;
+        Ok(Some(line))
+    }
 }
 
 impl Line {

@@ -1,6 +1,5 @@
 //! Markdown files, with the front matter that many of them begin with.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use serde_json::{Number, Value};
 use super::sniff::Format;
 use super::source::Source;
 use super::text::{Text, decode, unix_lines, whole};
-use crate::document::{Document, Documents, Load, Origin, Read, Records, documents};
+use crate::document::{Document, Documents, Fields, Load, Origin, Read, Records, documents};
 use crate::error::{Place, Result};
 
 /// Loads `.md` and `.markdown` files: the whole file is one text, as it is written.
@@ -41,7 +40,7 @@ impl Load for Markdown {
 
 fn document(raw: &[u8], place: &Place) -> Result<Document> {
     let text = unix_lines(decode(raw, place)?);
-    let (fields, body) = front_matter(&text).unwrap_or((BTreeMap::new(), &text));
+    let (fields, body) = front_matter(&text).unwrap_or((Fields::new(), &text));
     let skipped = text[..text.len() - body.len()].matches('\n').count() as u64;
     let origin = Origin::new(&place.path, place.line + skipped);
     Ok(Document {
@@ -52,14 +51,14 @@ fn document(raw: &[u8], place: &Place) -> Result<Document> {
 }
 
 /// The fields of the front matter and the text behind it, or `None` if there is no front matter.
-fn front_matter(text: &str) -> Option<(BTreeMap<String, Value>, &str)> {
+fn front_matter(text: &str) -> Option<(Fields, &str)> {
     let (fence, separator) = if text.starts_with("---\n") {
         ("---", ':')
     } else {
         ("+++", '=')
     };
     let rest = text.strip_prefix(fence)?.strip_prefix('\n')?;
-    let mut fields = BTreeMap::new();
+    let mut fields = Fields::new();
     let mut consumed = 0;
     let mut open: Option<(String, String)> = None;
     for line in rest.split_inclusive('\n') {

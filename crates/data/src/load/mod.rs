@@ -27,6 +27,7 @@ mod github;
     feature = "pdf"
 ))]
 mod guard;
+mod heads;
 #[cfg(feature = "html")]
 pub mod html;
 mod json;
@@ -129,7 +130,7 @@ pub use tweets::Tweets;
 #[cfg(feature = "wikipedia")]
 pub use wikipedia::Wikipedia;
 
-use crate::document::{Documents, Load, Record};
+use crate::document::{Documents, Load};
 use crate::error::{DataError, Place, Result, quoted};
 use archive::Archive;
 use chain::{Chain, Entry, What};
@@ -292,16 +293,20 @@ impl Loaders {
             blank: 0,
             broken: 0,
         });
-        let mut records = Some(Chain::new(self.clone(), self.entries(path)?));
+        let in_turn = |loader: &dyn Load, path: &Path| loader.in_turn(path);
+        let mut records = Some(Chain::new(self.clone(), self.entries(path)?, in_turn));
         Ok(Box::new(std::iter::from_fn(move || {
             while let Some(record) = records.as_mut()?.next() {
-                if record.is_err() {
-                    records = None;
-                }
-                let document = record.and_then(Record::document).transpose();
-                if document.is_some() {
+                let document = match record {
+                    Ok(record) => record.document(),
+                    Err(error) => {
+                        records = None;
+                        Err(error)
+                    }
+                };
+                if let Some(document) = document.transpose() {
                     empty = None;
-                    return document;
+                    return Some(document);
                 }
             }
             empty.take().map(Err)

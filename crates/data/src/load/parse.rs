@@ -3,22 +3,23 @@
 //! serde's reader would do for good files. This one exists for the others: it knows the line and column in the file,
 //! refuses what serde takes silently (a name twice, an integer rounded to a float) and says in words what is wrong.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
+use super::heads::Heads;
 use super::parser::Parser;
 use super::text::decode;
+use crate::document::Fields;
 use crate::error::{DataError, Place, Result};
 
 /// How deep lists and objects may nest.
 pub(super) const DEPTH_LIMIT: usize = 64;
 
-/// Reads the object that `raw` holds, white space around it aside. `place` is where `raw` begins in its file.
-pub(super) fn object(raw: &[u8], place: &Place) -> Result<BTreeMap<String, Value>> {
+/// Reads the object that `raw` holds, white space around it aside. `place` is where `raw` begins in its file, and
+/// `heads` the names that were seen there.
+pub(super) fn object(raw: &[u8], place: &Place, heads: &Heads) -> Result<Fields> {
     let text = decode(raw, place)?;
     Parser::new(text)
-        .record()
+        .record(heads)
         .map_err(|fault| fault.explain(text, place))
 }
 
@@ -102,13 +103,14 @@ pub(super) fn has_lone_return(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
-    use serde_json::Map;
 
     use super::*;
 
-    fn read(text: &str) -> Result<BTreeMap<String, Value>> {
-        object(text.as_bytes(), &Place::at("f", 7, 1))
+    fn read(text: &str) -> Result<Fields> {
+        object(text.as_bytes(), &Place::at("f", 7, 1), &Heads::default())
     }
 
     #[test]
@@ -201,10 +203,9 @@ mod tests {
         #[test]
         fn agrees_with_serde(bytes in mutated()) {
             let place = Place::at("f", 1, 1);
-            match (object(&bytes, &place), serde_json::from_slice::<Map<String, Value>>(&bytes)) {
-                (Ok(ours), Ok(theirs)) => {
-                    prop_assert_eq!(ours, theirs.into_iter().collect::<BTreeMap<_, _>>());
-                }
+            let ours = object(&bytes, &place, &Heads::default());
+            match (ours, serde_json::from_slice::<BTreeMap<String, Value>>(&bytes)) {
+                (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs),
                 (Ok(_), Err(error)) => prop_assert!(false, "serde refuses: {}", error),
                 (Err(DataError::DuplicateKey { .. } | DataError::NumberRange { .. }), Ok(_)) | (Err(_), Err(_)) => {}
                 (Err(error), Ok(_)) => prop_assert!(false, "serde accepts: {}", error),

@@ -1,13 +1,16 @@
 //! The grammar of JSON, strictly: RFC 8259 without its freedoms.
 
-use std::collections::{BTreeMap, btree_map};
-
 use serde_json::{Map, Number, Value, map};
 
+use super::heads::{Heads, Row};
 use super::parse::{DEPTH_LIMIT, Fault, Why, type_name};
+use crate::document::Fields;
 use crate::error::quoted;
 
-type Parsed<T> = std::result::Result<T, Fault>;
+type Parsed<T> = std::result::Result<T, Box<Fault>>;
+
+/// Integers of so many digits fit into 64 bits.
+const SHORT: usize = 18;
 
 pub(super) struct Parser<'a> {
     text: &'a str,
@@ -25,25 +28,22 @@ impl<'a> Parser<'a> {
     }
 
     /// The object that is the whole text, as the fields of a record.
-    pub(super) fn record(&mut self) -> Parsed<BTreeMap<String, Value>> {
+    pub(super) fn record(&mut self, heads: &Heads) -> Parsed<Fields> {
         self.space();
         let start = self.at;
         if self.byte() == Some(b'{') {
-            let fields = self.nested(Self::fields)?;
+            let fields = self.nested(|parser| parser.fields(heads))?;
             self.end()?;
             return Ok(fields);
         }
-        let value = self.value()?;
-        self.end()?;
-        Err(Fault {
-            at: start,
-            why: Why::NotAnObject(type_name(&value)),
-        })
+        let value = self.whole()?;
+        Err(fault(start, Why::NotAnObject(type_name(&value))))
     }
 
     /// The value that is the whole text, whatever its type.
     pub(super) fn whole(&mut self) -> Parsed<Value> {
-        let value = self.value()?;
+        let mut value = Value::Null;
+        self.value(&mut value)?;
         self.end()?;
         Ok(value)
     }
@@ -61,45 +61,54 @@ impl<'a> Parser<'a> {
         Err(self.fault(message))
     }
 
-    fn value(&mut self) -> Parsed<Value> {
+    /// Reads a value into its place.
+    fn value(&mut self, into: &mut Value) -> Parsed<()> {
         self.space();
-        match self.byte() {
-            Some(b'{') => self.nested(Self::object),
-            Some(b'[') => self.nested(Self::elements),
-            Some(b'"') => self.string().map(Value::String),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            _ => self.literal(),
-        }
+        *into = match self.byte() {
+            Some(b'"') => Value::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?),
+            Some(b'{') => Value::Object(self.nested(Self::object)?),
+            Some(b'[') => Value::Array(self.nested(Self::elements)?),
+            _ => self.literal()?,
+        };
+        Ok(())
     }
 
     fn literal(&mut self) -> Parsed<Value> {
-        let rest = &self.text[self.at..];
-        let word_end = rest
-            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .unwrap_or(rest.len());
-        let value = match &rest[..word_end] {
-            "null" => Value::Null,
-            "true" => Value::Bool(true),
-            "false" => Value::Bool(false),
-            "NaN" | "Infinity" | "nan" | "inf" => {
-                let message = format!(
-                    "found {}; expected value. JSON has no such number: write null",
-                    self.found()
-                );
-                return Err(self.fault(message));
-            }
-            _ => return Err(self.expected("value")),
+        let rest = &self.text.as_bytes()[self.at..];
+        let (value, length) = match rest.first_chunk() {
+            Some(b"true") => (Value::Bool(true), 4),
+            Some(b"null") => (Value::Null, 4),
+            Some(b"fals") if rest.get(4) == Some(&b'e') => (Value::Bool(false), 5),
+            _ => return Err(self.no_value()),
         };
-        self.at += word_end;
+        let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        if rest.get(length).is_some_and(in_word) {
+            return Err(self.no_value());
+        }
+        self.at += length;
         Ok(value)
     }
 
-    fn nested<T>(&mut self, inside: fn(&mut Self) -> Parsed<T>) -> Parsed<T> {
+    #[cold]
+    fn no_value(&self) -> Box<Fault> {
+        let rest = &self.text[self.at..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        if matches!(
+            &rest[..end.unwrap_or(rest.len())],
+            "NaN" | "Infinity" | "nan" | "inf"
+        ) {
+            let found = self.found();
+            let message =
+                format!("found {found}; expected value. JSON has no such number: write null");
+            return self.fault(message);
+        }
+        self.expected("value")
+    }
+
+    fn nested<T>(&mut self, inside: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth == DEPTH_LIMIT {
-            return Err(Fault {
-                at: self.at,
-                why: Why::TooDeep,
-            });
+            return Err(fault(self.at, Why::TooDeep));
         }
         self.depth += 1;
         self.at += 1;
@@ -108,65 +117,67 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    fn elements(&mut self) -> Parsed<Value> {
+    fn elements(&mut self) -> Parsed<Vec<Value>> {
         let mut elements = Vec::new();
         self.space();
         if self.eat(b']') {
-            return Ok(Value::Array(elements));
+            return Ok(elements);
         }
         loop {
-            elements.push(self.value()?);
+            self.value(elements.push_mut(Value::Null))?;
             self.space();
             if self.eat(b']') {
-                return Ok(Value::Array(elements));
+                return Ok(elements);
             }
             self.comma("\",\" or \"]\"", b']')?;
         }
     }
 
     /// The members of a record's object, which are in the order of their names.
-    fn fields(&mut self) -> Parsed<BTreeMap<String, Value>> {
-        let mut fields = BTreeMap::new();
-        self.members(|parser, name, at| match fields.entry(name) {
-            btree_map::Entry::Vacant(place) => {
-                place.insert(parser.member()?);
-                Ok(())
+    fn fields(&mut self, heads: &Heads) -> Parsed<Fields> {
+        let mut row = Row::new(heads);
+        self.members(|parser| {
+            if let Some((length, value)) = row.known(&parser.text.as_bytes()[parser.at..]) {
+                parser.at += length;
+                return parser.member(value);
             }
-            btree_map::Entry::Occupied(before) => Err(twice(before.key(), at)),
+            let start = parser.at;
+            let name = parser.string()?;
+            if row.has(&name) {
+                return Err(twice(&name, start));
+            }
+            let mut value = Value::Null;
+            parser.member(&mut value)?;
+            row.insert(name, value);
+            Ok(())
         })?;
-        Ok(fields)
+        Ok(row.finish())
     }
 
     /// The members of any other object, which are in the order of the file.
-    fn object(&mut self) -> Parsed<Value> {
+    fn object(&mut self) -> Parsed<Map<String, Value>> {
         let mut members = Map::new();
-        self.members(|parser, name, at| match members.entry(name) {
-            map::Entry::Vacant(place) => {
-                place.insert(parser.member()?);
-                Ok(())
+        self.members(|parser| {
+            let start = parser.at;
+            match members.entry(parser.string()?) {
+                map::Entry::Vacant(place) => parser.member(place.insert(Value::Null)),
+                map::Entry::Occupied(before) => Err(twice(before.key(), start)),
             }
-            map::Entry::Occupied(before) => Err(twice(before.key(), at)),
         })?;
-        Ok(Value::Object(members))
+        Ok(members)
     }
 
-    /// Goes through an object; `member` gets each name with its place, and reads what follows it.
-    fn members(
-        &mut self,
-        mut member: impl FnMut(&mut Self, String, usize) -> Parsed<()>,
-    ) -> Parsed<()> {
+    /// Goes through an object; `member` reads each member from its name's quote on.
+    fn members(&mut self, mut member: impl FnMut(&mut Self) -> Parsed<()>) -> Parsed<()> {
         self.space();
         if self.eat(b'}') {
             return Ok(());
         }
         loop {
-            self.space();
-            let start = self.at;
             if self.byte() != Some(b'"') {
                 return Err(self.expected("a name in double quotes"));
             }
-            let name = self.string()?;
-            member(self, name, start)?;
+            member(self)?;
             self.space();
             if self.eat(b'}') {
                 return Ok(());
@@ -176,15 +187,16 @@ impl<'a> Parser<'a> {
     }
 
     /// What follows the name of a member.
-    fn member(&mut self) -> Parsed<Value> {
+    fn member(&mut self, into: &mut Value) -> Parsed<()> {
         self.space();
         if !self.eat(b':') {
             return Err(self.expected("\":\""));
         }
-        self.value()
+        self.value(into)
     }
 
     /// A comma that something follows.
+    #[inline]
     fn comma(&mut self, expected: &str, close: u8) -> Parsed<()> {
         let comma = self.at;
         if !self.eat(b',') {
@@ -192,56 +204,58 @@ impl<'a> Parser<'a> {
         }
         self.space();
         if self.byte() == Some(close) {
-            let message = format!(
-                "trailing comma: found \",\" before \"{}\"; remove it",
-                char::from(close)
-            );
-            return Err(Fault {
-                at: comma,
-                why: Why::Syntax(message),
-            });
+            return Err(trailing_comma(comma, close));
         }
         Ok(())
     }
 
-    fn number(&mut self) -> Parsed<Value> {
+    fn number(&mut self) -> Parsed<Number> {
         let start = self.at;
-        self.eat(b'-');
-        if !self.eat(b'0') && self.digits() == 0 {
-            return Err(self.expected("a digit"));
-        }
-        let mut integer = true;
+        let negative = self.eat(b'-');
+        let integer = if self.eat(b'0') {
+            (!negative).then_some(0)
+        } else {
+            self.digits()?
+        };
+        let mut fraction = false;
         if self.eat(b'.') {
-            integer = false;
-            if self.digits() == 0 {
-                return Err(self.expected("a digit"));
-            }
+            fraction = true;
+            self.digits()?;
         }
         if self.eat(b'e') || self.eat(b'E') {
-            integer = false;
+            fraction = true;
             let _ = self.eat(b'+') || self.eat(b'-');
-            if self.digits() == 0 {
-                return Err(self.expected("a digit"));
-            }
+            self.digits()?;
         }
         if self.byte().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
             return Err(self.expected("the end of the number"));
         }
+        if let (Some(integer), false) = (integer, fraction) {
+            return Ok(if negative {
+                Number::from(-integer)
+            } else {
+                Number::from(integer.unsigned_abs())
+            });
+        }
         let written = &self.text[start..self.at];
-        number(written, integer)
-            .map(Value::Number)
-            .ok_or_else(|| Fault {
-                at: start,
-                why: Why::NumberRange(quoted(written)),
-            })
+        number(written, !fraction).ok_or_else(|| fault(start, Why::NumberRange(quoted(written))))
     }
 
-    fn digits(&mut self) -> usize {
-        let start = self.at;
-        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
+    /// One digit or more, and the integer that they write if there are not too many for 64 bits.
+    fn digits(&mut self) -> Parsed<Option<i64>> {
+        let (mut count, mut integer) = (0, 0);
+        for byte in &self.text.as_bytes()[self.at..] {
+            if !byte.is_ascii_digit() {
+                break;
+            }
+            integer = i64::wrapping_add(i64::wrapping_mul(integer, 10), i64::from(byte - b'0'));
+            count += 1;
         }
-        self.at - start
+        if count == 0 {
+            return Err(self.expected("a digit"));
+        }
+        self.at += count;
+        Ok((count <= SHORT).then_some(integer))
     }
 
     fn string(&mut self) -> Parsed<String> {
@@ -302,10 +316,7 @@ impl<'a> Parser<'a> {
             let message = format!(
                 "lone surrogate \\u{first:04x}; expected a pair. The text was cut inside a character"
             );
-            Fault {
-                at: start,
-                why: Why::Syntax(message),
-            }
+            fault(start, Why::Syntax(message))
         };
         if first >= 0xDC00 || !self.text[self.at..].starts_with("\\u") {
             return Err(lone());
@@ -350,7 +361,8 @@ impl<'a> Parser<'a> {
         found
     }
 
-    fn expected(&self, expected: &str) -> Fault {
+    #[cold]
+    fn expected(&self, expected: &str) -> Box<Fault> {
         let message = match self.byte() {
             None => format!("unexpected end of the record; expected {expected}"),
             Some(_) => format!("found {}; expected {expected}", self.found()),
@@ -371,12 +383,13 @@ impl<'a> Parser<'a> {
         quoted(&rest[..word.max(first)])
     }
 
-    fn fault(&self, message: String) -> Fault {
-        Fault {
-            at: self.at,
-            why: Why::Syntax(message),
-        }
+    fn fault(&self, message: String) -> Box<Fault> {
+        fault(self.at, Why::Syntax(message))
     }
+}
+
+fn fault(at: usize, why: Why) -> Box<Fault> {
+    Box::new(Fault { at, why })
 }
 
 /// How many bytes at the beginning of a string's rest stand for themselves: up to a quote, a backslash or a control
@@ -400,11 +413,15 @@ fn plain(bytes: &[u8]) -> usize {
         .count()
 }
 
-fn twice(name: &str, at: usize) -> Fault {
-    Fault {
-        at,
-        why: Why::Duplicate(quoted(name)),
-    }
+#[cold]
+fn trailing_comma(at: usize, close: u8) -> Box<Fault> {
+    let close = char::from(close);
+    let message = format!("trailing comma: found \",\" before \"{close}\"; remove it");
+    fault(at, Why::Syntax(message))
+}
+
+fn twice(name: &str, at: usize) -> Box<Fault> {
+    fault(at, Why::Duplicate(quoted(name)))
 }
 
 /// The number as written, if 64 bits hold it: an integer exactly, a fraction rounded to the nearest float.

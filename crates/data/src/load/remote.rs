@@ -100,8 +100,6 @@ pub(super) use net::page;
 
 #[cfg(feature = "net")]
 mod net {
-    use std::collections::BTreeMap;
-
     use super::super::chain::Member;
     use super::super::file::input;
     use super::{DataError, Entry, Loaders, Path, Place, Result};
@@ -161,8 +159,7 @@ mod net {
         let fields = fields
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
-        let fields: BTreeMap<_, _> = fields.collect();
-        let member = Member::page(folder, page.url.into(), fields);
+        let member = Member::page(folder, page.url.into(), fields.collect());
         Ok(Entry::new(file, what).of(&member))
     }
 

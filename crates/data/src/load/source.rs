@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ use super::encoding::{self, Decoded, Malformed};
 use super::file::{Stamp, input, regular};
 use super::packing::{self, Packing};
 use super::sniff::{self, Format};
-use crate::document::{Note, Raw, Record};
+use crate::document::{Note, Raw, Record, SharedPath};
 use crate::error::{DataError, Place, Result};
 
 /// The longest line or record in bytes.
@@ -24,7 +24,7 @@ const BUFFER: usize = 64 << 10;
 
 /// A file that is being read.
 pub(super) struct Source {
-    path: PathBuf,
+    path: SharedPath,
     reader: Box<dyn BufRead + Send>,
     before: Stamp,
     packed: Option<Packing>,
@@ -70,7 +70,7 @@ impl Source {
             None => Box::new(reader),
         };
         Ok(Self {
-            path: path.to_path_buf(),
+            path: path.into(),
             reader,
             before,
             packed,
@@ -184,7 +184,7 @@ impl Source {
     }
 
     /// The file.
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &SharedPath {
         &self.path
     }
 
@@ -236,13 +236,18 @@ impl Source {
         let mut raw = Vec::new();
         let mut long = false;
         loop {
-            let bytes = self.fill()?;
-            if bytes.is_empty() {
-                break;
-            }
+            let bytes = match self.reader.fill_buf() {
+                Ok([]) => {
+                    self.unchanged()?;
+                    break;
+                }
+                Ok(bytes) => bytes,
+                Err(error) => return Err(self.failed(error)),
+            };
             let found = end(bytes);
             let count = found.unwrap_or(bytes.len());
             if !long && raw.len() + count <= RECORD_LIMIT {
+                raw.reserve_exact(count);
                 raw.extend_from_slice(&bytes[..count]);
             } else {
                 long = true;
@@ -266,7 +271,7 @@ impl Source {
         })
     }
 
-    fn check_ratio(&self) -> Result<()> {
+    pub(super) fn check_ratio(&self) -> Result<()> {
         let taken = self.taken.load(Ordering::Relaxed).max(1);
         if self.packed.is_none() || self.position < 1 << 20 || self.position / taken <= RATIO_LIMIT
         {

@@ -1,7 +1,6 @@
 //! Plain text: a file as one document, or each of its paragraphs.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +8,9 @@ use super::lines::{Cut, Line, Lines, records};
 use super::parse::locate;
 use super::sniff::Format;
 use super::source::{RECORD_LIMIT, Source};
-use crate::document::{Document, Documents, Load, Origin, Raw, Read, Record, Records, documents};
+use crate::document::{
+    Document, Documents, Fields, Load, Origin, Raw, Read, Record, Records, documents,
+};
 use crate::error::{DataError, Place, Result};
 
 /// How much of a text file makes one document.
@@ -97,7 +98,7 @@ fn file(raw: &[u8], place: &Place) -> Result<Document> {
     let text = unix_lines(decode(raw, place)?).into_owned();
     Ok(Document {
         text,
-        fields: BTreeMap::new(),
+        fields: Fields::new(),
         origin: Origin::new(&place.path, place.line),
     })
 }

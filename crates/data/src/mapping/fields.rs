@@ -1,17 +1,15 @@
 //! The fields of one record, taken out by name.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
-use crate::document::{Document, Origin};
+use crate::document::{self, Document, Origin};
 use crate::error::{DataError, Place, Result, quoted};
 use crate::example::nearest;
 use crate::load::parse::type_name;
 
 /// The fields of a record that have not been taken yet.
 pub(super) struct Fields {
-    pub(super) rest: BTreeMap<String, Value>,
+    pub(super) rest: document::Fields,
     pub(super) text: String,
     pub(super) origin: Origin,
     /// The names at the start, for messages.

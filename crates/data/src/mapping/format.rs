@@ -88,7 +88,7 @@ impl Format {
             let first = documents.first().cloned();
             let fields = Fields::from(first.unwrap_or_else(|| Document {
                 text: String::new(),
-                fields: std::collections::BTreeMap::new(),
+                fields: crate::document::Fields::new(),
                 origin: crate::document::Origin::default(),
             }));
             let completion =

@@ -14,6 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde_json::{Map, Value};
 
+use crate::document::Fields;
 use crate::draft::{Draft, Written};
 use crate::error::{DataError, Place, Result};
 
@@ -49,7 +50,7 @@ enum Kind {
 
 impl Columns {
     /// Takes a record into account.
-    pub(super) fn add(&mut self, record: &BTreeMap<String, Value>) {
+    pub(super) fn add(&mut self, record: &Fields) {
         for (name, value) in record {
             let kind = self.0.entry(name.clone()).or_insert(Kind::Null);
             *kind = std::mem::replace(kind, Kind::Null).with(Kind::of(value));
@@ -273,12 +274,12 @@ mod tests {
         for (values, expected) in cases {
             let mut columns = Columns::default();
             for value in values.as_array().unwrap() {
-                columns.add(&BTreeMap::from([("x".into(), value.clone())]));
+                columns.add(&Fields::from([("x".into(), value.clone())]));
             }
             assert_eq!(columns.names()["x"], expected, "{values}");
         }
         let mut columns = Columns::default();
-        columns.add(&BTreeMap::from([("x".into(), Value::Null)]));
+        columns.add(&Fields::from([("x".into(), Value::Null)]));
         assert!(columns.names().is_empty());
     }
 }

@@ -21,7 +21,7 @@ use std::str::FromStr;
 
 pub use manifest::{Manifest, Part, merge};
 
-use crate::document::{Document, Value};
+use crate::document::{Document, Fields};
 use crate::draft::{Draft, Written};
 use crate::encode::{Fingerprint, Row};
 use crate::error::{DataError, Place, Result, quoted};
@@ -261,7 +261,7 @@ impl Job {
 }
 
 /// A document as one object.
-fn record(document: Document) -> Result<BTreeMap<String, Value>> {
+fn record(document: Document) -> Result<Fields> {
     let Document {
         text,
         fields: mut record,
@@ -287,7 +287,7 @@ fn record(document: Document) -> Result<BTreeMap<String, Value>> {
     Ok(record)
 }
 
-fn line(record: &BTreeMap<String, Value>, to: &mut impl Write) -> std::io::Result<()> {
+fn line(record: &Fields, to: &mut impl Write) -> std::io::Result<()> {
     serde_json::to_writer(&mut *to, record)?;
     to.write_all(b"\n")
 }

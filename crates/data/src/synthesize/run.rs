@@ -1,6 +1,6 @@
 //! One run: prompts to answers by several threads, answers to documents in order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use super::cache::Cache;
 use super::counts::{Counts, blame};
 use super::pace::{Halt, Pace};
 use super::recipe::{Invalid, PROVENANCE, Prompts};
-use crate::document::Document;
+use crate::document::{Document, Fields};
 use crate::error::{DataError, Result, quoted};
 
 /// A run with all that its threads share.
@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
         if let Some(seed) = job.seed {
             provenance["seed"] = self.settings.seeds[seed].clone();
         }
-        let mut fields: BTreeMap<String, Value> = record.into_iter().collect();
+        let mut fields: Fields = record.into_iter().collect();
         fields.insert(PROVENANCE.into(), provenance);
         Document {
             text: String::new(),

@@ -6,7 +6,7 @@
 
 mod time;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -19,6 +19,7 @@ use arrow_schema::{DataType, Fields, Schema};
 use serde_json::{Map, Number, Value};
 
 use super::values::{base64, float};
+use crate::document;
 use crate::error::{DataError, Place, Result, escaped, quoted};
 
 /// How much one row may take in memory, in bytes. A row repeats what a dictionary or an overlapping view holds once,
@@ -85,11 +86,7 @@ fn known(kind: &DataType, name: &str, place: &Place, depth: usize) -> Result<()>
 }
 
 /// The fields of a row of a batch.
-pub(super) fn row(
-    batch: &RecordBatch,
-    row: usize,
-    place: &Place,
-) -> Result<BTreeMap<String, Value>> {
+pub(super) fn row(batch: &RecordBatch, row: usize, place: &Place) -> Result<document::Fields> {
     let schema = batch.schema_ref();
     let mut cells = Cells {
         place,

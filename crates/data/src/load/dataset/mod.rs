@@ -151,8 +151,10 @@ impl DatasetFolder {
             .map(|file| Ok(Entry::new(file.clone(), loaders.loader(file)?)));
         let entries = entries.collect::<Result<_>>()?;
         let features = self.features.clone();
-        let rows = documents(until_error(Chain::new(loaders, entries)))
-            .map(move |row| named(row?, &features));
+        let rows = documents(until_error(Chain::new(loaders, entries, |loader, path| {
+            loader.in_turn(path)
+        })))
+        .map(move |row| named(row?, &features));
         Ok(counted(rows, split.clone(), self.path.clone()))
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
+use crate::document::Fields;
 use crate::error::Result;
 use crate::load::parts::{Parts, resolve};
 use crate::load::xml::Xml;
@@ -17,7 +18,7 @@ const FONTS: [&str; 2] = [
 /// A book.
 #[derive(Debug, Default)]
 pub(super) struct Package {
-    pub(super) fields: BTreeMap<String, Value>,
+    pub(super) fields: Fields,
     pub(super) chapters: Vec<Chapter>,
 }
 
@@ -130,7 +131,7 @@ fn encrypted(parts: &mut Parts) -> Result<HashSet<String>> {
 }
 
 /// The Dublin Core properties of a book as fields.
-fn metadata(xml: &mut Xml<'_>) -> Result<BTreeMap<String, Value>> {
+fn metadata(xml: &mut Xml<'_>) -> Result<Fields> {
     let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     while let Some(element) = xml.child()? {
         let name = match element.name() {

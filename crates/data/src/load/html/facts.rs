@@ -1,12 +1,12 @@
 //! What a page says about itself.
 
-use std::collections::BTreeMap;
-
 use dom_smoothie::Readability;
 use serde_json::Value;
 
+use crate::document::Fields;
+
 /// The fields of a page that came from `url`.
-pub(super) fn facts(page: &Readability, url: Option<&str>) -> BTreeMap<String, Value> {
+pub(super) fn facts(page: &Readability, url: Option<&str>) -> Fields {
     let said = page.get_article_metadata(page.parse_json_ld());
     let attribute = |selector: &str, name: &str| {
         let found = page.doc.select_single(selector);
@@ -29,7 +29,7 @@ pub(super) fn facts(page: &Readability, url: Option<&str>) -> BTreeMap<String, V
         ("licence", licence),
         ("site", said.site_name),
     ];
-    let mut fields: BTreeMap<String, Value> = found
+    let mut fields: Fields = found
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), spaced(&value?)?.into())))
         .collect();

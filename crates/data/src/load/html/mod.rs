@@ -11,7 +11,6 @@ mod write;
 #[cfg(feature = "net")]
 pub(crate) use charset::named as named_encoding;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +22,7 @@ use serde_json::Value;
 use super::guard::guarded;
 use super::sniff::{self, Format};
 use super::whole::contents;
-use crate::document::{Document, Documents, Load, Origin, Record, Records, documents};
+use crate::document::{Document, Documents, Fields, Load, Origin, Record, Records, documents};
 use crate::error::{DataError, Place, Result};
 
 /// The largest page in bytes.
@@ -83,7 +82,7 @@ pub struct Page {
     /// The text, as Markdown.
     pub text: String,
     /// What is known about it; see [`Html`].
-    pub fields: BTreeMap<String, Value>,
+    pub fields: Fields,
 }
 
 /// The main text and the fields of a page that came from `url`.
@@ -166,7 +165,7 @@ impl Html {
         readability: &mut Readability,
         heading: Option<String>,
         whole: &str,
-        fields: &mut BTreeMap<String, Value>,
+        fields: &mut Fields,
     ) -> Option<String> {
         let article = readability.parse().ok()?;
         let parsed = Readability::from(article.content);

@@ -3,7 +3,6 @@
 mod mailbox;
 mod quotes;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use super::source::{RECORD_LIMIT, Source};
 use super::text::unix_lines;
 use super::whole::contents;
 use crate::document::{
-    Document, Documents, Load, Origin, PlaceUnit, Read, Record, Records, documents,
+    Document, Documents, Fields, Load, Origin, PlaceUnit, Read, Record, Records, documents,
 };
 use crate::error::{DataError, Place, Result};
 
@@ -161,8 +160,8 @@ fn has_headers(message: &Message<'_>) -> bool {
         .any(|header| !matches!(header.value, HeaderValue::Empty))
 }
 
-fn fields(message: &Message<'_>) -> BTreeMap<String, Value> {
-    let mut fields = BTreeMap::new();
+fn fields(message: &Message<'_>) -> Fields {
+    let mut fields = Fields::new();
     let mut add = |name: &str, value: Option<Value>| {
         fields.extend(value.map(|value| (name.to_string(), value)));
     };

@@ -9,7 +9,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::whole::{DOCUMENT_LIMIT, json as read_json};
-use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
+use crate::document::{
+    Document, Documents, Fields, Load, Origin, PlaceUnit, Record, Records, documents,
+};
 use crate::error::{DataError, Place, Result};
 use cell::Cell;
 
@@ -88,7 +90,7 @@ struct Notebook<'a> {
     path: &'a Path,
     version: u64,
     language: Option<&'a str>,
-    fields: BTreeMap<String, Value>,
+    fields: Fields,
 }
 
 impl<'a> Notebook<'a> {
@@ -115,7 +117,7 @@ impl<'a> Notebook<'a> {
         }
         let metadata = value.get("metadata").unwrap_or(&Value::Null);
         let under = |group: &str, name: &str| metadata.get(group)?.get(name)?.as_str();
-        let mut fields = BTreeMap::new();
+        let mut fields = Fields::new();
         if let Some(title) = metadata.get("title").and_then(Value::as_str) {
             fields.insert("title".into(), json!(title));
         }
@@ -204,13 +206,7 @@ impl<'a> Notebook<'a> {
         records
     }
 
-    fn record(
-        &self,
-        cell: u64,
-        kind: &str,
-        text: String,
-        mut fields: BTreeMap<String, Value>,
-    ) -> Record {
+    fn record(&self, cell: u64, kind: &str, text: String, mut fields: Fields) -> Record {
         fields.insert("kind".into(), json!(kind));
         Record::ready(Ok(Document {
             text,

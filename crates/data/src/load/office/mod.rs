@@ -10,7 +10,6 @@ mod slides;
 mod styles;
 mod word;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -20,7 +19,9 @@ pub(in crate::load) use open_files::{properties, refuse_encrypted};
 
 use super::packing::Packing;
 use super::parts::Parts;
-use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
+use crate::document::{
+    Document, Documents, Fields, Load, Origin, PlaceUnit, Record, Records, documents,
+};
 use crate::error::Result;
 
 /// Loads text documents: `.docx` (and `.docm`, `.dotx`) and `.odt` (and `.ott`), one document per file.
@@ -121,11 +122,11 @@ impl Load for Presentation {
 /// What the slides of a presentation share.
 struct Deck {
     path: PathBuf,
-    fields: BTreeMap<String, Value>,
+    fields: Fields,
 }
 
 impl Deck {
-    fn new(path: &Path, fields: BTreeMap<String, Value>) -> Self {
+    fn new(path: &Path, fields: Fields) -> Self {
         Self {
             path: path.into(),
             fields,

@@ -1,11 +1,10 @@
 //! What `OpenDocument` files hold around their text: properties, styles, and the slides of a presentation.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::open::Open;
 use super::slides::Slide;
+use crate::document::Fields;
 use crate::error::{DataError, Place, Result};
 use crate::load::blocks::{Blocks, line};
 use crate::load::parts::Parts;
@@ -28,9 +27,9 @@ pub(in crate::load) fn refuse_encrypted(parts: &mut Parts) -> Result<()> {
 }
 
 /// The properties of `meta.xml` as fields.
-pub(in crate::load) fn properties(parts: &mut Parts) -> Result<BTreeMap<String, Value>> {
+pub(in crate::load) fn properties(parts: &mut Parts) -> Result<Fields> {
     let name = "meta.xml";
-    let mut fields = BTreeMap::new();
+    let mut fields = Fields::new();
     let Some(text) = parts.optional(name)? else {
         return Ok(fields);
     };

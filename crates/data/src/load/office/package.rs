@@ -1,9 +1,8 @@
 //! What the files of Microsoft's formats share: how parts name each other, and the properties of the document.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
+use crate::document::Fields;
 use crate::error::Result;
 use crate::load::parts::{Parts, resolve};
 use crate::load::xml::Xml;
@@ -78,10 +77,7 @@ impl Relations {
 }
 
 /// The part with the document itself, and the document's properties as fields.
-pub(in crate::load) fn main(
-    parts: &mut Parts,
-    usual: &str,
-) -> Result<(String, BTreeMap<String, Value>)> {
+pub(in crate::load) fn main(parts: &mut Parts, usual: &str) -> Result<(String, Fields)> {
     let relations = Relations::of(parts, "")?;
     let main = relations.kind("officeDocument").unwrap_or(usual).to_owned();
     let core = relations
@@ -89,14 +85,14 @@ pub(in crate::load) fn main(
         .unwrap_or("docProps/core.xml");
     let fields = match parts.optional(core)? {
         Some(text) => properties(Xml::new(&text, parts.part(core)))?,
-        None => BTreeMap::new(),
+        None => Fields::new(),
     };
     Ok((main, fields))
 }
 
 /// The Dublin Core properties of `docProps/core.xml`.
-fn properties(mut xml: Xml<'_>) -> Result<BTreeMap<String, Value>> {
-    let mut fields = BTreeMap::new();
+fn properties(mut xml: Xml<'_>) -> Result<Fields> {
+    let mut fields = Fields::new();
     if !xml.find("coreProperties")? {
         return Ok(fields);
     }

@@ -1,21 +1,21 @@
 //! What a document says about itself, and what was filled into its form.
 
-use std::collections::BTreeMap;
-
 use pdf_oxide::PdfDocument;
 use pdf_oxide::extractors::forms::{FieldValue, FormExtractor};
 use pdf_oxide::optional_content::decode_pdf_text_string;
 use serde_json::Value;
 
+use crate::document::Fields;
+
 /// The fields of the document's information dictionary.
-pub(super) fn facts(pdf: &PdfDocument) -> BTreeMap<String, Value> {
+pub(super) fn facts(pdf: &PdfDocument) -> Fields {
     let names = [
         ("Title", "title"),
         ("Author", "author"),
         ("Subject", "subject"),
         ("CreationDate", "date"),
     ];
-    let mut fields = BTreeMap::new();
+    let mut fields = Fields::new();
     for (name, field) in names {
         let text = entry(pdf, name);
         let text = if name == "CreationDate" {
@@ -49,7 +49,7 @@ pub(super) fn form(pdf: &PdfDocument) -> Option<Value> {
         };
         Some((field.full_name, value))
     });
-    let filled: BTreeMap<String, Value> = filled.filter(|(_, value)| *value != "").collect();
+    let filled: Fields = filled.filter(|(_, value)| *value != "").collect();
     (!filled.is_empty()).then(|| serde_json::json!(filled))
 }
 

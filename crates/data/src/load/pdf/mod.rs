@@ -6,7 +6,6 @@ mod mend;
 mod running;
 mod tree;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +16,9 @@ use serde_json::Value;
 use self::layout::Line;
 use super::guard::guarded;
 use super::whole::{DOCUMENT_LIMIT, contents};
-use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
+use crate::document::{
+    Document, Documents, Fields, Load, Origin, PlaceUnit, Record, Records, documents,
+};
 use crate::error::{DataError, Place, Result, escaped};
 
 /// The most pages.
@@ -143,12 +144,12 @@ struct Opened {
     pdf: Arc<PdfDocument>,
     pages: usize,
     /// What it says about itself, on every page.
-    facts: BTreeMap<String, Value>,
+    facts: Fields,
     form: Option<Value>,
 }
 
 impl Opened {
-    fn fields(&self, number: u64, left_out: usize) -> BTreeMap<String, Value> {
+    fn fields(&self, number: u64, left_out: usize) -> Fields {
         let mut fields = self.facts.clone();
         fields.insert("page".into(), number.into());
         fields.insert("pages".into(), self.pages.into());

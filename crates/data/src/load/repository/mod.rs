@@ -3,7 +3,6 @@
 mod language;
 mod licence;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +14,9 @@ use super::file::input;
 use super::sniff::Format;
 use super::source::Source;
 use super::text::{decode, unix_lines};
-use crate::document::{Document, Documents, Load, Origin, Read, Record, Records, documents};
+use crate::document::{
+    Document, Documents, Fields, Load, Origin, Read, Record, Records, documents,
+};
 use crate::error::{DataError, Place, Result};
 
 /// Loads the files of a source tree, whatever their names: `Loaders::repository()` walks the tree and uses this loader
@@ -84,7 +85,7 @@ fn document(raw: &[u8], place: &Place) -> Result<Document> {
     let text = unix_lines(decode(raw, place)?).into_owned();
     let path = &place.path;
     let root = root(path);
-    let mut fields: BTreeMap<String, Value> = BTreeMap::new();
+    let mut fields: Fields = Fields::new();
     fields.insert("kind".into(), "code".into());
     if let Some(below) = root.and_then(|root| path.strip_prefix(root).ok()) {
         let below = below.to_string_lossy().replace('\\', "/");

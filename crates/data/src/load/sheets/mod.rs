@@ -17,7 +17,9 @@ use serde_json::Value;
 use super::blocks::Table;
 use super::packing::Packing;
 use super::parts::Parts;
-use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
+use crate::document::{
+    Document, Documents, Fields, Load, Origin, PlaceUnit, Record, Records, documents,
+};
 use crate::error::{DataError, Place, Result, quoted};
 
 /// How many rows a sheet may have.
@@ -120,7 +122,7 @@ struct Row {
 struct Book {
     parts: Parts,
     path: PathBuf,
-    fields: BTreeMap<String, Value>,
+    fields: Fields,
     sheets: Vec<Sheet>,
     rows: Rows,
 }
@@ -267,7 +269,7 @@ impl RowRecords {
         let origin = self.book.origin(&row);
         self.book.known(&row, &self.book.sheets[self.sheet])?;
         let empty = head.values().map(|name| (name.clone(), Value::Null));
-        let mut fields: BTreeMap<String, Value> = empty.collect();
+        let mut fields: Fields = empty.collect();
         for (column, value) in row.cells {
             let name = head
                 .get(&column)
@@ -309,12 +311,12 @@ fn names(row: &Row, book: &Book) -> Result<BTreeMap<usize, String>> {
 }
 
 /// Adds the sheet's name and whether it is hidden, unless columns are called so.
-fn describe(fields: &mut BTreeMap<String, Value>, sheet: &Sheet) {
-    fields
-        .entry("sheet".into())
-        .or_insert_with(|| sheet.name.clone().into());
-    if sheet.hidden {
-        fields.entry("hidden".into()).or_insert(true.into());
+fn describe(fields: &mut Fields, sheet: &Sheet) {
+    if !fields.contains_key("sheet") {
+        fields.insert("sheet".into(), sheet.name.clone().into());
+    }
+    if sheet.hidden && !fields.contains_key("hidden") {
+        fields.insert("hidden".into(), true.into());
     }
 }
 

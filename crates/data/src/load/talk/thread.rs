@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::Conversations;
-use crate::document::{Document, Origin, PlaceUnit, Record};
+use crate::document::{Document, Fields, Origin, PlaceUnit, Record};
 use crate::load::time::Time;
 
 /// Messages that belong together, in the order of time.
@@ -19,7 +19,7 @@ pub(super) struct Thread {
     pub(super) unit: PlaceUnit,
     pub(super) messages: Vec<Message>,
     /// More fields of every document.
-    pub(super) fields: BTreeMap<String, Value>,
+    pub(super) fields: Fields,
 }
 
 /// What one person sent at one time.

@@ -1,6 +1,5 @@
 //! The pages of a dump, without holding more than one.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 use std::path::PathBuf;
 
@@ -10,6 +9,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use serde_json::Value;
 
 use super::super::source::Source;
+use crate::document::Fields;
 use crate::error::{DataError, Place, Result, escaped, quoted};
 
 /// The largest page in bytes; Wikipedia allows 2 MiB.
@@ -24,7 +24,7 @@ const LICENCE: &str = "CC BY-SA 4.0";
 pub(super) struct Page {
     pub(super) namespace: i64,
     pub(super) redirects: bool,
-    pub(super) fields: BTreeMap<String, Value>,
+    pub(super) fields: Fields,
     pub(super) wikitext: String,
 }
 
