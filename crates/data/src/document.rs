@@ -251,6 +251,7 @@ pub type Read = Arc<dyn Fn(&[u8], &Place) -> Result<Document> + Send + Sync>;
 
 impl Record {
     /// A record that has been read, or found broken, by a loader that does not keep bytes.
+    #[inline]
     pub fn ready(document: Result<Document>) -> Self {
         Self::of(Content::Ready(document.map_err(Box::new)))
     }
@@ -288,6 +289,7 @@ impl Record {
         Self::of(Content::Note(note))
     }
 
+    #[inline]
     pub(crate) fn of(content: Content) -> Self {
         Self {
             raw: Raw::Unknown,
@@ -301,6 +303,7 @@ impl Record {
     /// # Errors
     ///
     /// If the record is broken.
+    #[inline]
     pub fn document(self) -> Result<Option<Document>> {
         match self.content {
             Content::Blank | Content::Note(_) | Content::Dropped(_) => Ok(None),

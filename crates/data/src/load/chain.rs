@@ -168,6 +168,8 @@ pub(super) struct Chain {
 type OpenFile = fn(&dyn Load, &Path) -> Result<Records>;
 
 struct Open {
+    /// That it was opened, if that is still to be told.
+    note: Option<Note>,
     records: Records,
     size: u64,
     /// Bytes of the records so far.
@@ -250,11 +252,9 @@ impl Chain {
     }
 
     fn push(&mut self, entry: &Entry, records: Records) {
-        let records = match entry.what {
-            What::File(_) => Box::new(once(Ok(Record::note(Note::File))).chain(records)),
-            _ => records,
-        };
+        let file = matches!(entry.what, What::File(_));
         self.open.push_back(Open {
+            note: file.then_some(Note::File),
             records,
             size: entry.size,
             taken: 0,
@@ -322,9 +322,15 @@ impl Iterator for Chain {
                 }
                 return None;
             };
+            if let Some(note) = open.note.take() {
+                return Some(Ok(Record::note(note)));
+            }
             let record = open.records.next();
-            if let Some(Ok(record)) = &record {
-                open.taken += record.raw.len();
+            if let Some(Ok(read)) = &record {
+                open.taken += read.raw.len();
+                if open.member.is_none() {
+                    return record;
+                }
             }
             let member = open.member.clone();
             if !matches!(record, Some(Ok(_))) {

@@ -73,15 +73,11 @@ impl Lines {
     /// What `read` makes of the next line and its number, if the line lies as a whole in what has been read of the file
     /// already. Otherwise it is for [`next`](Self::next) to take it.
     pub(super) fn within<T>(&mut self, read: impl FnOnce(&[u8], u64) -> T) -> Result<Option<T>> {
-        let bytes = self.source.fill()?;
-        let Some(end) = memchr(b'\n', bytes) else {
-            return Ok(None);
-        };
-        let line = read(&bytes[..=end], self.count + 1);
-        self.count += 1;
-        self.source.consume(end + 1);
-        self.source.check_ratio()?;
-        Ok(Some(line))
+        let number = self.count + 1;
+        let end = |bytes: &[u8]| memchr(b'\n', bytes).map(|at| at + 1);
+        let line = self.source.within(end, |line| read(line, number))?;
+        self.count += u64::from(line.is_some());
+        Ok(line)
     }
 }
 

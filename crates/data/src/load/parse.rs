@@ -16,6 +16,7 @@ pub(super) const DEPTH_LIMIT: usize = 64;
 
 /// Reads the object that `raw` holds, white space around it aside. `place` is where `raw` begins in its file, and
 /// `heads` the names that were seen there.
+#[inline]
 pub(super) fn object(raw: &[u8], place: &Place, heads: &Heads) -> Result<Fields> {
     let text = decode(raw, place)?;
     Parser::new(text)

@@ -217,15 +217,9 @@ impl<'a> Parser<'a> {
         } else {
             self.digits()?
         };
-        let mut fraction = false;
-        if self.eat(b'.') {
-            fraction = true;
-            self.digits()?;
-        }
-        if self.eat(b'e') || self.eat(b'E') {
-            fraction = true;
-            let _ = self.eat(b'+') || self.eat(b'-');
-            self.digits()?;
+        let fraction = matches!(self.byte(), Some(b'.' | b'e' | b'E'));
+        if fraction {
+            self.fraction()?;
         }
         if self.byte().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
             return Err(self.expected("the end of the number"));
@@ -239,6 +233,18 @@ impl<'a> Parser<'a> {
         }
         let written = &self.text[start..self.at];
         number(written, !fraction).ok_or_else(|| fault(start, Why::NumberRange(quoted(written))))
+    }
+
+    /// What follows the integer's digits.
+    fn fraction(&mut self) -> Parsed<()> {
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            let _ = self.eat(b'+') || self.eat(b'-');
+            self.digits()?;
+        }
+        Ok(())
     }
 
     /// One digit or more, and the integer that they write if there are not too many for 64 bits.

@@ -271,7 +271,27 @@ impl Source {
         })
     }
 
-    pub(super) fn check_ratio(&self) -> Result<()> {
+    /// What `read` makes of a record that lies as a whole in the bytes that have been read already; `end` is as in
+    /// [`take`](Self::take). `None` if there is no such one.
+    pub(super) fn within<T>(
+        &mut self,
+        end: impl FnOnce(&[u8]) -> Option<usize>,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>> {
+        let bytes = match self.reader.fill_buf() {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(self.failed(error)),
+        };
+        let Some(count) = end(bytes) else {
+            return Ok(None);
+        };
+        let record = read(&bytes[..count]);
+        self.consume(count);
+        self.check_ratio()?;
+        Ok(Some(record))
+    }
+
+    fn check_ratio(&self) -> Result<()> {
         let taken = self.taken.load(Ordering::Relaxed).max(1);
         if self.packed.is_none() || self.position < 1 << 20 || self.position / taken <= RATIO_LIMIT
         {

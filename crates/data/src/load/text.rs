@@ -117,6 +117,7 @@ fn block(raw: &[u8], place: &Place) -> Result<Document> {
 /// # Errors
 ///
 /// [`DataError::Utf8`] at the first byte that is not UTF-8.
+#[inline]
 pub(super) fn decode<'a>(raw: &'a [u8], place: &Place) -> Result<&'a str> {
     std::str::from_utf8(raw).map_err(|error| {
         let at = error.valid_up_to();
