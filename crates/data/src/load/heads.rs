@@ -92,7 +92,7 @@ impl Head {
     }
 
     fn nulls(&self) -> Vec<Value> {
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(self.len());
         values.resize_with(self.len(), Value::default);
         values
     }
@@ -189,7 +189,8 @@ impl<'a> Row<'a> {
     }
 
     /// The fields at the end of the record.
-    pub(super) fn finish(mut self) -> Fields {
+    #[inline]
+    pub(super) fn finish(&mut self) -> Fields {
         let whole = |head: &&Head| head.len() == self.count;
         if self.head.is_some_and(|head| !whole(&head)) {
             match self.like(|head| whole(&head)) {
@@ -198,12 +199,12 @@ impl<'a> Row<'a> {
             }
         }
         if let Some(head) = self.head {
-            return Fields::sharing(Arc::clone(&head.names), self.values);
+            return Fields::sharing(Arc::clone(&head.names), std::mem::take(&mut self.values));
         }
         if self.written.len() == self.own.len() {
-            self.heads.learn(self.written);
+            self.heads.learn(std::mem::take(&mut self.written));
         }
-        self.own.into()
+        std::mem::take(&mut self.own).into()
     }
 
     /// Turns to another head that goes on as the text does, or to names of its own.

@@ -1,5 +1,7 @@
 //! Lines of a source, and the iterator that every loader's records share.
 
+use std::collections::VecDeque;
+
 use encoding_rs::Encoding;
 use memchr::memchr;
 
@@ -18,16 +20,38 @@ pub(super) trait Cut {
 
 /// The records of a file: notes of how it began, then what `cut` finds, up to the first error.
 pub(super) fn records(cut: impl Cut + Send + 'static) -> Records {
-    let notes = cut.source().notes();
-    let mut open = Some(cut);
-    let rest = std::iter::from_fn(move || {
-        let record = open.as_mut()?.cut().transpose();
-        if !matches!(record, Some(Ok(_))) {
-            open = None;
+    Box::new(Cutting {
+        notes: cut.source().notes().collect(),
+        open: Some(cut),
+    })
+}
+
+/// A short record takes no longer to read than to be handed on a few times, so there is one iterator and not a chain
+/// of them.
+struct Cutting<C> {
+    notes: VecDeque<Record>,
+    open: Option<C>,
+}
+
+impl<C: Cut> Iterator for Cutting<C> {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(note) = self.notes.pop_front() {
+            return Some(Ok(note));
         }
-        record
-    });
-    Box::new(notes.map(Ok).chain(rest))
+        match self.open.as_mut()?.cut() {
+            Ok(Some(record)) => Some(Ok(record)),
+            Ok(None) => {
+                self.open = None;
+                None
+            }
+            Err(error) => {
+                self.open = None;
+                Some(Err(error))
+            }
+        }
+    }
 }
 
 /// Splits a source at `\n`.
@@ -72,6 +96,7 @@ impl Lines {
 
     /// What `read` makes of the next line and its number, if the line lies as a whole in what has been read of the file
     /// already. Otherwise it is for [`next`](Self::next) to take it.
+    #[inline]
     pub(super) fn within<T>(&mut self, read: impl FnOnce(&[u8], u64) -> T) -> Result<Option<T>> {
         let number = self.count + 1;
         let end = |bytes: &[u8]| memchr(b'\n', bytes).map(|at| at + 1);

@@ -273,6 +273,7 @@ impl Source {
 
     /// What `read` makes of a record that lies as a whole in the bytes that have been read already; `end` is as in
     /// [`take`](Self::take). `None` if there is no such one.
+    #[inline]
     pub(super) fn within<T>(
         &mut self,
         end: impl FnOnce(&[u8]) -> Option<usize>,

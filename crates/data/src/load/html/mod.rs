@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use dom_query::NodeRef;
 use dom_smoothie::{Config, Readability};
-use serde_json::Value;
 
 use super::guard::guarded;
 use super::sniff::{self, Format};

@@ -64,7 +64,9 @@ pub(in crate::load) fn properties(parts: &mut Parts) -> Result<Fields> {
             // Who made the document, and when, comes before who changed it last.
             fields.insert(field.to_owned(), Value::from(text));
         } else {
-            fields.entry(field.to_owned()).or_insert(Value::from(text));
+            if !fields.contains_key(field) {
+                fields.insert(field.to_owned(), text.into());
+            }
         }
     }
     if !keywords.is_empty() {

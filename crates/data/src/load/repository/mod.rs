@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ignore::WalkBuilder;
-use serde_json::Value;
 
 use super::encoding;
 use super::file::input;

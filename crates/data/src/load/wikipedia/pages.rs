@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
-use serde_json::Value;
 
 use super::super::source::Source;
 use crate::document::Fields;
