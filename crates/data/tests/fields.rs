@@ -131,43 +131,46 @@ fn read(folder: &Path, content: &str) -> Vec<Result<Fields, String>> {
         .collect()
 }
 
+const NAMES: [&str; 9] = [
+    r#""a""#,
+    r#""b""#,
+    r#""c""#,
+    r#""longer name""#,
+    r#""longer one""#,
+    r#""é""#,
+    r#""\u0061""#,
+    r#""q\"""#,
+    r#""""#,
+];
+
+const VALUES: [&str; 9] = [
+    "1",
+    "\"x\"",
+    "null",
+    "true",
+    "[1, {\"a\": 2}]",
+    "-0.5",
+    "18446744073709551615",
+    "-0",
+    "tru",
+];
+
+const ENDS: [&str; 7] = ["}", "}", "}", "}", ",}", "", "} x"];
+
 /// Objects with names in many orders, of which some stand twice, are escaped or are cut off.
 fn line() -> impl Strategy<Value = String> {
-    let names = [
-        r#""a""#,
-        r#""b""#,
-        r#""c""#,
-        r#""longer name""#,
-        r#""longer one""#,
-        r#""é""#,
-        r#""\u0061""#,
-        r#""q\"""#,
-        r#""""#,
-    ];
-    let values = [
-        "1",
-        "\"x\"",
-        "null",
-        "true",
-        "[1, {\"a\": 2}]",
-        "-0.5",
-        "tru",
-    ];
-    let (name, value) = (
-        proptest::sample::select(&names[..]),
-        proptest::sample::select(&values[..]),
-    );
+    let name = proptest::sample::select(&NAMES[..]);
+    let value = proptest::sample::select(&VALUES[..]);
     let member = (name, value, "( |\t)?")
         .prop_map(|(name, value, space)| format!("{name}{space}:{space}{value}"));
     let members = proptest::collection::vec(member, 0..5);
-    (
-        members,
-        proptest::sample::select(&["}", "}", "}", "}", ",}", "", "} x"][..]),
-    )
+    (members, proptest::sample::select(&ENDS[..]))
         .prop_map(|(members, end)| format!("{{{}{end}", members.join(",")))
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// What was read before is remembered, and must not tell.
     #[test]
     fn a_line_reads_the_same_behind_any_others(lines in proptest::collection::vec(line(), 1..24)) {
