@@ -1,5 +1,7 @@
 //! The fields of a record behave as a map does, whatever names they share with the records beside them.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -59,7 +61,7 @@ fn apply(operation: Operation, fields: &mut Fields, map: &mut BTreeMap<String, V
                 assert_eq!(name, other);
                 *value = json!([value.take()]);
             }
-            for (_, value) in map.iter_mut() {
+            for value in map.values_mut() {
                 *value = json!([value.take()]);
             }
         }

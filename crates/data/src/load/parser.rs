@@ -1,5 +1,10 @@
 //! The grammar of JSON, strictly: RFC 8259 without its freedoms.
 
+#![allow(
+    clippy::unnecessary_box_returns,
+    reason = "what is read is on its way far more often than a fault, and is to travel light"
+)]
+
 use serde_json::{Map, Number, Value, map};
 
 use super::heads::{Heads, Row};
