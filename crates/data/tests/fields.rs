@@ -55,8 +55,9 @@ fn apply(operation: Operation, fields: &mut Fields, map: &mut BTreeMap<String, V
             }
         }
         Operation::ChangeAll(to) => {
-            fields.values_mut().for_each(|value| *value = to.into());
-            map.values_mut().for_each(|value| *value = to.into());
+            for (one, other) in fields.values_mut().zip(map.values_mut()) {
+                (*one, *other) = (to.into(), to.into());
+            }
             for ((name, value), (other, _)) in fields.iter_mut().zip(map.iter_mut()) {
                 assert_eq!(name, other);
                 *value = json!([value.take()]);

@@ -30,7 +30,7 @@ impl Mapping for AnyChat {
             Self::Detect
                 if MESSAGES
                     .iter()
-                    .any(|name| document.fields.contains_key(*name)) =>
+                    .any(|name| document.fields.contains_key(name)) =>
             {
                 ChatMapping::default().example(document)
             }

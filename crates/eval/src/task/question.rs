@@ -80,7 +80,7 @@ impl QuestionAnswering {
         if let Some(field) = self
             .also
             .as_ref()
-            .filter(|field| document.fields.contains_key(*field))
+            .filter(|field| document.fields.contains_key(field))
         {
             for text in record::texts(document, &self.name, field)? {
                 if !references.contains(&text) {
