@@ -42,12 +42,12 @@ impl Mapping for AnyChat {
 impl FromStr for AnyChat {
     type Err = DataError;
 
-    /// Reads a chat's mapping if the text maps `messages`, `role` or `content`, else that of a prompt with its
+    /// Reads a chat's mapping if the text maps `messages`, `role`, `content` or `tools`, else that of a prompt with its
     /// completion; an empty text detects.
     fn from_str(text: &str) -> Result<Self> {
         let chat = |part: &str| {
             let name = part.split('=').next().unwrap_or_default().trim();
-            matches!(name, "messages" | "role" | "content")
+            matches!(name, "messages" | "role" | "content" | "tools")
         };
         if text.trim().is_empty() {
             Ok(Self::Detect)

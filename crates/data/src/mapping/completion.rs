@@ -103,6 +103,7 @@ impl Mapping for CompletionMapping {
         }
         Ok(Conversation {
             turns,
+            tools: Vec::new(),
             fields: rest,
             origin: fields.origin,
         })

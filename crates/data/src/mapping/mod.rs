@@ -12,6 +12,7 @@ mod format;
 mod label;
 mod preference;
 mod text;
+mod tools;
 
 pub use any::AnyChat;
 pub use chat::ChatMapping;

@@ -101,7 +101,7 @@ fn take_turns(fields: &mut Fields, name: &str, role: Role) -> Result<Vec<Turn>> 
         Value::String(text) => {
             fields.check_content(name, &text)?;
             let turns = transcript(&text).filter(|_| role == Role::Assistant);
-            let turns = turns.unwrap_or_else(|| vec![Turn { role, text }]);
+            let turns = turns.unwrap_or_else(|| vec![Turn::new(role, text)]);
             for turn in &turns {
                 fields.check_content(name, &turn.text)?;
             }
