@@ -1,5 +1,9 @@
 //! What is asked for: a prompt template, and the form of the answer.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value as Variable};
@@ -17,6 +21,18 @@ const RECIPES: &str = include_str!("recipes.json");
 
 /// The field of a made document that says how it was made.
 pub(super) const PROVENANCE: &str = "synthesis";
+
+/// Fields that say where a record comes from, and nothing that a model should read.
+const PLACES: [&str; 5] = [
+    "chunk",
+    PROVENANCE,
+    "source_path",
+    "source_place",
+    "source_unit",
+];
+
+/// The longest file of a recipe, in bytes.
+const FILE: u64 = 1 << 20;
 
 /// What a template may use up.
 const FUEL: u64 = 1_000_000;
@@ -42,11 +58,16 @@ pub struct Recipe {
     /// itself becomes one.
     #[serde(default)]
     pub items: Option<String>,
+    /// The fields of the source that go into each document made of it, where the answer has none of that name; none by
+    /// default.
+    #[serde(default)]
+    pub keep: Vec<String>,
 }
 
 impl Recipe {
-    /// The recipes that come with this crate: `question-answers`, `paraphrases`, `harder` (harder variants of a task)
-    /// and `preferences`. What they make is found by the mappings without names being given.
+    /// The recipes that come with this crate: `question-answers`, `paraphrases` (of a text), `questions` (other wordings
+    /// of the field `prompt`, with the same `completion`), `harder` (harder variants of a task) and `preferences`. What
+    /// they make is found by the mappings without names being given.
     ///
     /// # Panics
     ///
@@ -72,6 +93,37 @@ impl Recipe {
             name: "recipe".into(),
             found: quoted(name),
             expected: format!("one of {}{hint}", names.join(", ")),
+        })
+    }
+
+    /// The recipe in a JSON file.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Io`] if the file cannot be read; [`DataError::JsonSyntax`] if it holds no recipe.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        serde_json::from_str(&text_at(path)?).map_err(|error| DataError::JsonSyntax {
+            place: Place::at(path, error.line() as u64, error.column() as u64),
+            message: format!(
+                "found no recipe: {}; expected name, template, shape, and perhaps system, items and keep",
+                escaped(&error.to_string())
+            ),
+        })
+    }
+
+    /// The same recipe with the template that a file holds, and the file's name without its extension as its own.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Io`] if the file cannot be read as UTF-8.
+    pub fn template_from(self, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.file_stem().unwrap_or_default();
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            template: text_at(path)?,
+            ..self
         })
     }
 
@@ -201,13 +253,20 @@ impl Prompts<'_> {
     ///
     /// # Errors
     ///
-    /// [`DataError::TemplateRender`] if the template names something that does not exist, or fails.
+    /// [`DataError::TemplateRender`] if the template names something that does not exist, or fails;
+    /// [`DataError::MissingField`] if the document lacks a field that is to be kept.
     pub(super) fn render(
         &self,
         document: &Document,
         count: u32,
         seed: Option<&Value>,
     ) -> Result<String> {
+        let lost = |name: &&String| !document.fields.contains_key(*name);
+        if let Some(name) = self.recipe.keep.iter().find(lost) {
+            let hint =
+                "The recipe keeps it: map the records first, or name another field in `keep`";
+            return Err(document.missing(name, hint));
+        }
         let fault = |error: minijinja::Error| DataError::TemplateRender {
             place: Place::from(&document.origin),
             name: quoted(&self.recipe.name),
@@ -230,12 +289,30 @@ impl Prompts<'_> {
     }
 }
 
+/// The text of a recipe's file.
+fn text_at(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(FILE + 1).read_to_string(&mut text));
+    let read = read.and_then(|length| match length as u64 {
+        0..=FILE => Ok(()),
+        _ => Err(std::io::Error::other(format!(
+            "it is longer than {FILE} bytes"
+        ))),
+    });
+    read.map_err(|source| DataError::Io {
+        place: Place::file(path),
+        operation: "read",
+        source,
+    })?;
+    Ok(text)
+}
+
 /// The text of a document, or its fields as JSON if it has none.
 fn text_of(document: &Document) -> String {
     if !document.text.trim().is_empty() {
         return document.text.clone();
     }
-    let told = |(name, _): &(&String, &Value)| !["chunk", PROVENANCE].contains(&name.as_str());
+    let told = |(name, _): &(&String, &Value)| !PLACES.contains(&name.as_str());
     let fields: Map<String, Value> = document
         .fields
         .iter()
