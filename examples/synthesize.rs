@@ -1,19 +1,20 @@
 //! Makes data of documents by asking a model: one behind an OpenAI-compatible endpoint, or one of ours.
 //!
 //!     cargo run --release --features api --example synthesize -- --endpoint http://localhost:8080/v1 --model NAME --make pairs --output pairs.jsonl docs/guide.md
+//!     cargo run --release --features api --example synthesize -- --model FOLDER --make harder --output harder.jsonl pairs.jsonl
 //!     cargo run --release --example finetune -- --model examples/assets/base --data pairs.jsonl --output tuned
 //!
 //! A run that was killed, or ended by its budget, goes on when it is started again: no answer is asked for twice.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use finetune::data::chunk::Chunker;
-use finetune::data::synthesize::{Ask, Budget, Price, Rates, Recipe, Retry, Synthesis, write};
+use finetune::data::synthesize::{Api, Ask, Budget, Price, Rates, Recipe, Retry, Synthesis, write};
 use finetune::data::{DataError, Document};
 use finetune::eval::local::Author;
 use finetune::prelude::*;
@@ -41,7 +42,7 @@ pub(crate) struct Flags {
     /// The model: its name at the endpoint; without one, a Hugging Face folder or a name such as `hf://owner/name`.
     #[arg(long)]
     model: String,
-    /// What stands before `/chat/completions`, such as `http://localhost:8080/v1`. Needs a build with the feature api.
+    /// What stands before `/chat/completions`, such as `http://localhost:8080/v1`.
     #[arg(long, value_name = "URL", value_parser = address)]
     endpoint: Option<String>,
     /// The environment variable that holds the endpoint's key. The key is neither shown nor written anywhere.
@@ -149,6 +150,7 @@ fn main() -> Result<(), Failure> {
 /// Makes the data, until all is asked or the flag is set.
 pub(crate) fn run(flags: &Flags, stop: Arc<AtomicBool>) -> Result<(), Failure> {
     let recipe = recipe(flags)?;
+    apart(flags)?;
     replaceable(flags)?;
     let model = model(flags)?;
     let mut sources = sources(flags)?;
@@ -182,6 +184,22 @@ fn recipe(flags: &Flags) -> Result<Recipe, DataError> {
     }
 }
 
+/// Refuses results among the inputs: the next run would ask about them too.
+fn apart(flags: &Flags) -> Result<(), Failure> {
+    for (name, place) in [("output", &flags.output), ("cache", &flags.cache)] {
+        for input in &flags.inputs {
+            if absolute(place)?.starts_with(absolute(input)?) {
+                let (place, input) = (place.display(), input.display());
+                return Err(format!(
+                    "{place}: lies in {input}, which is read; choose another --{name}"
+                )
+                .into());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Refuses an output that holds something which no run of this program made, before anything is paid for.
 fn replaceable(flags: &Flags) -> Result<(), Failure> {
     let path = &flags.output;
@@ -198,7 +216,7 @@ fn replaceable(flags: &Flags) -> Result<(), Failure> {
     let first = Loaders::default().load(path).ok();
     match first.and_then(|mut records| records.next()) {
         Some(Ok(record)) if record.fields.contains_key("synthesis") => Ok(()),
-        _ => refuse("holds something that was not made here"),
+        _ => refuse("was not made here"),
     }
 }
 
@@ -273,7 +291,11 @@ impl Mapping for Pairs {
 /// Who is asked.
 fn model(flags: &Flags) -> Result<Box<dyn Ask>, Failure> {
     if let Some(url) = &flags.endpoint {
-        return endpoint(flags, url);
+        let api = Api::new(url, &flags.model).timeout(Duration::from_secs(flags.timeout));
+        return Ok(Box::new(match &flags.key_from {
+            Some(variable) => api.key_from(variable)?,
+            None => api,
+        }));
     }
     let checkpoint = program::open(program::model(&flags.model)?)?;
     let (adapter, device) = (flags.adapter.as_deref(), device(flags.device.as_deref())?);
@@ -282,21 +304,6 @@ fn model(flags: &Flags) -> Result<Box<dyn Ask>, Failure> {
         Some(adapter) => format!("{} + {}", flags.model, adapter.display()),
         None => flags.model.clone(),
     })))
-}
-
-#[cfg(feature = "api")]
-fn endpoint(flags: &Flags, url: &str) -> Result<Box<dyn Ask>, Failure> {
-    let api = finetune::data::synthesize::Api::new(url, &flags.model)
-        .timeout(Duration::from_secs(flags.timeout));
-    Ok(Box::new(match &flags.key_from {
-        Some(variable) => api.key_from(variable)?,
-        None => api,
-    }))
-}
-
-#[cfg(not(feature = "api"))]
-fn endpoint(_: &Flags, url: &str) -> Result<Box<dyn Ask>, Failure> {
-    Err(format!("--endpoint {url}: this build reaches none; build it with --features api").into())
 }
 
 fn synthesis(flags: &Flags, recipe: Recipe) -> Synthesis {

@@ -229,7 +229,12 @@ fn each_kind_of_data_has_rows_that_are_read_again() {
         match make {
             "questions" => assert_eq!(pairs(&at("made.jsonl")), [("q".into(), "Rome.".into())]),
             "harder" => assert_eq!(pairs(&at("made.jsonl")), [("p".into(), "c".into())]),
-            _ => {}
+            "preferences" => {
+                let mapping: AnyChat = "prompt=prompt,completion=chosen".parse().unwrap();
+                let read = Loaders::default().examples(&[&made], &OnError::Stop, &mapping);
+                assert_eq!(read.unwrap().0[0].answer(), Some("good"));
+            }
+            _ => assert_eq!(row["text"], "t"),
         }
     }
     let asked = server.asked.lock().unwrap();

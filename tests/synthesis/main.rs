@@ -2,10 +2,8 @@
 //! of ours; through kills and signals, without asking twice.
 #![allow(clippy::unwrap_used)] // A test may panic.
 
-#[cfg(feature = "api")]
 mod endpoint;
 mod local;
-#[cfg(feature = "api")]
 #[path = "../../crates/data/tests/service/mod.rs"]
 mod service;
 #[allow(dead_code)] // Its `main`.
@@ -136,22 +134,23 @@ fn what_cannot_be_used_is_refused_with_what_to_do() {
         (&["--tries", "1", &input], "no data was made"),
     ];
     for (arguments, part) in over_the_net {
-        let result = ran(&[base.as_slice(), asked.as_slice(), arguments].concat());
-        #[cfg(not(feature = "api"))]
-        let part = match &result {
-            Err(error) if error.contains("this build reaches none") => &"--features api",
-            _ => part,
-        };
-        let error = result.unwrap_err();
+        let error = ran(&[base.as_slice(), asked.as_slice(), arguments].concat()).unwrap_err();
         assert!(error.contains(part), "{arguments:?}: {error}");
     }
     assert!(!Path::new(&made).exists());
     // Only what a run made is replaced.
-    for (name, part) in [
-        ("texts.jsonl", "was not made here"),
-        ("made.csv", "ends with .jsonl"),
+    let here = folder.path().display().to_string();
+    for (output, input, part) in [
+        ("chats.jsonl", &input, "was not made here"),
+        ("made.csv", &input, "ends with .jsonl"),
+        (
+            "texts.jsonl",
+            &input,
+            "which is read; choose another --output",
+        ),
+        ("new.jsonl", &here, "which is read; choose another --output"),
     ] {
-        let error = ran(&["--model", "m", "--output", &at(name), &input]).unwrap_err();
+        let error = ran(&["--model", "m", "--output", &at(output), input]).unwrap_err();
         assert!(error.contains(part), "{error}");
     }
 }

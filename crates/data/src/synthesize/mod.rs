@@ -199,8 +199,8 @@ impl Synthesis {
         self
     }
 
-    /// Calls `watch` whenever a prompt is done with, for a bar. The threads that ask call it, perhaps at the same time
-    /// and out of order.
+    /// Calls `watch` whenever a prompt is done with, for a bar: one call after the other, of the threads that ask, which
+    /// wait for it.
     pub fn watch(mut self, watch: impl Fn(Asking) + Send + Sync + 'static) -> Self {
         self.watch = Watch(Some(Arc::new(watch)));
         self
@@ -264,14 +264,6 @@ pub struct Asking {
 /// Who is told how far a run has come.
 #[derive(Clone, Default)]
 struct Watch(Option<Arc<dyn Fn(Asking) + Send + Sync>>);
-
-impl Watch {
-    fn tell(&self, asking: Asking) {
-        if let Some(watch) = &self.0 {
-            watch(asking);
-        }
-    }
-}
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -352,25 +352,29 @@ mod tests {
     fn recipes_of_the_list_make_records_that_the_mappings_know() {
         let answers = json!({
             "pairs": [{"question": "q", "answer": "a"}], "paraphrases": [{"text": "p"}],
-            "variants": [{"prompt": "p", "completion": "c"}],
+            "questions": [{"prompt": "q"}], "variants": [{"prompt": "p", "completion": "c"}],
             "preferences": [{"prompt": "p", "chosen": "c", "rejected": "r"}],
         });
+        let source = document(
+            "The <text>.",
+            json!({"prompt": "The <text>.", "completion": "c"}),
+        );
         for recipe in Recipe::list() {
             let prompts = recipe.compile().unwrap();
-            let plain = prompts
-                .render(&document("The <text>.", json!({})), 3, None)
-                .unwrap();
+            let plain = prompts.render(&source, 3, None).unwrap();
             assert!(
                 plain.contains("The <text>.") && plain.contains(" 3 ") && !plain.contains("Aim"),
                 "{plain}"
             );
             assert!(plain.contains("\"minItems\":1"), "{plain}");
-            let seeded = prompts
-                .render(&document("T", json!({})), 3, Some(&json!("dates")))
-                .unwrap();
+            let aim = json!("dates");
+            let seeded = prompts.render(&source, 3, Some(&aim)).unwrap();
             assert!(seeded.contains("Aim at this: dates\n"), "{seeded}");
             let mut records = recipe.read(&answer(&answers.to_string())).unwrap();
-            let record = document("", Value::Object(records.remove(0)));
+            let mut record = document("", Value::Object(records.remove(0)));
+            let kept = recipe.keep.iter();
+            let kept = kept.map(|name| (name.clone(), source.fields[name].clone()));
+            record.fields.extend(kept);
             match recipe.name.as_str() {
                 "paraphrases" => drop(TextMapping::default().example(record).unwrap()),
                 "preferences" => drop(PreferenceMapping::default().example(record).unwrap()),
@@ -382,12 +386,43 @@ mod tests {
     }
 
     #[test]
+    fn a_recipe_or_its_template_is_read_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str, text: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let harder = Recipe::named("harder").unwrap();
+        let path = at("mine.json", &serde_json::to_vec(&harder).unwrap());
+        assert_eq!(Recipe::open(path).unwrap(), harder);
+        let path = at("short.jinja", "{{ text }}é".as_bytes());
+        let short = harder.clone().template_from(path).unwrap();
+        assert_eq!(
+            (short.name.as_str(), short.template.as_str()),
+            ("short", "{{ text }}é")
+        );
+        assert_eq!(short.shape, harder.shape);
+        for (text, part) in [
+            (b"{\n\"nam\": 1}".as_slice(), "bad:2:"),
+            (b"\xff", "bad: cannot read"),
+            (&vec![b' '; (1 << 20) + 1], "longer than 1048576 bytes"),
+        ] {
+            let error = Recipe::open(at("bad", text)).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
     fn a_record_without_text_is_shown_as_json() {
         let recipe = Recipe {
             template: "{{ text }} {{ fields.b }}".into(),
             ..Recipe::named("harder").unwrap()
         };
-        let record = document("", json!({"b": "x", "a": 1, "chunk": {"number": 1}}));
+        let record = document(
+            "",
+            json!({"b": "x", "a": 1, "chunk": {"number": 1}, "source_path": "p"}),
+        );
         let prompt = recipe.compile().unwrap().render(&record, 1, None).unwrap();
         assert_eq!(prompt, "{\"a\":1,\"b\":\"x\"} x");
     }

@@ -115,7 +115,7 @@ impl<'a> Run<'a> {
             self.jobs.iter().map(|_| Mutex::new(None)).collect();
         // The fault of the first prompt that has one, whichever thread met it.
         let fatal: Mutex<Option<(usize, DataError)>> = Mutex::new(None);
-        let done = AtomicU64::new(0);
+        let done = Mutex::new(0);
         let work = || {
             while !self.halt.is_stopped() {
                 let index = next.fetch_add(1, Ordering::Relaxed);
@@ -127,10 +127,7 @@ impl<'a> Run<'a> {
                         *outcomes[index]
                             .lock()
                             .unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-                        self.settings.watch.tell(Asking {
-                            done: done.fetch_add(1, Ordering::Relaxed) + 1,
-                            total: self.jobs.len() as u64,
-                        });
+                        self.tell(&done);
                     }
                     Err(error) => {
                         let mut fatal = fatal.lock().unwrap_or_else(PoisonError::into_inner);
@@ -156,6 +153,18 @@ impl<'a> Run<'a> {
             .into_iter()
             .filter_map(|outcome| outcome.into_inner().unwrap_or_else(PoisonError::into_inner));
         Ok(self.gather(outcomes))
+    }
+
+    /// Tells that one more prompt is done with.
+    fn tell(&self, done: &Mutex<u64>) {
+        if let Some(watch) = &self.settings.watch.0 {
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            *done += 1;
+            watch(Asking {
+                done: *done,
+                total: self.jobs.len() as u64,
+            });
+        }
     }
 
     fn gather(&self, outcomes: impl Iterator<Item = Outcome>) -> (Vec<Document>, Counts) {
