@@ -248,7 +248,7 @@ fn sources(flags: &Flags) -> Result<Vec<Document>, Failure> {
         sources.extend(chunks.into_iter().map(|chunk| shown(chunk, flags)));
     }
     let texts = sources.len();
-    println!("{texts} texts in {count} documents, {blank} of them without any");
+    println!("{texts} texts in {count} documents, {blank} without a text");
     Ok(sources)
 }
 

@@ -321,16 +321,19 @@ fn a_signal_lets_what_is_on_its_way_come_in() {
 #[test]
 fn a_budget_ends_a_run_and_more_of_it_goes_on() {
     let server = slow();
-    let prices = ["--price-prompt", "1000000", "--price-answer", "1000000"];
-    let run = Run::new(&server, 8)
-        .with(&prices)
-        .with(&["--max-tokens", "50", "--threads", "1"]);
-    // Each answer takes 30 tokens, and some 1,000 are set aside for it.
+    let run = Run::new(&server, 8).with(&["--max-tokens", "50", "--threads", "1"]);
+    let run = run.with(&["--price-answer", "1000000"]);
+    // For each answer 50 are set aside, and 10 are taken.
     let short = run.arguments("cache");
     let short: Vec<&str> = short.iter().map(String::as_str).collect();
-    ran(&[short.as_slice(), &["--budget-cost", "1100"]].concat()).unwrap();
-    let asked = server.count();
-    assert!((1..8).contains(&asked), "{asked}");
+    ran(&[short.as_slice(), &["--budget-cost", "75"]].concat()).unwrap();
+    assert_eq!(
+        (server.count(), rows(Path::new(&run.at("made.jsonl"))).len()),
+        (3, 3)
+    );
     run.run("cache").unwrap();
-    assert_eq!(server.count(), 8);
+    assert_eq!(
+        (server.count(), rows(Path::new(&run.at("made.jsonl"))).len()),
+        (8, 8)
+    );
 }
