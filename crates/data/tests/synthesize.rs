@@ -306,6 +306,13 @@ fn an_invalid_answer_is_asked_for_with_another_chance() {
     );
     let asked = server.asked.lock().unwrap();
     assert_ne!(asked[0].1["seed"], asked[1].1["seed"]);
+    drop(asked);
+    // Where nothing is left to chance, the same would come back.
+    let server = Server::start(|_, _, stream| {
+        send(stream, "200 OK", "", &completion("Sorry.", "stop"));
+    });
+    let (_, counts) = run(&synthesis().temperature(0.0), &server, 1);
+    assert_eq!((counts.requests, counts.failures()), (1, 1));
 }
 
 #[test]

@@ -155,7 +155,8 @@ impl Synthesis {
         self
     }
 
-    /// How many times a prompt is asked again, with another chance, if its answer is invalid; 2 by default.
+    /// How many times a prompt is asked again, with another chance, if its answer is invalid; 2 by default. At
+    /// temperature 0 it is not: the answer would be the same.
     pub fn redraws(mut self, redraws: u32) -> Self {
         self.redraws = redraws;
         self
