@@ -18,8 +18,8 @@ use crate::{EvalError, Finish, Prompt, Result};
 /// A model of this project that is asked for data.
 ///
 /// A request becomes a conversation in the model's own template, and the answer ends where the model ends it. Its
-/// instructions are the system turn, or stand above the prompt where the template knows no system. Temperature and seed are the request's; all else is as the model's settings of
-/// generation say.
+/// instructions are the system turn, or stand above the prompt where the template knows no system. Temperature and seed
+/// are the request's; all else is as the model's settings of generation say.
 ///
 /// Each request is answered by itself and not in a batch: sums are rounded otherwise in other company, and an answer
 /// would depend on which requests came at the same time. So it is a function of the weights and the request alone, for
@@ -89,18 +89,8 @@ impl Author {
     }
 
     fn write(&self, request: &Request) -> Result<Answer> {
-        let turns = match &request.system {
-            Some(system) if self.system => vec![
-                Turn::new(Role::System, system),
-                Turn::new(Role::User, &request.prompt),
-            ],
-            Some(system) => vec![Turn::new(
-                Role::User,
-                format!("{system}\n\n{}", request.prompt),
-            )],
-            None => vec![Turn::new(Role::User, &request.prompt)],
-        };
-        let prompt = Prompt::new(Conversation::new(turns), request.max_tokens as usize);
+        let asked = conversation(request, self.system);
+        let prompt = Prompt::new(asked, request.max_tokens as usize);
         let mut settings = self.local.settings.clone();
         settings.draw = request.temperature > 0.0;
         settings.drawn.temperature = request.temperature;
@@ -163,6 +153,18 @@ impl Ask for Author {
     }
 }
 
+/// What the model reads. `system`: whether there may be a system turn.
+fn conversation(request: &Request, system: bool) -> Conversation {
+    match &request.system {
+        Some(text) if system => Conversation::new(vec![
+            Turn::new(Role::System, text),
+            Turn::new(Role::User, &request.prompt),
+        ]),
+        Some(text) => Conversation::prompt(format!("{text}\n\n{}", request.prompt)),
+        None => Conversation::prompt(&request.prompt),
+    }
+}
+
 /// XXH3, 128 bits in hexadecimal, of the configurations and weights in the folders, by their names.
 fn hash(folders: &[&Path]) -> Result<String> {
     let mut hash = Xxh3::new();
@@ -215,6 +217,29 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
     use super::*;
+
+    #[test]
+    fn instructions_stand_above_the_prompt_where_there_is_no_system() {
+        let mut request = Request {
+            system: Some("Be brief.".to_owned()),
+            prompt: "Why?".to_owned(),
+            max_tokens: 1,
+            temperature: 0.0,
+            seed: 0,
+        };
+        let turns = |request: &Request, system| -> Vec<(Role, String)> {
+            let turns = conversation(request, system).turns.into_iter();
+            turns.map(|turn| (turn.role, turn.text)).collect()
+        };
+        let (system, user) = (Role::System, Role::User);
+        assert_eq!(
+            turns(&request, true),
+            [(system, "Be brief.".into()), (user, "Why?".into())]
+        );
+        assert_eq!(turns(&request, false), [(user, "Be brief.\n\nWhy?".into())]);
+        request.system = None;
+        assert_eq!(turns(&request, true), [(user, "Why?".into())]);
+    }
 
     #[test]
     fn other_weights_have_another_hash_and_other_files_do_not_count() {
