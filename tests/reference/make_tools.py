@@ -243,7 +243,7 @@ template(
             {%- for tool in tools %}{{ tool | tojson }}{% if not loop.last %}{{ ', ' }}{% endif %}{% endfor %}
             {{- '][/AVAILABLE_TOOLS]' }}
         {%- endif %}
-        {{- '[INST] ' + (words + '\\n\\n' if loop.last and words is defined else '') + message.content + '[/INST]' }}
+        {{- '[INST] ' + (words + '\\n\\n' if message == asked[-1] and words is defined else '') + message.content + '[/INST]' }}
     {%- elif message.tool_calls is defined and message.tool_calls %}«
         {{- '[TOOL_CALLS] [' }}
         {%- for call in message.tool_calls %}

@@ -241,7 +241,7 @@ fn what_is_wrong_with_a_call_is_said_with_its_place() {
         (
             json!([ask, call(json!({"name": "f", "arguments": "{\"a\": tru}"}))]),
             "json syntax",
-            ["messages.1.tool_calls.0.arguments", "1:7"],
+            ["messages.1.tool_calls.0.arguments:1:7", "found \"tru\""],
         ),
         (
             json!([ask, call(json!({"name": "f", "arguments": [1]}))]),

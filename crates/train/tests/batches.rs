@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use finetune_data::encode::{AnsweredRow, Encoded, Row};
+use finetune_data::encode::{AnsweredRow, Encoded, Fingerprint, Row};
+use finetune_data::shard::{ShardWriter, Shards};
 use finetune_data::{Label, Origin};
 use finetune_model::{
     CausalLm, Checkpoint, Classifier, Generator, Noise, Seq2Seq, Side, Stops, weights,
@@ -276,6 +277,54 @@ fn fingerprints_tell_data_and_order_apart() {
         data(rows(&[5, 6]), &config(1, false, Order::Shuffled), 1),
     ];
     assert!(others.iter().all(|other| *other != first));
+}
+
+#[test]
+fn rows_on_disk_make_the_batches_of_rows_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let fingerprint = Fingerprint {
+        tokenizer: "t".into(),
+        template: "m".into(),
+        settings: "s".into(),
+        vocabulary: VOCABULARY,
+    };
+    let all = rows(&[5, 16, 3, 9, 2, 12, 7, 8, 4, 6, 11, 10]);
+    // Three files, one of a single row.
+    for (number, part) in [&all[..7], &all[7..8], &all[8..]].into_iter().enumerate() {
+        let mut writer = ShardWriter::new(fingerprint.clone());
+        for row in part {
+            writer.push(row).unwrap();
+        }
+        let name = format!("part-{number}.tokens");
+        writer.write(folder.path().join(name)).unwrap();
+    }
+    for pack in [false, true] {
+        for order in [Order::Shuffled, Order::Sequential, Order::Grouped] {
+            let config = config(2, pack, order);
+            let shards = Shards::open(&[folder.path()], &fingerprint).unwrap();
+            let disk = CausalBatches::new(shards, &config, 5, specials(), &device()).unwrap();
+            let memory =
+                CausalBatches::new(all.clone(), &config, 5, specials(), &device()).unwrap();
+            assert_eq!(disk.fingerprint(), memory.fingerprint());
+            assert_eq!(disk.tokens(), memory.tokens());
+            assert_eq!(disk.targets(), memory.targets());
+            for (a, b) in disk.epoch(1, 1).zip(memory.epoch(1, 1)) {
+                let (a, b) = (a.unwrap(), b.unwrap());
+                assert_eq!(a.origins, b.origins);
+                assert_eq!(a.targets.ids, b.targets.ids);
+                assert_eq!(a.targets.places, b.targets.places);
+                let ids = |batch: &CausalBatch| batch.tokens.ids.clone().into_data();
+                assert_eq!(ids(&a), ids(&b));
+            }
+        }
+    }
+    let shards = Shards::open(&[folder.path()], &fingerprint).unwrap();
+    let config = BatchConfig {
+        length: 15,
+        ..config(2, false, Order::Shuffled)
+    };
+    let error = CausalBatches::new(shards, &config, 5, specials(), &device()).unwrap_err();
+    assert!(error.to_string().contains("16"), "{error}");
 }
 
 #[test]

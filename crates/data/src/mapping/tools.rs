@@ -1,6 +1,7 @@
 //! Tools in records: what may be called, the calls, and their results.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -199,9 +200,11 @@ fn read(value: Value, field: &str, place: &Place) -> Result<Value> {
         Value::String(text) if text.trim().is_empty() => Ok(Value::Null),
         Value::String(text) => {
             // The text has lines and columns of its own, which would not be found in the file.
-            parse::value(&text, &Place::default()).map_err(|error| DataError::JsonSyntax {
-                place: place.clone(),
-                message: format!("in the JSON text of {}: {error}", quoted(field)),
+            parse::value(&text, &Place::at(Path::new(field), 1, 1)).map_err(|error| {
+                DataError::JsonSyntax {
+                    place: place.clone(),
+                    message: error.to_string(),
+                }
             })
         }
         other => Ok(other),
