@@ -10,6 +10,7 @@ mod blocks;
 #[cfg(any(feature = "arrow", feature = "parquet"))]
 mod cells;
 mod chain;
+mod classes;
 mod counts;
 mod csv;
 #[cfg(feature = "datasets")]
@@ -67,6 +68,8 @@ mod spool;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod subtitle;
+#[cfg(any(feature = "html", feature = "office", feature = "wikipedia"))]
+mod table;
 mod talk;
 mod text;
 mod time;
@@ -142,8 +145,11 @@ use remote::Remote;
 /// of their names. With the feature `archives`, `.zip` and `.tar` are opened as the folders that they hold, and their
 /// files are named below the archive: `data.zip/train.csv`.
 ///
-/// With the feature `hub`, `hf://owner/name[@revision][/path]` is a data set of the hub, and with the feature `net` an
-/// address of the web is a page, or the pages of a `sitemap.xml`.
+/// With the feature `hub`, `hf://owner/name[@revision]` is a data set of the hub, read as a [`DatasetFolder`] but for the
+/// check of its row counts: all splits of its default configuration one after the other, or, with `:configuration`,
+/// `:configuration:split` or `::split` behind it, what these name. Only the files of these are downloaded. With `/path`
+/// behind it, the files of that folder, or that file, are read one by one as they are. With the feature `net` an address
+/// of the web is a page, or the pages of a `sitemap.xml`.
 ///
 /// ```
 /// use finetune_data::load::{Loaders, OnError, Text};

@@ -42,16 +42,73 @@ const FORMATS: [&[&str]; 5] = [
     &["txt"],
 ];
 
+/// The files of a data set by their paths inside of it, with `/` between names, in order.
+pub(super) type Files = BTreeMap<String, PathBuf>;
 type Splits = Vec<(String, Vec<PathBuf>)>;
 
 /// The splits of a folder with their files, by the patterns of its card or by the files' names.
-pub(super) fn splits(root: &Path, said: Option<&[(String, Vec<String>)]>) -> Result<Splits> {
-    let files = files(root)?;
+pub(super) fn splits(
+    root: &Path,
+    files: &Files,
+    said: Option<&[(String, Vec<String>)]>,
+) -> Result<Splits> {
     let splits = match said {
-        Some(said) => by_patterns(root, &files, said)?,
-        None => by_names(&files),
+        Some(said) => by_patterns(root, files, said)?,
+        None => by_names(files),
     };
     one_format(root, splits)
+}
+
+/// The files below a folder.
+pub(super) fn files(root: &Path) -> Result<Files> {
+    let files = walk::files(root)?.into_iter().map(|file| {
+        let below = file.strip_prefix(root).unwrap_or(&file);
+        let names = below
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy());
+        (names.collect::<Vec<_>>().join("/"), file)
+    });
+    Ok(files.filter(|(name, _)| !is_about(name)).collect())
+}
+
+/// The files of these paths in a folder, which need not be there yet: those that [`files`] would find.
+#[cfg(feature = "hub")]
+pub(super) fn listed<'a>(root: &Path, paths: impl Iterator<Item = &'a str>) -> Files {
+    let hidden = |path: &str| path.split('/').any(|name| name.starts_with('.'));
+    paths
+        .filter(|path| !hidden(path) && !is_about(path))
+        .map(|path| {
+            (
+                path.to_owned(),
+                path.split('/')
+                    .fold(root.to_path_buf(), |at, name| at.join(name)),
+            )
+        })
+        .collect()
+}
+
+fn is_about(path: &str) -> bool {
+    ABOUT.contains(&path.rsplit('/').next().unwrap_or(path))
+}
+
+/// The files in one of the folders, by their paths from there.
+pub(super) fn below(files: &Files, folder: &Path) -> Files {
+    let names = folder.components().filter_map(|part| match part {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    let start: String = names.flat_map(|name| [name, "/"]).collect();
+    let files = files.iter().filter_map(|(path, file)| {
+        let inside = path.strip_prefix(&start)?;
+        Some((inside.to_owned(), file.clone()))
+    });
+    files.collect()
+}
+
+/// Whether any file may hold rows.
+pub(super) fn any_rows(files: &Files) -> bool {
+    let is_rows = |file: &PathBuf| FORMATS.iter().any(|format| has_format(file, format));
+    files.values().any(is_rows)
 }
 
 /// The splits of a folder that `save_to_disk` wrote.
@@ -129,24 +186,7 @@ pub(super) fn inside<'a>(name: &'a str, said_by: &Path) -> Result<&'a Path> {
     ))
 }
 
-/// The files below a folder by their paths, with `/` between names, in order.
-fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let files = walk::files(root)?.into_iter().map(|file| {
-        let below = file.strip_prefix(root).unwrap_or(&file);
-        let names = below
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy());
-        (names.collect::<Vec<_>>().join("/"), file)
-    });
-    let about = |name: &str| ABOUT.contains(&name.rsplit('/').next().unwrap_or(name));
-    Ok(files.filter(|(name, _)| !about(name)).collect())
-}
-
-fn by_patterns(
-    root: &Path,
-    files: &BTreeMap<String, PathBuf>,
-    said: &[(String, Vec<String>)],
-) -> Result<Splits> {
+fn by_patterns(root: &Path, files: &Files, said: &[(String, Vec<String>)]) -> Result<Splits> {
     let splits = said.iter().map(|(split, patterns)| {
         let mut found = Vec::new();
         for pattern in patterns {
@@ -173,7 +213,7 @@ fn by_patterns(
     splits.collect()
 }
 
-fn empty(root: &Path, split: &str) -> DataError {
+pub(super) fn empty(root: &Path, split: &str) -> DataError {
     card::broken(
         root,
         &format!("no file found for the split {}", quoted(split)),
@@ -181,7 +221,7 @@ fn empty(root: &Path, split: &str) -> DataError {
 }
 
 /// The first way of naming that any file follows.
-fn by_names(files: &BTreeMap<String, PathBuf>) -> Splits {
+fn by_names(files: &Files) -> Splits {
     let sharded = sharded(files);
     if !sharded.is_empty() {
         return sharded;
@@ -206,7 +246,7 @@ fn by_names(files: &BTreeMap<String, PathBuf>) -> Splits {
 }
 
 /// The files of one pattern after the other, each once.
-fn in_order(files: &BTreeMap<String, PathBuf>, patterns: &[String]) -> Vec<PathBuf> {
+fn in_order(files: &Files, patterns: &[String]) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     let found = patterns
         .iter()
@@ -218,7 +258,7 @@ fn in_order(files: &BTreeMap<String, PathBuf>, patterns: &[String]) -> Vec<PathB
 }
 
 /// Files named `data/SPLIT-00000-of-00002.EXTENSION`.
-fn sharded(files: &BTreeMap<String, PathBuf>) -> Splits {
+fn sharded(files: &Files) -> Splits {
     let digits = "[0-9]".repeat(5);
     let pattern = format!("data/*-{digits}-of-{digits}*.*");
     let mut splits: BTreeMap<(usize, String), Vec<PathBuf>> = BTreeMap::new();
