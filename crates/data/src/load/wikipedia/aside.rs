@@ -134,12 +134,11 @@ fn restored(text: &str, spans: &[String], kind: char) -> String {
             let (number, rest) = part.split_once(CLOSE)?;
             Some((spans.get(number.parse::<usize>().ok()?)?, rest))
         });
-        match found {
-            Some((span, rest)) => whole.extend([span.as_str(), rest]),
-            None => {
-                whole.push(OPEN);
-                whole.push_str(part);
-            }
+        if let Some((span, rest)) = found {
+            whole.extend([span.as_str(), rest]);
+        } else {
+            whole.push(OPEN);
+            whole.push_str(part);
         }
     }
     whole
