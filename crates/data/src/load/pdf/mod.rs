@@ -1,5 +1,6 @@
 //! PDF documents, page by page.
 
+mod direction;
 mod facts;
 mod layout;
 mod mend;
@@ -32,8 +33,7 @@ const TIME_PER_PAGE: Duration = Duration::from_secs(1);
 /// Columns are read one after the other, lines of a paragraph are joined, words that a line's end divides are whole
 /// again, ligatures are letters. A row of a table is a line with tabs between its cells. Lines that stand at the same
 /// place of many pages (headers, footers, page numbers) are left out unless they are asked for; `left_out` counts
-/// them on each page. Lines from right to left are in the order of reading, with their numbers; words of the other
-/// direction in such a line may come letter by letter from behind, where the file draws the whole line in one step.
+/// them on each page. Lines from right to left are in the order of reading, words of the other direction in them too.
 ///
 /// Fields: `page` (from 1), `pages`, and where the document says so `title`, `author`, `date` (of its creation),
 /// `subject`, `keywords`; on the first page `form`, the filled fields of a form by their names.
@@ -231,9 +231,13 @@ fn page(opened: &Opened, index: usize, place: &Place) -> Result<Vec<Line>> {
     let pdf = Arc::clone(&opened.pdf);
     let at = place.clone();
     let page = guarded(&place.path, "PDF", TIME_LIMIT, move || {
-        let spans = pdf
+        let mut spans = pdf
             .extract_spans(index)
             .map_err(|error| broken(&at, &error))?;
+        if spans.iter().any(direction::mixed) {
+            let glyphs = pdf.extract_chars(index);
+            direction::mend(&mut spans, glyphs.map_err(|error| broken(&at, &error))?);
+        }
         if spans.is_empty() {
             // A page whose content cannot be unpacked looks like an empty one.
             let content = pdf.get_page_content_data(index);
