@@ -8,6 +8,7 @@ use super::cache::Repository;
 use super::client::Client;
 use super::listing::{Entry, Listing};
 use super::name::{HubName, is_commit};
+use super::select::Select;
 use super::transfer::Transfer;
 use crate::error::{DataError, Place, Result, quoted};
 
@@ -93,10 +94,6 @@ impl<'a> Commit<'a> {
         &self.id
     }
 
-    pub(super) fn listing(&self) -> &Listing {
-        &self.listing
-    }
-
     /// Whether it is known which files the commit has.
     pub(super) fn listed(&self) -> bool {
         !matches!(self.source, Source::Cache { listed: false, .. })
@@ -121,6 +118,14 @@ impl<'a> Commit<'a> {
             .fold(self.folder(), |folder, part| folder.join(part))
     }
 
+    /// Gets the selected files: where they lie, sorted, and how many bytes came.
+    pub(crate) fn bring_selected(&self, select: &Select) -> Result<(Vec<PathBuf>, u64)> {
+        let chosen = select.choose(self.name, &self.listing)?;
+        let downloaded = self.bring(&chosen)?;
+        let files = chosen.iter().map(|entry| self.place(&entry.path));
+        Ok((files.collect(), downloaded))
+    }
+
     /// Gets the files of these paths; paths that it does not have are passed over.
     pub(crate) fn bring_paths(&self, paths: &BTreeSet<&str>) -> Result<()> {
         let entries = self.listing.entries().iter();
@@ -131,7 +136,7 @@ impl<'a> Commit<'a> {
     }
 
     /// Gets files as far as the cache lacks them, and gives the number of bytes that came.
-    pub(super) fn bring(&self, files: &[&Entry]) -> Result<u64> {
+    fn bring(&self, files: &[&Entry]) -> Result<u64> {
         match &self.source {
             Source::Server { client, kept } => {
                 if !kept {

@@ -221,16 +221,12 @@ impl Hub {
             });
         }
         let commit = self.commit(name)?;
-        let chosen = select.choose(name, commit.listing())?;
-        let downloaded = commit.bring(&chosen)?;
+        let (files, downloaded) = commit.bring_selected(select)?;
         Ok(Snapshot {
             path: name
                 .path()
                 .map_or_else(|| commit.folder(), |path| commit.place(path)),
-            files: chosen
-                .iter()
-                .map(|entry| commit.place(&entry.path))
-                .collect(),
+            files,
             commit: commit.id().to_owned(),
             listed: commit.listed(),
             downloaded,

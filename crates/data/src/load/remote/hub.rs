@@ -26,13 +26,14 @@ pub(super) fn entries(name: &str, loaders: &Loaders) -> Result<Vec<Entry>> {
         own = Hub::from_env()?;
         &own
     };
-    if name.kind() == Kind::Dataset && name.path().is_none() {
-        let commit = hub.commit(&name)?;
-        if let Some(entries) = rows(&name, &commit, loaders)? {
-            return Ok(entries);
-        }
+    let commit = hub.commit(&name)?;
+    if name.kind() == Kind::Dataset
+        && name.path().is_none()
+        && let Some(entries) = rows(&name, &commit, loaders)?
+    {
+        return Ok(entries);
     }
-    files(&name, hub, loaders)
+    files(&name, &commit, loaders)
 }
 
 /// The files of rows; `None` if it has none and none were asked for.
@@ -85,15 +86,11 @@ fn rows(name: &HubName, commit: &Commit<'_>, loaders: &Loaders) -> Result<Option
 }
 
 /// All files, or those that a path leads to, as files of a folder.
-fn files(name: &HubName, hub: &Hub, loaders: &Loaders) -> Result<Vec<Entry>> {
-    let snapshot = hub.get(name, &Select::of(Kind::Dataset))?;
-    let folder = snapshot.files.iter().find_map(|file| {
-        let commit = snapshot.commit.as_str();
-        file.ancestors().find(|folder| folder.ends_with(commit))
-    });
-    let folder = folder.unwrap_or(&snapshot.path).to_path_buf();
-    let member = Member::data_set(folder, shown(name, &snapshot.commit), Classes::default());
-    let files = snapshot.files.into_iter();
+fn files(name: &HubName, commit: &Commit<'_>, loaders: &Loaders) -> Result<Vec<Entry>> {
+    let (files, _) = commit.bring_selected(&Select::of(Kind::Dataset))?;
+    let plain = shown(name, commit.id());
+    let member = Member::data_set(commit.folder(), plain, Classes::default());
+    let files = files.into_iter();
     let files = files.filter(|file| !ABOUT.iter().any(|about| file.ends_with(about)));
     let entry = |file: PathBuf| {
         let what = loaders.loader(&file).unwrap_or(What::PassedOver);
