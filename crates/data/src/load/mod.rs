@@ -147,7 +147,7 @@ use remote::Remote;
 /// of their names. With the feature `archives`, `.zip` and `.tar` are opened as the folders that they hold, and their
 /// files are named below the archive: `data.zip/train.csv`.
 ///
-/// With the feature `hub`, `hf://owner/name[@revision]` is a data set of the hub, read as a [`DatasetFolder`] but for the
+/// With the feature `hub`, `hf://owner/name[@revision]` is a data set of the hub, read as a `DatasetFolder` but for the
 /// check of its row counts: all splits of its default configuration one after the other, or, with `:configuration`,
 /// `:configuration:split` or `::split` behind it, what these name. Only the files of these are downloaded. With `/path`
 /// behind it, the files of that folder, or that file, are read one by one as they are. With the feature `net` an address

@@ -4,6 +4,7 @@ mod card;
 mod find;
 mod pattern;
 mod rows;
+mod saved;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -131,7 +132,7 @@ impl DatasetFolder {
         shown: &str,
     ) -> Result<Option<Self>> {
         if path.join("dataset_dict.json").is_file() || path.join("state.json").is_file() {
-            return find::saved(path).map(Some);
+            return saved::read(path).map(Some);
         }
         let cards = card::read(path)?;
         let (configuration, card) = choose(cards, wanted, shown)?;
