@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::open::Open;
 use super::slides::Slide;
 use crate::error::{DataError, Place, Result};
-use crate::load::blocks::{Blocks, line};
+use crate::load::blocks::Blocks;
 use crate::load::parts::Parts;
+use crate::load::table::line;
 use crate::load::xml::{Element, Xml};
 
 /// Refuses a document with a password, whose parts are not XML.
