@@ -25,9 +25,9 @@ struct Flags {
     /// Files of labelled texts, or pairs of texts.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// The names of the fields: `text=body,label=topic`; detected without it.
+    /// The names of the fields: `text=body,label=topic`; detected without it, or with `auto`.
     #[arg(long)]
-    map: Option<LabelMapping>,
+    map: Option<String>,
     /// The folder of the result and its report. It must not hold anything yet.
     #[arg(long)]
     output: PathBuf,
@@ -62,7 +62,7 @@ fn main() -> Result<(), Failure> {
     let flags = Flags::parse();
     program::vacant(&flags.output)?;
     let device = device(flags.device.as_deref())?.autodiff();
-    let mapping = flags.map.clone().unwrap_or_default();
+    let mapping: LabelMapping = program::mapping(&flags.data, flags.map.as_deref())?;
     let (rows, counts) = program::loaders().examples(&flags.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
     let labels: BTreeSet<String> = rows.iter().map(|row| row.label.to_string()).collect();
