@@ -238,12 +238,12 @@ fn what_a_mapping_does_not_read_is_named_with_a_mapping_to_try() {
         (
             refused::<AnyChat>(std::slice::from_ref(&pair)),
             "data.jsonl:1: found preferences (prompt, chosen, rejected); expected conversations, or prompts with \
-             completions. If it is meant, name the fields with --map \"prompt=prompt,completion=FIELD\"",
+             completions. Learn the better answers with --map \"prompt=prompt,completion=chosen\"",
         ),
         (
             refused::<AnyChat>(&[chats]),
             "data.jsonl:1: found preferences (chosen, rejected); expected conversations, or prompts with completions. \
-             If it is meant, name the fields with --map \"messages=chosen\"",
+             Learn the better answers with --map \"messages=chosen\"",
         ),
         (
             refused::<AnyChat>(&[facts]),
@@ -259,7 +259,8 @@ fn what_a_mapping_does_not_read_is_named_with_a_mapping_to_try() {
         (
             refused::<AnyPreference>(&[judged]),
             "data.jsonl:1: found answers judged good or bad (prompt, completion, label); expected a better and a worse \
-             answer, or rated ones. If it is meant, name the fields with --map \"prompt=prompt,chosen=",
+             answer, or rated ones. It has the fields \"completion\" (text), \"label\" (true or false), \"prompt\" (text). \
+             If they hold what is expected, name them with --map \"prompt=prompt,chosen=FIELD,rejected=FIELD\"",
         ),
         (
             refused::<LabelMapping>(&[toxic]),

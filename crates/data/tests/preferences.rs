@@ -165,7 +165,7 @@ fn comparisons() -> Vec<(&'static str, Value, &'static [&'static str])> {
 }
 
 /// A completion of `UltraFeedback`, rated in two aspects.
-fn rated(text: &str, overall: Value, aspects: [&str; 2]) -> Value {
+fn rated(text: &str, overall: f64, aspects: [&str; 2]) -> Value {
     let [helpful, honest] = aspects.map(|rating| json!({"Rating": rating, "Rationale": "3 of 5"}));
     json!({"model": "m", "response": text, "overall_score": overall,
            "annotations": {"helpfulness": helpful, "honesty": honest}})
@@ -177,8 +177,8 @@ fn lists() -> Vec<(&'static str, Value, &'static [&'static str])> {
             // The overall score of 10 is the known fault of some copies.
             "UltraFeedback",
             json!({"source": "s", "instruction": "Q", "models": ["m"], "completions": [
-                rated("C", json!(7.0), ["4", "N/A"]), rated("A", json!(8.0), ["5", "4"]),
-                rated("B", json!(10.0), ["1", "2"]), rated("D", json!(1.0), ["N/A", "N/A"]),
+                rated("C", 7.0, ["4", "N/A"]), rated("A", 8.0, ["5", "4"]),
+                rated("B", 10.0, ["1", "2"]), rated("D", 1.0, ["N/A", "N/A"]),
             ]}),
             &["u:Q"],
         ),

@@ -377,7 +377,10 @@ fn labels_are_names_or_numbers_of_classes() {
         (Label::Class("so so".to_owned()), "\"so so\""),
         (Label::Number(2.0), "label 2;"),
         (Label::Number(0.5), "label 0.5;"),
-        (Label::Classes(BTreeSet::from(["bad".to_owned()])), "\"[bad]\""),
+        (
+            Label::Classes(BTreeSet::from(["bad".to_owned()])),
+            "\"[bad]\"",
+        ),
     ] {
         let error = build(&[label]).unwrap_err().to_string();
         assert!(

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::chat::MESSAGES;
 use super::completion::PAIRS;
-use super::detect::{Detecting, refused};
+use super::detect::refused;
 use super::fields::{Fields, View};
 use super::judged::{is_good, judgement};
 use super::preference::{CHOSEN, REJECTED};

@@ -8,8 +8,9 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::any::is_auto;
+use super::fields::{Part, View, is_list_of_objects, is_list_of_texts, offer, offer_named};
 use super::judged::truth;
-use super::fields::{Part, View, is_list_of_objects, is_list_of_texts, offer};
+use super::turns::prompt_name;
 use super::{
     AnyChat, AnyPreference, Detected, Format, JudgedMapping, LabelMapping, Mapping, TextMapping,
 };
@@ -174,45 +175,46 @@ pub(super) fn unknown(document: &Document) -> DataError {
 
 /// What to do about a known format that the mapping does not read.
 fn hint_for<M: Detecting>(detected: &Detected, record: View<'_>) -> String {
-    if detected.format == Format::Judged && M::READS.contains(&Format::Completion) {
-        return format!(
+    let learns = M::READS.contains(&Format::Completion);
+    match (detected.format, better_answers(record)) {
+        (Format::Judged, _) if learns => format!(
             "Learn those judged good, and leave out the others, with --map {}",
             quoted(&detected.mapping)
-        );
+        ),
+        (Format::Preference, Some(mapping)) if learns => {
+            format!("Learn the better answers with --map {}", quoted(&mapping))
+        }
+        _ => format!(
+            "It has the fields {}. If they hold what is expected, name them with --map {}",
+            fields(record),
+            quoted(&offer_named(record, M::FORMS[0]))
+        ),
     }
-    let (best, _) = best(record, M::FORMS);
-    format!(
-        "If it is meant, name the fields with --map {}",
-        quoted(&best)
-    )
+}
+
+/// The mapping to a conversation that ends with the better answer.
+fn better_answers(record: View<'_>) -> Option<String> {
+    let chosen = record.first(&preference::CHOSEN)?;
+    match prompt_name(record) {
+        Some(prompt) => Some(format!("prompt={prompt},completion={chosen}")),
+        None => is_list_of_objects(record.get(chosen)?).then(|| format!("messages={chosen}")),
+    }
 }
 
 /// The error for a record in which a mapping's fields were not found: the fields with what they hold, a mapping to try,
 /// and the other forms.
 fn missing(document: &Document, forms: &[&[Part]]) -> DataError {
-    const SHOWN: usize = 20;
     let record = View(&document.fields);
     let (mut best, other) = best(record, forms);
-    // Several labels that have a column each.
-    if let (Some(rest), Some(columns)) = (best.strip_suffix("label=FIELD"), flags(record)) {
-        best = format!("{rest}labels={columns}");
+    if let (Some((rest, label)), Some(columns)) = (best.rsplit_once("label="), flags(record))
+        && (label == "FIELD" || columns.contains(&label))
+    {
+        best = format!("{rest}labels={}", columns.join("|"));
     }
     let wanted = best
         .split(',')
         .find_map(|part| part.strip_suffix("=FIELD"))
         .unwrap_or(forms[0][0].0);
-    let fields = record.0.iter().take(SHOWN);
-    let mut found: Vec<String> = fields
-        .map(|(name, value)| format!("{} ({})", quoted(name), holds(value)))
-        .collect();
-    if record.0.len() > SHOWN {
-        found.push(format!("{} more", record.0.len() - SHOWN));
-    }
-    let found = if found.is_empty() {
-        "no fields".into()
-    } else {
-        found.join(", ")
-    };
     let mut hint = format!("Name the fields with --map {}", quoted(&best));
     if !other.is_empty() {
         let other: Vec<String> = other.iter().map(|form| quoted(form)).collect();
@@ -221,7 +223,7 @@ fn missing(document: &Document, forms: &[&[Part]]) -> DataError {
     DataError::MissingField {
         place: Place::from(&document.origin),
         field: quoted(wanted),
-        found,
+        found: fields(record),
         hint,
     }
 }
@@ -244,11 +246,27 @@ fn best(record: View<'_>, forms: &[&[Part]]) -> (String, Vec<String>) {
     (best, offers.into_iter().map(|offer| offer.0).collect())
 }
 
-/// The fields that hold a 0 or 1, if there are several.
-fn flags(record: View<'_>) -> Option<String> {
+/// The fields with what they hold, for a message.
+fn fields(record: View<'_>) -> String {
+    const SHOWN: usize = 20;
+    let shown = record.0.iter().take(SHOWN);
+    let mut shown: Vec<String> = shown
+        .map(|(name, value)| format!("{} ({})", quoted(name), holds(value)))
+        .collect();
+    if record.0.len() > SHOWN {
+        shown.push(format!("{} more", record.0.len() - SHOWN));
+    }
+    if shown.is_empty() {
+        return "no fields".into();
+    }
+    shown.join(", ")
+}
+
+/// The fields that hold a 0 or 1, if there are several: labels that have a column each.
+fn flags(record: View<'_>) -> Option<Vec<&str>> {
     let flags = record.0.iter().filter(|(_, value)| truth(value).is_some());
     let names: Vec<&str> = flags.map(|(name, _)| name.as_str()).collect();
-    (names.len() > 1).then(|| names.join("|"))
+    (names.len() > 1).then_some(names)
 }
 
 /// What a field holds, in words for a message.

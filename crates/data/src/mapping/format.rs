@@ -145,20 +145,20 @@ impl Detected {
     /// The format of one document.
     pub(super) fn of(document: &Document) -> Option<Self> {
         let record = View(&document.fields);
-        let found = answers(record)
+        answers(record)
             .or_else(|| conversation(record))
-            .or_else(|| text(record, document))?;
-        let parts = found.parts.iter();
-        let mapping: Vec<String> = parts
-            .map(|(part, field)| format!("{part}={field}"))
-            .collect();
-        Some(Self {
-            format: found.format,
-            mapping: mapping.join(",") + &found.options,
-            fields: found.parts.into_iter().map(|(_, field)| field).collect(),
+            .or_else(|| text(record, document))
+    }
+
+    fn new(format: Format, parts: Vec<(&'static str, String)>) -> Self {
+        let mapping = parts.iter().map(|(part, field)| format!("{part}={field}"));
+        Self {
+            format,
+            mapping: mapping.collect::<Vec<_>>().join(","),
+            fields: parts.into_iter().map(|(_, field)| field).collect(),
             records: 1,
             of: 1,
-        })
+        }
     }
 }
 
@@ -178,54 +178,34 @@ impl fmt::Display for Detected {
     }
 }
 
-/// A format with the parts of the mapping that reads it.
-struct Found {
-    format: Format,
-    parts: Vec<(&'static str, String)>,
-    /// What the mapping says besides.
-    options: String,
-}
-
-impl Found {
-    fn new(format: Format, parts: Vec<(&'static str, String)>) -> Self {
-        Self {
-            format,
-            parts,
-            options: String::new(),
-        }
-    }
-}
-
 /// Answers that are judged in some way. They come first: a record that says which answers are good must not be taken
 /// for one whose answers all are.
-fn answers(record: View<'_>) -> Option<Found> {
+fn answers(record: View<'_>) -> Option<Detected> {
     if let (Some(chosen), Some(rejected)) = (record.first(&CHOSEN), record.first(&REJECTED)) {
         let mut parts = asked(record);
         parts.extend([("chosen", chosen.into()), ("rejected", rejected.into())]);
-        return Some(Found::new(Format::Preference, parts));
+        return Some(Detected::new(Format::Preference, parts));
     }
-    if let Some((parts, options)) = comparison::found(record) {
-        let format = Format::Comparison;
-        return Some(Found {
-            format,
-            parts,
-            options,
-        });
+    if let Some((parts, values)) = comparison::found(record) {
+        let mut found = Detected::new(Format::Comparison, parts);
+        found.mapping.push_str(&values);
+        return Some(found);
     }
     if let Some(parts) = judged::found(record) {
-        return Some(Found::new(Format::Judged, parts));
+        return Some(Detected::new(Format::Judged, parts));
     }
     if let (Some(prompt), Some(Value::Array(labels))) =
         (record.first(&PROMPT), record.get("labels"))
         && record.get("completions").is_some_and(is_list_of_texts)
         && labels.iter().all(Value::is_boolean)
     {
-        // No mapping reads these, so the parts name what was found alone.
-        let names = [prompt, "completions", "labels"];
-        let parts = names.map(|name| ("", name.to_owned()));
-        return Some(Found::new(Format::Steps, parts.into()));
+        let fields = [prompt, "completions", "labels"];
+        return Some(Detected {
+            fields: fields.map(String::from).into(),
+            ..Detected::new(Format::Steps, Vec::new())
+        });
     }
-    rated::found(record).map(|parts| Found::new(Format::Rated, parts))
+    rated::found(record).map(|parts| Detected::new(Format::Rated, parts))
 }
 
 /// The parts of a prompt, if it has a field of its own.
@@ -239,7 +219,7 @@ fn asked(record: View<'_>) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-fn conversation(record: View<'_>) -> Option<Found> {
+fn conversation(record: View<'_>) -> Option<Detected> {
     if let Some(messages) = record.first(&MESSAGES)
         && let Some(list) = record.get(messages).filter(|list| is_list_of_objects(list))
     {
@@ -248,7 +228,7 @@ fn conversation(record: View<'_>) -> Option<Found> {
         } else {
             Format::Messages
         };
-        return Some(Found::new(format, vec![("messages", messages.into())]));
+        return Some(Detected::new(format, vec![("messages", messages.into())]));
     }
     let (prompt, answer) = record.pair(&completion::PAIRS)?;
     let input = input_name(record, prompt).filter(|input| *input != answer);
@@ -260,10 +240,10 @@ fn conversation(record: View<'_>) -> Option<Found> {
     } else {
         Format::Completion
     };
-    Some(Found::new(format, parts))
+    Some(Detected::new(format, parts))
 }
 
-fn text(record: View<'_>, document: &Document) -> Option<Found> {
+fn text(record: View<'_>, document: &Document) -> Option<Detected> {
     let own = !document.text.trim().is_empty();
     if let Some(label) = record.first(&LABEL) {
         let several = match record.get(label) {
@@ -279,7 +259,7 @@ fn text(record: View<'_>, document: &Document) -> Option<Found> {
         if let Some(several) = several {
             if let Some((text, pair)) = record.pair(&label::PAIRS) {
                 let parts = vec![("text", text.into()), ("pair", pair.into()), label];
-                return Some(Found::new(Format::LabeledPair, parts));
+                return Some(Detected::new(Format::LabeledPair, parts));
             }
             if let Some(text) = record.first(&TEXT).filter(|_| !own) {
                 let format = if several {
@@ -287,16 +267,16 @@ fn text(record: View<'_>, document: &Document) -> Option<Found> {
                 } else {
                     Format::Label
                 };
-                return Some(Found::new(format, vec![("text", text.into()), label]));
+                return Some(Detected::new(format, vec![("text", text.into()), label]));
             }
         }
     }
     if own {
-        return Some(Found::new(Format::Text, Vec::new()));
+        return Some(Detected::new(Format::Text, Vec::new()));
     }
     let text = record.first(&TEXT)?;
     record
         .get(text)?
         .is_string()
-        .then(|| Found::new(Format::Text, vec![("text", text.into())]))
+        .then(|| Detected::new(Format::Text, vec![("text", text.into())]))
 }

@@ -120,7 +120,7 @@ impl Mapping for RatedMapping {
             return Err(fields.missing(missing, fields.suggest(&PARTS)));
         };
         let rated = found.rated(&fields)?;
-        let (best, worst) = extremes(rated, &fields)?;
+        let (best, worst) = extremes(&rated, &fields)?;
         self.margin.check(best.1, worst.1, &fields)?;
         if best.0 == worst.0 {
             let why = "the best and the worst answer are the same text";
@@ -133,13 +133,16 @@ impl Mapping for RatedMapping {
         };
         let system = asked.take_system(&mut fields)?;
         let prompt = asked.take(&mut fields)?;
-        let turn = |text: String| vec![Turn::new(Role::Assistant, text)];
-        preference(prompt, system, turn(best.0), turn(worst.0), fields)
+        let turn = |answer: &Answer| vec![Turn::new(Role::Assistant, &answer.0)];
+        preference(prompt, system, turn(best), turn(worst), fields)
     }
 }
 
+/// A text with its rating, where a higher one is better.
+type Answer = (String, f64);
+
 /// The first of the highest and the first of the lowest rated answers.
-fn extremes(rated: Vec<(String, f64)>, fields: &Fields) -> Result<((String, f64), (String, f64))> {
+fn extremes<'a>(rated: &'a [Answer], fields: &Fields) -> Result<(&'a Answer, &'a Answer)> {
     if rated.len() < 2 {
         let why = format!("{} of its answers have a rating", rated.len());
         return Err(fields.left_out("without two rated answers", why));
@@ -153,7 +156,7 @@ fn extremes(rated: Vec<(String, f64)>, fields: &Fields) -> Result<((String, f64)
             worst = index;
         }
     }
-    Ok((rated[best].clone(), rated[worst].clone()))
+    Ok((&rated[best], &rated[worst]))
 }
 
 /// The names of a record's answers and ratings.
@@ -215,8 +218,8 @@ impl Found {
         })
     }
 
-    /// The answers that have a rating, where a higher one is better.
-    fn rated(&self, fields: &Fields) -> Result<Vec<(String, f64)>> {
+    /// The answers that have a rating.
+    fn rated(&self, fields: &Fields) -> Result<Vec<Answer>> {
         let record = fields.view();
         let items = record.get(&self.answers).and_then(Value::as_array);
         let items = items.map_or(&[][..], Vec::as_slice);
