@@ -170,6 +170,21 @@ pub enum Label {
     Classes(BTreeSet<String>),
 }
 
+impl Label {
+    /// The classes that hold: one, any number, or a number as it is written.
+    pub fn classes(&self) -> BTreeSet<String> {
+        match self {
+            Self::Classes(classes) => classes.clone(),
+            one => BTreeSet::from([one.to_string()]),
+        }
+    }
+
+    /// Whether it is a list of classes, however many.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Self::Classes(_))
+    }
+}
+
 impl fmt::Display for Label {
     /// The number or the class; several classes in brackets, which no single class is taken for: `[anger, joy]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
