@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use finetune::data::mapping::LabelMapping;
+use finetune::data::split::Parts;
 use finetune::data::{Labeled, Split};
 use finetune::eval::local::LocalClassifier;
 use finetune::eval::metric::{of_labels, of_several};
@@ -144,18 +145,33 @@ fn main() -> Result<(), Failure> {
     }
 
     let classifier = LocalClassifier::new(trained.model, encoder, labels.clone());
+    let report = report(&flags, &classifier, &labels, &parts)?;
+    println!("\n{report}");
+    let page = flags.output.join("report.html");
+    report.write(&page)?;
+    println!("wrote {} and {}", folder.display(), page.display());
+    Ok(())
+}
+
+/// The classifier beside what is most frequent, on the rows held out.
+fn report(
+    flags: &Flags,
+    classifier: &LocalClassifier,
+    labels: &[String],
+    parts: &Parts<Labeled>,
+) -> Result<Report, Failure> {
     let before = Run::majority("test", &parts.train, &parts.test)?;
     let after = classifier.evaluate("fine-tuned", "test", &parts.test)?;
     let report = Report::new(format!("Classifier on {}", flags.model.display()));
-    let report = if lists {
+    let report = if parts.test.iter().any(|row| row.label.is_list()) {
         report.compare(&[&before, &after], &of_several())?
     } else {
         report
-            .compare(&[&before, &after], &of_labels(&labels))?
+            .compare(&[&before, &after], &of_labels(labels))?
             .confusion(&after)?
     };
-    let report = report
-        .training(Training::read(run.join("metrics.jsonl"))?)
+    Ok(report
+        .training(Training::read(flags.output.join("run/metrics.jsonl"))?)
         .count("rows to train on", parts.train.len(), "")
         .count(
             "rows to validate on",
@@ -167,12 +183,7 @@ fn main() -> Result<(), Failure> {
             parts.test.len(),
             "looked at once, at the end",
         )
-        .summarise();
-    println!("\n{report}");
-    let page = flags.output.join("report.html");
-    report.write(&page)?;
-    println!("wrote {} and {}", folder.display(), page.display());
-    Ok(())
+        .summarise())
 }
 
 /// What rows are split by: texts that differ in capitals and spaces alone are one text.

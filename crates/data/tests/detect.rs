@@ -274,6 +274,16 @@ fn what_a_mapping_does_not_read_is_named_with_a_mapping_to_try() {
     ] {
         assert!(found.starts_with(expected), "{found}");
     }
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.txt");
+    std::fs::write(&page, "A text.").unwrap();
+    let error = Loaders::default().mapping::<AnyChat, _>(&[page], "");
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("found plain texts;")
+            && error.ends_with("no fields that could be named with --map"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -184,6 +184,7 @@ fn hint_for<M: Detecting>(detected: &Detected, record: View<'_>) -> String {
         (Format::Preference, Some(mapping)) if learns => {
             format!("Learn the better answers with --map {}", quoted(&mapping))
         }
+        _ if record.0.is_empty() => "It has no fields that could be named with --map".into(),
         _ => format!(
             "It has the fields {}. If they hold what is expected, name them with --map {}",
             fields(record),

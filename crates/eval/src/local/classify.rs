@@ -123,16 +123,19 @@ impl LocalClassifier {
 
     /// Refuses a label that the classifier does not know.
     fn check(&self, task: &str, example: &Labeled) -> Result<()> {
-        let labels = example.label.classes().into_iter();
-        for label in labels.filter(|label| !self.labels.contains(label)) {
-            return Err(EvalError::UnknownLabel {
+        let labels = example.label.classes();
+        match labels
+            .into_iter()
+            .find(|label| !self.labels.contains(label))
+        {
+            None => Ok(()),
+            Some(label) => Err(EvalError::UnknownLabel {
                 origin: example.origin.clone(),
                 task: task.to_owned(),
                 label,
                 labels: self.labels.clone(),
-            });
+            }),
         }
-        Ok(())
     }
 
     /// The outcome where every class is judged by itself.
