@@ -10,7 +10,7 @@ use super::judged::{is_good, judgement};
 use super::preference::{CHOSEN, REJECTED};
 use super::{
     ChatMapping, ComparisonMapping, CompletionMapping, Mapping, PreferenceMapping, RatedMapping,
-    comparison, rated,
+    known, rated,
 };
 use crate::document::Document;
 use crate::error::{DataError, Result, quoted};
@@ -145,7 +145,7 @@ impl Mapping for AnyPreference {
                 let record = View(&document.fields);
                 if record.first(&CHOSEN).is_some() && record.first(&REJECTED).is_some() {
                     PreferenceMapping::default().example(document)
-                } else if comparison::found(record).is_some() {
+                } else if known::found(record).is_some() {
                     ComparisonMapping::default().example(document)
                 } else if rated::found(record).is_some() {
                     RatedMapping::default().example(document)

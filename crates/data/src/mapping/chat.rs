@@ -5,7 +5,8 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use super::completion::SYSTEM;
-use super::fields::{Fields, Part};
+use super::fields::Fields;
+use super::offer::Part;
 use super::{Mapping, assignments};
 use crate::document::Document;
 use crate::error::{DataError, Place, Result, quoted};

@@ -5,25 +5,17 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::completion::PROMPT;
-use super::fields::{Fields, Part, View};
+use super::fields::Fields;
+use super::known::Known;
 use super::margin::{self, Margin};
+use super::offer::Part;
 use super::preference::preference;
-use super::turns::{Asked, prompt_name, take_turns};
+use super::turns::{Asked, take_turns};
 use super::{Mapping, assignments};
 use crate::document::Document;
-use crate::error::{DataError, Result};
+use crate::error::{DataError, Result, quoted};
 use crate::example::{Preference, Role};
 
-const ANSWERS: [(&str, &str); 8] = [
-    ("response_0", "response_1"),
-    ("response_1", "response_2"),
-    ("response_a", "response_b"),
-    ("answer_0", "answer_1"),
-    ("output_1", "output_2"),
-    ("conversation_a", "conversation_b"),
-    ("human_ref_A", "human_ref_B"),
-    ("responses.0", "responses.1"),
-];
 const FIRST: &[&str] = &[
     "first",
     "answer_a",
@@ -139,6 +131,7 @@ impl Mapping for ComparisonMapping {
 }
 
 impl Verdict {
+    /// Whether the first answer is the better one.
     fn first_is_better(&self, fields: &Fields) -> Result<bool> {
         let value = |name: &str| {
             let value = fields.view().get(name);
@@ -151,27 +144,16 @@ impl Verdict {
                 second,
             } => {
                 let said = said(value(field)?);
-                match said {
-                    Some(said) if first.contains(&said) => Ok(true),
-                    Some(said) if second.contains(&said) => Ok(false),
-                    Some(said) if TIES.contains(&said.as_str()) => {
-                        Err(fields.left_out("without a winner", format!("{field} is {said:?}")))
-                    }
-                    None if value(field)?.is_null() => {
-                        Err(fields.left_out("without a winner", format!("{field} is null")))
-                    }
-                    said => {
-                        let expected = format!(
-                            "{} (the first) or {} (the second)",
-                            first.join("|"),
-                            second.join("|")
-                        );
-                        let said = said.unwrap_or_else(|| {
-                            value(field).map(Value::to_string).unwrap_or_default()
-                        });
-                        Err(fields.unexpected(field, &said, expected))
-                    }
+                if first.contains(&said) || second.contains(&said) {
+                    return Ok(first.contains(&said));
                 }
+                if TIES.contains(&said.as_str()) {
+                    let why = format!("{} is {}", quoted(field), quoted(&said));
+                    return Err(fields.left_out("without a winner", why));
+                }
+                let (first, second) = (first.join("|"), second.join("|"));
+                let expected = format!("{first} (the first) or {second} (the second)");
+                Err(fields.unexpected(field, &said, expected))
             }
             Self::Ratings {
                 first,
@@ -185,168 +167,23 @@ impl Verdict {
                     margin.check(first, second, fields)?;
                     Ok(first > second)
                 }
-                _ => Err(fields.left_out("without a rating", "an answer has no rating")),
+                _ => Err(fields.left_out("without two rated answers", "an answer has no rating")),
             },
         }
     }
 }
 
-/// A value as a choice is written: whole numbers without a fraction, texts in lower case.
-fn said(value: &Value) -> Option<String> {
+/// A value as a choice is written: whole numbers without a fraction, texts in lower case, nothing for null.
+fn said(value: &Value) -> String {
     match value {
-        Value::String(text) => Some(text.trim().to_ascii_lowercase()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Number(number) => Some(match number.as_f64() {
-            Some(number) if number.fract() == 0.0 => format!("{number:.0}"),
+        Value::Null => String::new(),
+        Value::String(text) => text.trim().to_ascii_lowercase(),
+        Value::Number(number) => match number.as_f64() {
+            Some(number) if number.fract() == 0.0 => format!("{:.0}", number + 0.0),
             _ => number.to_string(),
-        }),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        },
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
-}
-
-/// The form of a data set that many use.
-#[derive(Clone, Copy)]
-struct Known {
-    /// The field of the prompt, where it has no usual name.
-    prompt: Option<&'static str>,
-    first: &'static str,
-    second: &'static str,
-    told: Told,
-}
-
-#[derive(Clone, Copy)]
-enum Told {
-    /// By the field, with the values that say first and second.
-    Choice(
-        &'static str,
-        &'static [&'static str],
-        &'static [&'static str],
-    ),
-    Ratings(&'static str, &'static str),
-}
-
-/// The forms, each found by the fields of both answers and of the verdict.
-const KNOWN: [Known; 11] = [
-    Known {
-        prompt: Some("history"),
-        first: "human_ref_A",
-        second: "human_ref_B",
-        told: Told::Choice("labels", &["1"], &["0"]),
-    },
-    usual(0, Told::Choice("better_response_id", &["0"], &["1"])),
-    usual(
-        1,
-        Told::Choice("preference_strength", &["-3", "-2", "-1"], &["1", "2", "3"]),
-    ),
-    usual(1, Told::Choice("preference", &["1"], &["2"])),
-    usual(4, Told::Choice("preference", &["1"], &["2"])),
-    usual(
-        5,
-        Told::Choice("winner", &["model_a", "a"], &["model_b", "b"]),
-    ),
-    usual(
-        2,
-        Told::Choice(
-            "winner",
-            &["model_a", "response_a", "a"],
-            &["model_b", "response_b", "b"],
-        ),
-    ),
-    usual(
-        2,
-        Told::Choice("preference", &["response_a", "a"], &["response_b", "b"]),
-    ),
-    Known {
-        prompt: Some("question.full_text"),
-        first: "answer_0",
-        second: "answer_1",
-        told: Told::Ratings("score_0", "score_1"),
-    },
-    Known {
-        prompt: Some("info.post"),
-        first: "summaries.0.text",
-        second: "summaries.1.text",
-        told: Told::Choice("choice", &["0"], &["1"]),
-    },
-    usual(7, Told::Choice("choice", &["0"], &["1"])),
-];
-
-/// A form whose prompt has a usual name.
-const fn usual(answers: usize, told: Told) -> Known {
-    let (first, second) = ANSWERS[answers];
-    Known {
-        prompt: None,
-        first,
-        second,
-        told,
-    }
-}
-
-impl Known {
-    fn of(record: View<'_>) -> Option<Self> {
-        KNOWN.into_iter().find(|known| {
-            let told = match known.told {
-                Told::Choice(field, ..) => record.0.contains_key(field),
-                Told::Ratings(first, second) => record.has(first) && record.has(second),
-            };
-            // Of a list of answers the two must be all.
-            let third = known.second.replace(".1", ".2");
-            let two = third == known.second || !record.has(&third);
-            let asked = known.prompt.is_none_or(|prompt| record.has(prompt));
-            told && two && asked && record.has(known.first) && record.has(known.second)
-        })
-    }
-
-    fn compared(self) -> Compared {
-        let owned = |values: &[&str]| values.iter().copied().map(String::from).collect();
-        Compared {
-            first: self.first.into(),
-            second: self.second.into(),
-            verdict: match self.told {
-                Told::Choice(field, first, second) => Verdict::Choice {
-                    field: field.into(),
-                    first: owned(first),
-                    second: owned(second),
-                },
-                Told::Ratings(first, second) => Verdict::Ratings {
-                    first: first.into(),
-                    second: second.into(),
-                    margin: Margin::default(),
-                },
-            },
-        }
-    }
-}
-
-/// The parts of a mapping for a record of a known form, with the values that its choice has.
-pub(super) fn found(record: View<'_>) -> Option<(Vec<(&'static str, String)>, String)> {
-    let known = Known::of(record)?;
-    let mut parts = Vec::new();
-    if let Some(prompt) = known.prompt.or_else(|| prompt_name(record)) {
-        parts.push(("prompt", prompt.into()));
-    }
-    parts.extend([
-        ("first", known.first.into()),
-        ("second", known.second.into()),
-    ]);
-    let values = match known.told {
-        Told::Choice(field, first, second) => {
-            parts.push(("choice", field.into()));
-            format!(
-                ",first_if={},second_if={}",
-                first.join("|"),
-                second.join("|")
-            )
-        }
-        Told::Ratings(first, second) => {
-            parts.extend([
-                ("first_score", first.into()),
-                ("second_score", second.into()),
-            ]);
-            String::new()
-        }
-    };
-    Some((parts, values))
 }
 
 impl FromStr for ComparisonMapping {
@@ -406,7 +243,7 @@ impl FromStr for ComparisonMapping {
         else {
             return Err(DataError::Setting {
                 name: "mapping".into(),
-                found: crate::error::quoted(text),
+                found: quoted(text),
                 expected: "first=FIELD,second=FIELD with choice=FIELD,first_if=VALUE,second_if=VALUE or with \
                            first_score=FIELD,second_score=FIELD"
                     .into(),

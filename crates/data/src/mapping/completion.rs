@@ -5,7 +5,8 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::chat::check_order;
-use super::fields::{Fields, Part, is_list_of_objects};
+use super::fields::{Fields, is_list_of_objects};
+use super::offer::Part;
 use super::turns::{behind, input_name, take_turns};
 use super::{Mapping, assignments};
 use crate::document::Document;

@@ -8,8 +8,9 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::any::is_auto;
-use super::fields::{Part, View, is_list_of_objects, is_list_of_texts, offer, offer_named};
+use super::fields::{View, is_list_of_objects, is_list_of_texts};
 use super::judged::truth;
+use super::offer::{Part, offer, offer_named};
 use super::turns::prompt_name;
 use super::{
     AnyChat, AnyPreference, Detected, Format, JudgedMapping, LabelMapping, Mapping, TextMapping,

@@ -11,7 +11,7 @@ use super::label::{self, LABEL};
 use super::preference::{CHOSEN, REJECTED};
 use super::text::TEXT;
 use super::turns::{input_name, prompt_name};
-use super::{comparison, judged, rated};
+use super::{judged, known, rated};
 use crate::document::Document;
 use crate::error::{DataError, Result, escaped};
 
@@ -186,7 +186,7 @@ fn answers(record: View<'_>) -> Option<Detected> {
         parts.extend([("chosen", chosen.into()), ("rejected", rejected.into())]);
         return Some(Detected::new(Format::Preference, parts));
     }
-    if let Some((parts, values)) = comparison::found(record) {
+    if let Some((parts, values)) = known::found(record) {
         let mut found = Detected::new(Format::Comparison, parts);
         found.mapping.push_str(&values);
         return Some(found);

@@ -6,8 +6,9 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::any::is_auto;
-use super::fields::{Fields, Part};
+use super::fields::Fields;
 use super::judged::truth;
+use super::offer::Part;
 use super::text::{TEXT, take_text};
 use super::{Mapping, assignments};
 use crate::document::Document;

@@ -3,8 +3,9 @@
 use std::str::FromStr;
 
 use super::completion::PROMPT;
-use super::fields::{Fields, Part};
+use super::fields::Fields;
 use super::margin::{self, Margin};
+use super::offer::Part;
 use super::turns::{Asked, answer, behind, complete, take_turns};
 use super::{Mapping, assignments};
 use crate::document::Document;

@@ -5,8 +5,9 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::completion::PROMPT;
-use super::fields::{Fields, Part, View, inside, is_list_of_objects, is_list_of_texts};
+use super::fields::{Fields, View, inside, is_list_of_objects, is_list_of_texts};
 use super::margin::{Margin, quantity};
+use super::offer::Part;
 use super::preference::preference;
 use super::turns::{Asked, prompt_name};
 use super::{Mapping, assignments};

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use super::any::is_auto;
-use super::fields::{Fields, Part};
+use super::fields::Fields;
+use super::offer::Part;
 use super::{Mapping, assignments};
 use crate::document::Document;
 use crate::error::{DataError, Result};

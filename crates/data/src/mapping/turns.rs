@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::chat::{ChatMapping, MESSAGES, check_order};
 use super::completion::{INPUT, PROMPT, SYSTEM};
-use super::fields::{Fields, Part, View};
+use super::fields::{Fields, View};
+use super::offer::Part;
 use crate::error::{DataError, Place, Result};
 use crate::example::{Role, Turn};
 
