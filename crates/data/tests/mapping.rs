@@ -484,7 +484,13 @@ fn answers_are_judged_good_or_bad() {
 #[test]
 fn judged_answers_are_no_conversations_until_the_good_ones_are_asked_for() {
     let record = |good: Value| json!({"prompt": "Q", "completion": "A", "label": good, "id": 7});
-    for judgement in [json!(true), json!(false), json!("False")] {
+    for judgement in [
+        json!(true),
+        json!(false),
+        json!("False"),
+        json!(0),
+        json!(1.0),
+    ] {
         let error = AnyChat::Detect
             .example(document(record(judgement)))
             .unwrap_err();
@@ -518,7 +524,7 @@ fn judged_answers_are_no_conversations_until_the_good_ones_are_asked_for() {
     }
     let mapping: AnyChat = "messages=messages,good=label".parse().unwrap();
     assert_eq!(turns(&map(&mapping, chat).turns), ["u:Q", "a:A"]);
-    // What is named is read as it is named, judged or not; and a number is no judgement.
+    // What is named is read as it is named, judged or not; and a class is no judgement.
     let named: AnyChat = "prompt=prompt,completion=completion".parse().unwrap();
     let read = map(&named, record(json!(false)));
     assert_eq!(turns(&read.turns), ["u:Q", "a:A"]);

@@ -142,13 +142,10 @@ pub(super) fn truth(value: &Value) -> Option<bool> {
     }
 }
 
-/// The field that judges the answer of a record: true or false, and not a class among others.
+/// The field that judges the answer of a record. A 0 or 1 is taken for a judgement too: to refuse a record whose label
+/// means something else costs a word in the mapping, and to learn a bad answer is never noticed.
 pub(super) fn judgement(record: View<'_>) -> Option<&'static str> {
-    let judges = |name: &&str| match record.get(name) {
-        Some(Value::Bool(_)) => true,
-        Some(Value::String(text)) => matches!(text.as_str(), "true" | "false" | "True" | "False"),
-        _ => false,
-    };
+    let judges = |name: &&str| record.get(name).and_then(truth).is_some();
     GOOD.into_iter().find(judges)
 }
 

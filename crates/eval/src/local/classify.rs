@@ -147,8 +147,11 @@ impl LocalClassifier {
             .filter(|(_, odds)| **odds > 0.0);
         let given = likely.map(|(label, _)| label.clone()).collect();
         let mut outcome = several::outcome(example, given);
-        // log σ(x) = −log(1 + e^−x)
-        let log = |odds: &f32| -(-f64::from(*odds)).exp().ln_1p();
+        // log σ(x) = min(x, 0) − log(1 + e^−|x|), which no odds are too small for.
+        let log = |odds: &f32| {
+            let odds = f64::from(*odds);
+            odds.min(0.0) - (-odds.abs()).exp().ln_1p()
+        };
         outcome.log_likelihoods = odds.iter().map(log).collect();
         outcome
     }
