@@ -471,7 +471,7 @@ fn classifiers_of_several_classes_are_measured() {
             .split(", ")
             .filter(|label| !label.is_empty())
             .collect();
-        assert_eq!(written, given.into_iter().collect());
+        assert_eq!(written, given.into_iter().collect::<BTreeSet<_>>());
     }
     assert_eq!(run.outcomes[2].reference(), "[fear, joy]");
     // Always joy and fear: 5 hits of 8 given and 5 that hold; two of four sets are equal.
