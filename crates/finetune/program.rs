@@ -14,6 +14,7 @@ use crate::model::{Checkpoint, Result as ModelResult};
 
 use crate::data::load::{Loaders, Reading};
 use crate::data::mapping::Detecting;
+use crate::data::synthesize::{Asking, Synthesis};
 use crate::data::{DataError, Value};
 
 /// Any error, as people read it: `main` shows an error by its `Debug` form, and this one's is the message.
@@ -153,6 +154,13 @@ pub fn mapping<M: Detecting, P: AsRef<Path>>(
         println!("{found}");
     }
     Ok(mapping)
+}
+
+/// The same making of data, showing a bar on standard error while a model is asked, from a second on. Silent when that is
+/// no terminal.
+pub fn asked(synthesis: Synthesis) -> Synthesis {
+    let bar = LateBar::new("asking {bar:24} {pos}/{len}  {eta} left");
+    synthesis.watch(move |asking: Asking| bar.show(asking.done, asking.total))
 }
 
 /// A bar that appears when something takes longer than a second.

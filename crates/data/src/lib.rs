@@ -37,7 +37,9 @@ pub mod tokenizer;
 
 pub use document::{Document, Documents, Load, Origin, Value};
 pub use error::{DataError, Place, Result};
-pub use example::{Conversation, Judged, Label, Labeled, PlainText, Preference, Role, Turn};
+pub use example::{
+    Conversation, Judged, Label, Labeled, PlainText, Preference, Role, ToolCall, ToolUse, Turn,
+};
 pub use load::{Counts, Loaders, OnError};
 pub use mapping::Mapping;
 pub use split::{Part, Split};

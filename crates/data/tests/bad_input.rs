@@ -621,8 +621,8 @@ fn b20_roles_and_their_order() {
     check_mapping(
         &AnyChat::Detect,
         call,
-        "unsupported",
-        &["messages.1", "a call of a tool"],
+        "missing field",
+        &["messages.1.tool_calls.0.name", "A tool has a name"],
     );
     let image = "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"http://x\"}]}]}";
     check_mapping(&AnyChat::Detect, image, "unsupported", &["\"image_url\""]);

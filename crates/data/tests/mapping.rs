@@ -8,7 +8,7 @@ use finetune_data::mapping::{
     AnyChat, ChatMapping, CompletionMapping, JudgedMapping, LabelMapping, Mapping,
     PreferenceMapping, TextMapping,
 };
-use finetune_data::{Conversation, DataError, Document, Label, Origin, Role, Turn, Value};
+use finetune_data::{Conversation, DataError, Document, Label, Origin, Role, ToolUse, Turn, Value};
 use serde_json::json;
 
 fn document(fields: Value) -> Document {
@@ -551,6 +551,12 @@ fn prompts_and_completions_can_be_messages() {
         json!({"prompt": "Q", "completion": [user("Q"), assistant("A")]}),
         &["u:Q", "a:A"],
     );
+    let call =
+        json!({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]});
+    let record = json!({"prompt": [user("Q")], "completion": [call], "tools": [{"name": "f"}]});
+    let calling = map(&AnyChat::Detect, record);
+    assert_eq!(calling.tools.len(), 1);
+    assert!(calling.turns[1].tools != ToolUse::None && calling.fields.is_empty());
     let record = json!({"prompt": [user("Q")], "completion": [user("A")]});
     let error = AnyChat::Detect.example(document(record)).unwrap_err();
     assert_eq!(error.kind(), "role order");

@@ -410,6 +410,25 @@ fn broken_ratings_and_choices_are_errors() {
             "unsupported",
             "input.tools",
         ),
+        (
+            json!({"prompt": "Q", "chosen": "A", "rejected": "B", "tools": [{"name": "f"}]}),
+            "unsupported",
+            "\"tools\": a prompt with tools",
+        ),
+        (
+            json!({"prompt": "Q", "rejected": "B", "chosen": [
+                {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]},
+            ]}),
+            "unsupported",
+            "calls tools",
+        ),
+        (
+            json!({"prompt": "Q", "rejected": "B", "chosen": [
+                {"role": "assistant", "content": "A", "reasoning_content": "T"},
+            ]}),
+            "unsupported",
+            "thinks",
+        ),
     ] {
         let error = any.example(document(fields)).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");

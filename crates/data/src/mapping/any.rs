@@ -81,7 +81,7 @@ fn detected(document: Document) -> Result<Conversation> {
 impl FromStr for AnyChat {
     type Err = DataError;
 
-    /// Reads a chat's mapping if the text maps `messages`, `role` or `content`, else that of a prompt with its
+    /// Reads a chat's mapping if the text maps `messages`, `role`, `content` or `tools`, else that of a prompt with its
     /// completion, each with `good=FIELD` where only answers judged good are to be learned; an empty text or `auto`
     /// detects.
     fn from_str(text: &str) -> Result<Self> {
@@ -107,7 +107,7 @@ impl FromStr for AnyChat {
                 conversation,
             });
         }
-        let chat = ["messages", "role", "content"];
+        let chat = ["messages", "role", "content", "tools"];
         if is_auto(text) {
             Ok(Self::Detect)
         } else if maps_any(text, &chat) {

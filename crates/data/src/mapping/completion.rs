@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::chat::check_order;
 use super::fields::{Fields, is_list_of_objects};
 use super::offer::Part;
+use super::tools;
 use super::turns::{behind, input_name, take_turns};
 use super::{Mapping, assignments};
 use crate::document::Document;
@@ -92,6 +93,7 @@ impl Mapping for CompletionMapping {
             .map(|name| fields.take_optional(name))
             .transpose()?
             .flatten();
+        let tools = declared(&prompt_name, &completion_name, &mut fields)?;
         let prompt = said(&mut fields, &prompt_name, Role::User)?;
         let completion = said(&mut fields, &completion_name, Role::Assistant)?;
         let completion = behind(&prompt, completion);
@@ -110,6 +112,7 @@ impl Mapping for CompletionMapping {
         }
         turns.extend(completion);
         check_order(&turns, &fields.place())?;
+        tools::check_results(&turns, &fields.place())?;
         if let Some((instruction, input)) = kept {
             let fields = &mut fields.rest;
             fields.insert("instruction".into(), Value::String(instruction));
@@ -117,6 +120,7 @@ impl Mapping for CompletionMapping {
         }
         Ok(Conversation {
             turns,
+            tools,
             fields: fields.rest,
             origin: fields.origin,
         })
@@ -129,6 +133,18 @@ fn said(fields: &mut Fields, name: &str, role: Role) -> Result<Vec<Turn>> {
         return take_turns(fields, name, role);
     }
     Ok(vec![Turn::new(role, fields.take_content(name)?)])
+}
+
+/// The tools that the record declares, where it holds messages, which can call them.
+fn declared(prompt: &str, completion: &str, fields: &mut Fields) -> Result<Vec<Value>> {
+    let messages = |name: &str| fields.view().get(name).is_some_and(is_list_of_objects);
+    match tools::find(&fields.rest) {
+        Some(name) if messages(prompt) || messages(completion) => {
+            let place = fields.place();
+            tools::declared(fields.take(name)?, name, &place)
+        }
+        _ => Ok(Vec::new()),
+    }
 }
 
 impl CompletionMapping {

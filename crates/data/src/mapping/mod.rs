@@ -19,6 +19,7 @@ mod offer;
 mod preference;
 mod rated;
 mod text;
+mod tools;
 mod turns;
 
 pub use any::{AnyChat, AnyPreference};

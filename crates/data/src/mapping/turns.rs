@@ -1,12 +1,13 @@
 //! Turns out of the fields of a record: a text, a transcript, a message, or a list of messages.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::chat::{ChatMapping, MESSAGES, check_order};
 use super::completion::{INPUT, PROMPT, SYSTEM};
 use super::fields::{Fields, View};
 use super::offer::Part;
-use crate::error::{DataError, Place, Result};
+use super::tools;
+use crate::error::{DataError, Place, Result, quoted};
 use crate::example::{Role, Turn};
 
 /// Where a prompt stands in a record; what is not named is found by its usual names.
@@ -82,9 +83,14 @@ pub(super) fn complete(
     if !prompt.iter().any(|turn| turn.role == Role::User) {
         return Err(fields.missing("prompt", fields.suggest(&WANTED)));
     }
+    let place = fields.place();
+    if let Some(name) = tools::find(&fields.rest) {
+        check_tools(fields.rest.get(name), name, &place)?;
+    }
     prompt.push(Turn::new(Role::Assistant, ""));
-    check_order(&prompt, &fields.place())?;
+    check_order(&prompt, &place)?;
     prompt.pop();
+    tools::check_results(&prompt, &place)?;
     Ok(prompt)
 }
 
@@ -103,7 +109,11 @@ pub(super) fn take_turns(fields: &mut Fields, name: &str, role: Role) -> Result<
         messages @ Value::Array(_) => list(fields, name, messages),
         Value::Object(mut object) => match object.remove("messages") {
             Some(messages) => {
-                check_tools(&object, name, &fields.place())?;
+                check_tools(
+                    object.get("tools"),
+                    &format!("{name}.tools"),
+                    &fields.place(),
+                )?;
                 list(fields, &format!("{name}.messages"), messages)
             }
             None => list(fields, name, Value::Array(vec![Value::Object(object)])),
@@ -123,6 +133,13 @@ pub(super) fn behind(prompt: &[Turn], mut answer: Vec<Turn>) -> Vec<Turn> {
 /// The text of an answer, which is one turn of the assistant.
 pub(super) fn answer(turns: Vec<Turn>, place: &Place) -> Result<String> {
     match <[Turn; 1]>::try_from(turns) {
+        Ok([turn]) if !turn.tools.is_none() || turn.thought.is_some() => {
+            Err(DataError::Unsupported {
+                place: place.clone(),
+                what: "a judgement of an answer that calls tools or thinks".into(),
+                hint: "Write the calls and thoughts into the content as the model shall write them",
+            })
+        }
         Ok([turn]) if turn.role == Role::Assistant => Ok(turn.text),
         Ok([turn]) => {
             let found = format!("{} last", turn.role);
@@ -149,16 +166,21 @@ fn list(fields: &Fields, name: &str, messages: Value) -> Result<Vec<Turn>> {
     ChatMapping::default().turns(name, messages, &fields.place())
 }
 
-/// Refuses tools beside the messages of a prompt, which the answers could call.
-fn check_tools(beside: &Map<String, Value>, name: &str, place: &Place) -> Result<()> {
-    match beside.get("tools") {
-        Some(Value::Array(tools)) if !tools.is_empty() => Err(DataError::Unsupported {
-            place: place.clone(),
-            what: format!("{name}.tools: a prompt with tools"),
-            hint: "Write the tools into a system message as the model shall read them",
-        }),
-        _ => Ok(()),
+/// Refuses tools that the answers could call: judged answers are texts.
+fn check_tools(tools: Option<&Value>, name: &str, place: &Place) -> Result<()> {
+    let declared = match tools {
+        Some(Value::Array(tools)) => !tools.is_empty(),
+        Some(Value::String(tools)) => !matches!(tools.trim(), "" | "[]"),
+        _ => false,
+    };
+    if !declared {
+        return Ok(());
     }
+    Err(DataError::Unsupported {
+        place: place.clone(),
+        what: format!("{}: a prompt with tools", quoted(name)),
+        hint: "Write the tools into a system message as the model shall read them",
+    })
 }
 
 /// The turns of a transcript that begins with `\n\nHuman:` and goes on with `\n\nAssistant:` and so on, as in the data

@@ -2,15 +2,27 @@
 
 use super::sensitive::Sensitive;
 use crate::document::{Document, Value};
-use crate::example::Conversation;
+use crate::example::{Conversation, ToolUse, Turn};
 
 impl Sensitive {
     /// Masks the texts of a conversation, those of its fields among them. Returns how many places were masked.
     pub fn mask_conversation(&self, conversation: &mut Conversation) -> u64 {
         let turns = conversation.turns.iter_mut();
-        let in_turns: u64 = turns.map(|turn| self.mask_text(&mut turn.text)).sum();
+        let in_turns: u64 = turns.map(|turn| self.mask_turn(turn)).sum();
         let fields = conversation.fields.values_mut();
-        in_turns + fields.map(|value| self.mask_value(value)).sum::<u64>()
+        let values = fields.chain(&mut conversation.tools);
+        in_turns + values.map(|value| self.mask_value(value)).sum::<u64>()
+    }
+
+    fn mask_turn(&self, turn: &mut Turn) -> u64 {
+        let said = self.mask_text(&mut turn.text);
+        let thought = turn.thought.as_mut();
+        let thought = thought.map_or(0, |thought| self.mask_text(thought));
+        let ToolUse::Calls(calls) = &mut turn.tools else {
+            return said + thought;
+        };
+        let arguments = calls.iter_mut().map(|call| &mut call.arguments);
+        said + thought + arguments.map(|value| self.mask_value(value)).sum::<u64>()
     }
 
     /// Masks the text and all texts of the fields of a document. Returns how many places were masked.
