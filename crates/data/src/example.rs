@@ -1,6 +1,6 @@
-//! What a model is trained on: conversations, labelled texts, preferences and plain text.
+//! What a model is trained on: conversations, labelled texts, preferences, judged answers and plain text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -206,13 +206,35 @@ pub enum Label {
     Number(f64),
     /// A class by name.
     Class(String),
+    /// Any number of classes by name, all of which hold; none is a label too.
+    Classes(BTreeSet<String>),
+}
+
+impl Label {
+    /// The classes that hold: one, any number, or a number as it is written.
+    pub fn classes(&self) -> BTreeSet<String> {
+        match self {
+            Self::Classes(classes) => classes.clone(),
+            one => BTreeSet::from([one.to_string()]),
+        }
+    }
+
+    /// Whether it is a list of classes, however many.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Self::Classes(_))
+    }
 }
 
 impl fmt::Display for Label {
+    /// The number or the class; several classes in brackets, which no single class is taken for: `[anger, joy]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => number.fmt(f),
             Self::Class(class) => class.fmt(f),
+            Self::Classes(classes) => {
+                let names: Vec<&str> = classes.iter().map(String::as_str).collect();
+                write!(f, "[{}]", names.join(", "))
+            }
         }
     }
 }
@@ -226,6 +248,19 @@ pub struct Preference {
     pub chosen: String,
     /// The worse answer.
     pub rejected: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// One answer to a prompt, judged good or bad, as KTO learns from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The turns up to where the answer begins.
+    pub prompt: Vec<Turn>,
+    /// The answer.
+    pub answer: String,
+    /// Whether it is judged good.
+    pub good: bool,
     /// Where it comes from.
     pub origin: Origin,
 }

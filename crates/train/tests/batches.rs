@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -425,10 +426,15 @@ fn labels_are_names_or_numbers_of_classes() {
         (Label::Class("so so".to_owned()), "\"so so\""),
         (Label::Number(2.0), "label 2;"),
         (Label::Number(0.5), "label 0.5;"),
+        (
+            Label::Classes(BTreeSet::from(["bad".to_owned()])),
+            "\"[bad]\"",
+        ),
     ] {
         let error = build(&[label]).unwrap_err().to_string();
         assert!(
-            error.contains(shown) && error.contains("one of good, bad"),
+            error.contains(shown)
+                && (error.contains("one of good, bad") || error.contains("not a list")),
             "{error}"
         );
         assert!(error.starts_with("rows.jsonl: "), "{error}");
@@ -560,8 +566,12 @@ fn a_bert_learns_several_classes_of_a_row() {
         ..TrainConfig::default()
     };
     config.batch.rows = 3;
-    let [good, bad] = ["good", "bad"].map(|name| Label::Class(name.to_owned()));
-    let sets = [vec![], vec![bad.clone()], vec![good, bad]];
+    let [good, bad] = ["good", "bad"].map(str::to_owned);
+    let sets = [
+        Label::Classes(BTreeSet::new()),
+        Label::Class(bad.clone()),
+        Label::Classes(BTreeSet::from([good, bad])),
+    ];
     let rows = rows(&[5, 7, 6, 9, 4, 8]).into_iter();
     let rows = rows.zip(sets.into_iter().cycle()).collect();
     let data = LabelBatches::several(rows, &names(), &config.batch, 1, 0, &device()).unwrap();

@@ -299,6 +299,7 @@ impl Loaders {
             place: Place::file(path),
             blank: 0,
             broken: 0,
+            dropped: 0,
         });
         let mut records = Some(Chain::new(self.clone(), self.entries(path)?));
         Ok(Box::new(std::iter::from_fn(move || {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::completion::SYSTEM;
 use super::fields::Fields;
+use super::offer::Part;
 use super::tools;
 use super::{Mapping, assignments};
 use crate::document::Document;
@@ -15,6 +16,7 @@ use crate::load::parse::type_name;
 
 /// Names that the list of messages has.
 pub(super) const MESSAGES: [&str; 3] = ["messages", "conversations", "conversation"];
+pub(super) const PARTS: [Part; 1] = [("messages", &MESSAGES)];
 const ROLE: [&str; 2] = ["role", "from"];
 const CONTENT: [&str; 3] = ["content", "value", "text"];
 
@@ -52,7 +54,7 @@ impl Mapping for ChatMapping {
     fn example(&self, document: Document) -> Result<Conversation> {
         let mut fields = Fields::from(document);
         let Some(name) = self.messages.as_deref().or_else(|| fields.first(&MESSAGES)) else {
-            return Err(fields.missing("messages", fields.suggest(&[("messages", &MESSAGES)])));
+            return Err(fields.missing("messages", fields.suggest(&PARTS)));
         };
         let system = self.system.as_deref().or_else(|| fields.first(&SYSTEM));
         let system = system
