@@ -260,8 +260,8 @@ impl Job {
     }
 }
 
-/// A document as one object.
-fn record(document: Document) -> Result<BTreeMap<String, Value>> {
+/// A document as one object: its fields, its text as `text`, and where it lies.
+pub(crate) fn record(document: Document) -> Result<BTreeMap<String, Value>> {
     let Document {
         text,
         fields: mut record,
@@ -287,7 +287,11 @@ fn record(document: Document) -> Result<BTreeMap<String, Value>> {
     Ok(record)
 }
 
-fn line(record: &BTreeMap<String, Value>, to: &mut impl Write) -> std::io::Result<()> {
+/// Writes an object as a line of JSON.
+pub(crate) fn line(
+    record: &BTreeMap<String, Value>,
+    to: &mut impl Write,
+) -> std::io::Result<()> {
     serde_json::to_writer(&mut *to, record)?;
     to.write_all(b"\n")
 }
