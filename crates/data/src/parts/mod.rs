@@ -288,10 +288,7 @@ pub(crate) fn record(document: Document) -> Result<BTreeMap<String, Value>> {
 }
 
 /// Writes an object as a line of JSON.
-pub(crate) fn line(
-    record: &BTreeMap<String, Value>,
-    to: &mut impl Write,
-) -> std::io::Result<()> {
+pub(crate) fn line(record: &BTreeMap<String, Value>, to: &mut impl Write) -> std::io::Result<()> {
     serde_json::to_writer(&mut *to, record)?;
     to.write_all(b"\n")
 }

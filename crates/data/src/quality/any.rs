@@ -8,9 +8,7 @@ use crate::document::{Document, Origin};
 use crate::error::{DataError, Place, Result};
 use crate::example::{Conversation, Labeled, PlainText, Preference};
 use crate::load::Loaders;
-use crate::mapping::{
-    AnyChat, Format, LabelMapping, Mapping, PreferenceMapping, TextMapping,
-};
+use crate::mapping::{AnyChat, Format, LabelMapping, Mapping, PreferenceMapping, TextMapping};
 
 /// An example of whatever kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,17 +220,29 @@ mod tests {
             origin: Origin::default(),
         };
         for (fields, kind) in [
-            (json!({"messages": [{"role": "user", "content": "a"}]}), "conversations"),
+            (
+                json!({"messages": [{"role": "user", "content": "a"}]}),
+                "conversations",
+            ),
             (json!({"instruction": "a", "output": "b"}), "conversations"),
             (json!({"text": "a", "label": "b"}), "texts with a label"),
-            (json!({"premise": "a", "hypothesis": "b", "label": 1}), "texts with a label"),
-            (json!({"prompt": "a", "chosen": "b", "rejected": "c"}), "preferences"),
+            (
+                json!({"premise": "a", "hypothesis": "b", "label": 1}),
+                "texts with a label",
+            ),
+            (
+                json!({"prompt": "a", "chosen": "b", "rejected": "c"}),
+                "preferences",
+            ),
             (json!({"text": "a"}), "plain texts"),
         ] {
             assert_eq!(AnyMapping::of(&[document(fields)]).unwrap().kind(), kind);
         }
         let judged = document(json!({"prompt": "a", "completion": "b", "label": true}));
         let error = AnyMapping::of(&[judged]).unwrap_err().to_string();
-        assert!(error.contains("judged") && error.contains("prompt=FIELD"), "{error}");
+        assert!(
+            error.contains("judged") && error.contains("prompt=FIELD"),
+            "{error}"
+        );
     }
 }

@@ -122,13 +122,17 @@ impl Diversity {
             .collect();
         let told = rows.iter().map(|sample| Told::of(&sample.target));
         let told: Vec<Told> = told.collect();
-        self.measure_by(&texts, &told, &Reread {
-            origin: &|row| rows[row].origin.clone(),
-            sample: &|row, look| {
-                look(&rows[row]);
-                Ok(())
+        self.measure_by(
+            &texts,
+            &told,
+            &Reread {
+                origin: &|row| rows[row].origin.clone(),
+                sample: &|row, look| {
+                    look(&rows[row]);
+                    Ok(())
+                },
             },
-        })
+        )
     }
 
     /// Measures rows that are not in memory, by the hashes of their texts and of what they are told.
@@ -157,7 +161,8 @@ impl Diversity {
         report: &mut DiversityReport,
     ) -> Result<()> {
         let sketch = self.alike.sketch();
-        let print = |&row: &usize| rows.see(row, |row| Print::of(&row.text, self.alike.words, &sketch));
+        let print =
+            |&row: &usize| rows.see(row, |row| Print::of(&row.text, self.alike.words, &sketch));
         let prints: Vec<Print> = measured.par_iter().map(print).collect::<Result<_>>()?;
         let prints: Prints = prints.into_iter().collect();
         let set = |at: usize| rows.see(measured[at], |row| shingles(&row.text, self.alike.words));

@@ -20,8 +20,8 @@ use crate::error::{DataError, Result};
 /// stays: the first by origin, then by a hash of its text. So neither the order in which the rows come nor the number of
 /// threads changes what stays.
 ///
-/// Time is by the number of rows. Where more than 64 rows share a band, as rows of one template do, each is compared
-/// with the 64 on either side of it, in an order by what else they share, and not with all: two rows that are alike and
+/// Time is by the number of rows. Where more than 32 rows share a band, as rows of one template do, each is compared
+/// with the 32 on either side of it, in an order by what else they share, and not with all: two rows that are alike and
 /// have nothing in common with each other but what they have in common with thousands may then be missed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -102,7 +102,10 @@ fn label(encoder: &Encoder, example: &Labeled) -> Result<EncodeReport> {
     let tokenizer = encoder.tokenizer();
     let whole = tokenizer.encode_pair(&example.text, example.pair.as_deref(), None)?;
     let texts = [Some(&example.text), example.pair.as_ref()];
-    let texts = texts.into_iter().flatten().map(|text| Piece::text(text.as_str()));
+    let texts = texts
+        .into_iter()
+        .flatten()
+        .map(|text| Piece::text(text.as_str()));
     let spelt = tokenizer.count_pieces(&texts.collect::<Vec<_>>())?.hits;
     let whole = whole.ids.len();
     Ok(EncodeReport {
@@ -128,7 +131,7 @@ fn endless(row: &Encoded, stops: &[u32]) -> bool {
 }
 
 /// A row as the model sees it: the text of each token, and whether it is learned. Personal data and secrets of the row
-/// are masked before it is encoded.
+/// are masked before it is encoded. Tokens that are parts of one character are shown as one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShownRow {
@@ -171,11 +174,11 @@ impl ShownRow {
             }
         };
         let shown = encoded.into_iter().filter_map(|(note, encoded)| {
-            let encoded = encoded?;
+            let (tokens, count) = tokens(encoder, encoded.as_ref()?, most);
             Some(Self {
-                tokens: encoder.show(&encoded).take(most).collect(),
-                left_out: encoded.ids.len().saturating_sub(most) as u64,
+                left_out: (encoded?.ids.len() - count) as u64,
                 origin: readable(example.origin()),
+                tokens,
                 note,
             })
         });
@@ -193,4 +196,37 @@ impl ShownRow {
         }
         runs
     }
+}
+
+/// The first tokens, at most so many, and how many they are.
+fn tokens(encoder: &Encoder, row: &Encoded, most: usize) -> (Vec<(String, bool)>, usize) {
+    /// What stands for a part of a character.
+    const PART: char = '\u{fffd}';
+    /// The most bytes of a character, each of which can be a token.
+    const PARTS: usize = 4;
+    let end = row.ids.len().min(most);
+    let (mut tokens, mut index) = (Vec::with_capacity(end), 0);
+    while index < end {
+        let (mut text, learned) = (
+            encoder.tokenizer().text_at(&row.ids, index),
+            row.learn[index],
+        );
+        let mut next = index + 1;
+        if text.contains(PART) {
+            let whole = (next + 1..=end.min(index + PARTS)).find_map(|after| {
+                let same = row.learn[index..after]
+                    .iter()
+                    .all(|&learn| learn == learned);
+                let text = encoder.tokenizer().decode_all(&row.ids[index..after]);
+                let text = text.ok().filter(|text| same && !text.contains(PART))?;
+                Some((text, after))
+            });
+            if let Some((whole, after)) = whole {
+                (text, next) = (whole, after);
+            }
+        }
+        tokens.push((text, learned));
+        index = next;
+    }
+    (tokens, end)
 }

@@ -6,7 +6,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::inspection::Inspected;
-use super::rows::Rows;
 use super::sensitive::Sensitive;
 use super::spool::Spool;
 use crate::document::Document;

@@ -31,7 +31,11 @@ impl Sensitive {
                 let turns = preference.prompt.iter_mut();
                 let prompt: u64 = turns.map(|turn| self.mask_text(&mut turn.text)).sum();
                 let answers = [&mut preference.chosen, &mut preference.rejected];
-                prompt + answers.map(|answer| self.mask_text(answer)).iter().sum::<u64>()
+                prompt
+                    + answers
+                        .map(|answer| self.mask_text(answer))
+                        .iter()
+                        .sum::<u64>()
             }
             AnyExample::Text(text) => self.mask_text(&mut text.text),
         }

@@ -15,7 +15,7 @@ use crate::error::Result;
 /// So a bucket of more rows is put into an order in which rows that share other bands too stand side by side (the method
 /// of the sorted neighbourhood, Hernández and Stolfo, 1995), and each row is compared with those near it. Rows that are
 /// alike share several bands, and so stand side by side in one of them or share one that few others do.
-const WINDOW: usize = 64;
+const WINDOW: usize = 32;
 
 /// Joins the rows that are alike: each share of two rows' sets is at least the threshold, and a chain of rows is one set.
 ///

@@ -83,9 +83,7 @@ impl Prints {
     pub(crate) fn order(&self, row: usize, band: usize) -> impl Iterator<Item = u128> {
         let keys = &self.keys[row * self.bands..][..self.bands];
         let turned = keys[band + 1..].iter().chain(&keys[..band]);
-        turned
-            .map(|&key| u128::from(key))
-            .chain([self.texts[row]])
+        turned.map(|&key| u128::from(key)).chain([self.texts[row]])
     }
 }
 

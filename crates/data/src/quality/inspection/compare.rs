@@ -106,7 +106,11 @@ fn framed(rows: &dyn Rows, looker: &Looker<'_>, survey: &mut Survey) -> Result<O
     let frames = lines.frames(&looker.settings.boilerplate)?;
     let marked = survey.faults.par_iter_mut().zip(&survey.lined);
     marked.enumerate().try_for_each(|(row, (faults, lined))| {
-        if *lined && frames.fault(&Sample::from(&*rows.example(row)?).text).is_some() {
+        if *lined
+            && frames
+                .fault(&Sample::from(&*rows.example(row)?).text)
+                .is_some()
+        {
             faults.insert(Reason::Boilerplate);
         }
         Ok(())

@@ -77,10 +77,7 @@ impl Inspection {
         if let Some(of) = compared.repeats[row].of() {
             let of_sample = rows.example(of)?;
             let set = |text: &str| shingles(text, self.duplicates.words);
-            let similarity = jaccard(
-                &set(&sample.text),
-                &set(&Sample::from(&*of_sample).text),
-            );
+            let similarity = jaccard(&set(&sample.text), &set(&Sample::from(&*of_sample).text));
             let origin = rows.origin(of);
             faults.insert(Reason::ExactDuplicate, format!("of {origin}"));
             let detail = format!("of {origin}, similarity {similarity:.2}");
@@ -114,9 +111,7 @@ impl Inspection {
         for found in compared.disagreements.iter().take(self.examples) {
             // Of very many rows that contradict each other the first few thousand tell enough.
             let seen = found.rows.iter().take(4_096);
-            let examples: Vec<_> = seen
-                .map(|&row| rows.example(row))
-                .collect::<Result<_>>()?;
+            let examples: Vec<_> = seen.map(|&row| rows.example(row)).collect::<Result<_>>()?;
             let samples = examples.iter().map(|example| Ok(Sample::from(&**example)));
             let mut conflict = Conflict::of(found, samples, &looker.masks)?;
             conflict.rows.truncate(self.examples);

@@ -189,7 +189,8 @@ impl<'a> Looker<'a> {
             (Reason::Unencodable, (report.untrainable > 0).then(fault)),
             (
                 Reason::Truncated,
-                row.truncated().then(|| format!("{} tokens", report.longest)),
+                row.truncated()
+                    .then(|| format!("{} tokens", report.longest)),
             ),
             (
                 Reason::Endless,

@@ -78,12 +78,7 @@ impl Survey {
         Ok((survey, report))
     }
 
-    fn add(
-        &mut self,
-        looked: Looked,
-        looker: &Looker<'_>,
-        report: &mut DataReport,
-    ) -> Result<()> {
+    fn add(&mut self, looked: Looked, looker: &Looker<'_>, report: &mut DataReport) -> Result<()> {
         let mut faults = Faults::default();
         looked
             .faults
@@ -113,7 +108,8 @@ impl Survey {
         }
         let overlaps = looked.overlaps.iter();
         let names: BTreeSet<&str> = overlaps
-            .map(|found| looker.against.name(found.item)).collect();
+            .map(|found| looker.against.name(found.item))
+            .collect();
         for name in names {
             *report
                 .overlaps
