@@ -5,19 +5,18 @@
 //!         --drop exact_duplicate near_duplicate --keep runs/kept.jsonl --output runs/report
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
-use finetune::data::Document;
-use finetune::data::quality::{Against, AnyMapping, Inspection, Keep, Reason, Spool};
+use finetune::data::quality::{Against, AnyMapping, Benchmark, Inspection, Keep, Reason, Spool};
 use finetune::prelude::*;
 
 /// Report on a data set of conversations, preferences, labelled texts or plain texts.
 ///
 /// Every check only reports until it is named in --drop. Checks: `exact_duplicate`, `near_duplicate`, leak,
 /// contaminated, language, length, debris, repetition, boilerplate, sensitive, disagreement, unencodable, truncated,
-/// endless, `control_tokens` (all on), and prose (off, for English web pages: give `--skip` without it). Limits such as
-/// `length.least_words = 3` stand in --config.
+/// endless, `control_tokens` (all on), and prose (off, for English web pages; `--skip` with a list that lacks it turns
+/// it on). Limits such as `length.least_words = 3` stand in --config.
 #[derive(Parser)]
 struct Flags {
     /// Files or folders.
@@ -43,8 +42,8 @@ struct Flags {
     #[arg(long, num_args = 1..)]
     test: Vec<PathBuf>,
     /// Benchmarks as NAME=FILE: no row may share a run of words with their items.
-    #[arg(long, num_args = 1.., value_parser = benchmark)]
-    benchmark: Vec<(String, PathBuf)>,
+    #[arg(long, num_args = 1..)]
+    benchmark: Vec<Benchmark>,
     /// A TOML file with settings of the checks.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -79,16 +78,7 @@ fn main() -> Result<(), Failure> {
     let mapping = flags.map.clone();
     let mapping = mapping.map_or_else(|| AnyMapping::detect(&loaders, &flags.data), Ok)?;
     println!("reading {}", mapping.kind());
-    let all = |path: &Path| -> Result<Vec<Document>, Failure> {
-        Ok(loaders.load_all(&[path], &OnError::Stop)?.0)
-    };
-    let mut against = Against::default();
-    for path in &flags.test {
-        against = against.test(&all(path)?, &mapping)?;
-    }
-    for (name, path) in &flags.benchmark {
-        against = against.benchmark(name, &all(path)?);
-    }
+    let against = Against::read(&loaders, &flags.test, &flags.benchmark, &mapping)?;
     let encoder = Encoder::open(&flags.tokenizer, &flags.template)?
         .length(flags.length)
         .truncation(Truncation::CutRight);
@@ -102,10 +92,7 @@ fn main() -> Result<(), Failure> {
     fs::create_dir_all(&flags.output)?;
     report.write(flags.output.join("report.json"))?;
     report.write_html(flags.output.join("report.html"))?;
-    println!(
-        "report.json and report.html are in {}",
-        flags.output.display()
-    );
+    println!("the reports are in {}", flags.output.display());
     Ok(())
 }
 
@@ -125,12 +112,4 @@ fn inspection(flags: &Flags) -> Result<Inspection, Failure> {
         inspection.language.wanted.clone_from(languages);
     }
     Ok(inspection)
-}
-
-fn benchmark(text: &str) -> Result<(String, PathBuf), String> {
-    let parts = text
-        .split_once('=')
-        .filter(|(name, path)| !name.is_empty() && !path.is_empty());
-    let (name, path) = parts.ok_or("expected NAME=FILE")?;
-    Ok((name.to_owned(), path.into()))
 }

@@ -1,10 +1,14 @@
 //! What must not be in the training data.
 
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
 use super::any::{AnyExample, AnyMapping};
 use super::sample::Sample;
 use crate::document::Document;
-use crate::error::Result;
+use crate::error::{DataError, Result, quoted};
 use crate::example::PlainText;
+use crate::load::{Loaders, OnError};
 use crate::mapping::Mapping;
 
 /// Test data, which no row may repeat, exactly or nearly, and benchmarks, with whose items no row may share a run of
@@ -18,7 +22,60 @@ pub struct Against {
     names: Vec<String>,
 }
 
+/// A benchmark in a file, or a folder of files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Benchmark {
+    /// What the report calls it.
+    pub name: String,
+    /// Where its items are.
+    pub path: PathBuf,
+}
+
+impl FromStr for Benchmark {
+    type Err = DataError;
+
+    /// Reads `NAME=FILE`.
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.split_once('=');
+        match parts.filter(|(name, path)| !name.is_empty() && !path.is_empty()) {
+            Some((name, path)) => Ok(Self {
+                name: name.to_owned(),
+                path: path.into(),
+            }),
+            None => Err(DataError::Setting {
+                name: "benchmark".into(),
+                found: quoted(text),
+                expected: "NAME=FILE".into(),
+            }),
+        }
+    }
+}
+
 impl Against {
+    /// Reads test data, by the mapping of the training data, and benchmarks, each by what it looks like. A broken
+    /// record is an error: what is not read cannot be found.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loaders::load_all`] that stops, and as [`Against::test`].
+    pub fn read<P: AsRef<Path>>(
+        loaders: &Loaders,
+        tests: &[P],
+        benchmarks: &[Benchmark],
+        mapping: &AnyMapping,
+    ) -> Result<Self> {
+        let mut against = Self::default();
+        for path in tests {
+            let (documents, _) = loaders.load_all(&[path], &OnError::Stop)?;
+            against = against.test(&documents, mapping)?;
+        }
+        for Benchmark { name, path } in benchmarks {
+            let (documents, _) = loaders.load_all(&[path], &OnError::Stop)?;
+            against = against.benchmark(name, &documents);
+        }
+        Ok(against)
+    }
+
     /// Adds test data, read by the mapping of the training data, so that equal examples have equal texts.
     ///
     /// # Errors

@@ -101,7 +101,7 @@ impl Contamination {
 pub(crate) struct Items<'a> {
     /// How many items there are to be found; nothing is found yet.
     pub(crate) counts: Overlaps,
-    items: &'a [Sample<'a>],
+    rows: &'a [Sample<'a>],
     hashes: Vec<Vec<u64>>,
     sizes: Vec<usize>,
     /// By size and hash of a run, the items that have it and the word at which it first stands.
@@ -157,7 +157,7 @@ impl<'a> Items<'a> {
         overlaps.common = (before - grams.len()) as u64;
         Ok(Self {
             counts: overlaps,
-            items,
+            rows: items,
             hashes,
             sizes: vec![settings.words, settings.short_words],
             grams,
@@ -166,7 +166,7 @@ impl<'a> Items<'a> {
 
     /// The items themselves.
     pub(crate) fn rows(&self) -> &'a [Sample<'a>] {
-        self.items
+        self.rows
     }
 
     /// The items that a row overlaps with, the one with the longest run first.
@@ -224,11 +224,11 @@ impl<'a> Items<'a> {
             row_origin: readable(sample.origin),
             item,
             benchmark: String::new(),
-            item_origin: readable(self.items[item].origin),
+            item_origin: readable(self.rows[item].origin),
             words: longest.length,
             share: shared as f64 / covered.len() as f64,
             row_text: written(&sample.text, longest.row, longest.length),
-            item_text: written(&self.items[item].text, longest.item, longest.length),
+            item_text: written(&self.rows[item].text, longest.item, longest.length),
         })
     }
 }

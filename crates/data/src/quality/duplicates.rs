@@ -136,7 +136,16 @@ impl Duplicates {
         found
             .into_par_iter()
             .enumerate()
-            .map(|(row, found)| self.measured(row, found, set))
+            .map(|(row, found)| {
+                Ok(match found {
+                    Repeat::Nothing => None,
+                    Repeat::Exact(of) => Some(Duplicate::Exact { of }),
+                    Repeat::Near(of) => Some(Duplicate::Near {
+                        of,
+                        similarity: jaccard(&set(row)?, &set(of)?),
+                    }),
+                })
+            })
             .collect()
     }
 
@@ -174,23 +183,6 @@ impl Duplicates {
             }
         }
         Ok(found)
-    }
-
-    /// The same with the similarity.
-    pub(crate) fn measured(
-        &self,
-        row: usize,
-        found: Repeat,
-        set: impl Fn(usize) -> Result<Vec<u64>>,
-    ) -> Result<Option<Duplicate>> {
-        Ok(match found {
-            Repeat::Nothing => None,
-            Repeat::Exact(of) => Some(Duplicate::Exact { of }),
-            Repeat::Near(of) => Some(Duplicate::Near {
-                of,
-                similarity: jaccard(&set(row)?, &set(of)?),
-            }),
-        })
     }
 }
 

@@ -40,7 +40,7 @@ mod spool;
 mod union;
 mod words;
 
-pub use against::Against;
+pub use against::{Against, Benchmark};
 pub use any::{AnyExample, AnyMapping};
 pub use boilerplate::{Boilerplate, Frames};
 pub use contamination::{Contamination, Overlap, Overlaps};

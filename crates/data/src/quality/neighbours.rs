@@ -1,6 +1,7 @@
 //! Which rows are nearly equal, in time by the number of rows.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rayon::prelude::*;
 
@@ -104,8 +105,8 @@ impl Bucket {
                     continue;
                 }
                 for place in [before, place] {
-                    if !sets.contains_key(&place) {
-                        sets.insert(place, set(self.rows[place])?);
+                    if let Entry::Vacant(entry) = sets.entry(place) {
+                        entry.insert(set(self.rows[place])?);
                     }
                 }
                 if alike(&sets[&before], &sets[&place], threshold) {

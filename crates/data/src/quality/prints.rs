@@ -93,7 +93,9 @@ impl FromIterator<Print> for Prints {
         let rows: Vec<Print> = rows.into_iter().collect();
         let bands = rows.iter().map(|print| print.keys.len()).max();
         let mut prints = Self::new(bands.unwrap_or(0));
-        rows.iter().for_each(|print| prints.push(print));
+        for print in &rows {
+            prints.push(print);
+        }
         prints
     }
 }

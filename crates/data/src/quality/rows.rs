@@ -53,10 +53,13 @@ impl Rows for Vec<AnyExample> {
     }
 }
 
+/// What is done with a row.
+pub(crate) type Look<'a> = &'a mut dyn FnMut(&Sample<'_>);
+
 /// How a row that was seen is seen once more.
 pub(crate) struct Reread<'a> {
     pub(crate) origin: &'a (dyn Fn(usize) -> Origin + Sync),
-    pub(crate) sample: &'a (dyn Fn(usize, &mut dyn FnMut(&Sample<'_>)) -> Result<()> + Sync),
+    pub(crate) sample: &'a (dyn Fn(usize, Look<'_>) -> Result<()> + Sync),
 }
 
 impl Reread<'_> {

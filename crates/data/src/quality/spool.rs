@@ -136,15 +136,13 @@ impl Writing {
             self.failed.get_or_insert(failed("write", source));
             return Err(failed("write", io::Error::other("see the first error")));
         }
-        let path = match self.numbers.get(&origin.path) {
-            Some(&number) => number,
-            None => {
-                let number = self.paths.len() as u32;
-                self.paths.push(origin.path.clone());
-                self.numbers.insert(origin.path.clone(), number);
-                number
-            }
-        };
+        let known = self.numbers.get(&origin.path).copied();
+        let path = known.unwrap_or_else(|| {
+            let number = self.paths.len() as u32;
+            self.paths.push(origin.path.clone());
+            self.numbers.insert(origin.path.clone(), number);
+            number
+        });
         let slot = Slot {
             start: self.end,
             length: packed.len() as u64,

@@ -9,7 +9,7 @@ use finetune_data::mapping::{AnyChat, Mapping};
 use finetune_data::quality::{
     Against, AnyExample, AnyMapping, DataReport, Inspected, Inspection, Keep, Reason, Rows, Spool,
 };
-use finetune_data::{Loaders, OnError, Result};
+use finetune_data::{Loaders, OnError, Origin, Result};
 use serde_json::{Value, json};
 
 use super::document;
@@ -326,12 +326,12 @@ fn examples_of_every_kind_are_inspected_and_kept() {
 fn forget(example: &mut AnyExample) {
     match example {
         AnyExample::Chat(chat) => {
-            chat.origin = Default::default();
+            chat.origin = Origin::default();
             chat.fields.retain(|name, _| !name.starts_with("source_"));
         }
-        AnyExample::Label(labeled) => labeled.origin = Default::default(),
-        AnyExample::Preference(preference) => preference.origin = Default::default(),
-        AnyExample::Text(text) => text.origin = Default::default(),
+        AnyExample::Label(labeled) => labeled.origin = Origin::default(),
+        AnyExample::Preference(preference) => preference.origin = Origin::default(),
+        AnyExample::Text(text) => text.origin = Origin::default(),
     }
 }
 

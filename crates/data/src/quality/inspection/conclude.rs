@@ -166,7 +166,8 @@ fn show_shared(
     if reasons.contains(&Reason::Contaminated) {
         for mut overlap in looked.overlaps {
             overlap.row = row;
-            overlap.benchmark = looker.against.name(overlap.item).to_owned();
+            let benchmark = looker.against.name(overlap.item);
+            benchmark.clone_into(&mut overlap.benchmark);
             let item = &looker.items.rows()[overlap.item];
             for (run, whole) in [
                 (&mut overlap.row_text, &sample.text),
