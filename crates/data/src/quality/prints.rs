@@ -68,6 +68,11 @@ impl Prints {
         self.bands
     }
 
+    /// The hashes of the texts.
+    pub(crate) fn texts(&self) -> &[u128] {
+        &self.texts
+    }
+
     /// The hash of a row's text.
     pub(crate) fn text(&self, row: usize) -> u128 {
         self.texts[row]

@@ -15,7 +15,7 @@ use crate::error::{DataError, Place, Result};
 use crate::load::{Counts, Loaders, OnError};
 use crate::mapping::Mapping;
 
-/// The rows of files and folders. Each takes 40 bytes of memory; its text and its fields lie in an unnamed file in the
+/// The rows of files and folders. Each takes 32 bytes of memory; its text and its fields lie in an unnamed file in the
 /// system's folder for temporary files (`TMPDIR`), which takes as much room as the data and is gone with the value.
 ///
 /// The source is read once: it may be a page of the web or a slow format, and nothing is wrong if it changes later.

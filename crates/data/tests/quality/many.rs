@@ -60,6 +60,7 @@ fn look_alike_rows_take_time_by_their_number() {
     // 111 of 121 runs are the same: with 18 bands such a pair is hardly ever missed.
     let expected: Vec<(u64, u64)> = (1..=200).map(|pair| (100 * pair, 100 * pair - 1)).collect();
     let missed = expected.iter().filter(|pair| !pairs.contains(pair)).count();
+    println!("{missed} of {} missed", expected.len());
     assert!(missed <= 1, "{missed} missed");
     assert!(pairs.iter().all(|pair| expected.contains(pair)));
 

@@ -60,8 +60,8 @@ impl Inspection {
                 survey.faults[*row].insert(Reason::Disagreement);
             }
         }
-        let texts: Vec<u128> = (0..rows.len()).map(|row| survey.prints.text(row)).collect();
-        report.diversity = self.diversity.measure_by(&texts, &survey.told, &reread)?;
+        let (texts, told) = (survey.prints.texts(), &survey.told);
+        report.diversity = self.diversity.measure_by(texts, told, &reread)?;
         Ok(Compared {
             repeats,
             disagreements: found,
