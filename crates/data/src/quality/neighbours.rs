@@ -18,7 +18,7 @@ use crate::error::Result;
 /// alike share several bands, and so stand side by side in one of them or share one that few others do.
 const WINDOW: usize = 32;
 
-/// Joins the rows that are alike: each share of two rows' sets is at least the threshold, and a chain of rows is one set.
+/// Joins the rows whose sets have at least this similarity. A chain of rows, each like the next, is one set.
 ///
 /// What is joined is a function of the rows' contents: every two rows of a bucket that are near in its order and alike.
 /// It depends neither on the order in which rows come nor on threads; pairs that are joined already are not compared
@@ -33,7 +33,11 @@ where
         let keyed = keyed(prints, rows, band);
         let buckets: Vec<&[(u32, usize)]> = keyed
             .chunk_by(|left, right| left.0 == right.0)
-            .filter(|bucket| bucket.len() > 1)
+            .filter(|bucket| {
+                bucket
+                    .iter()
+                    .any(|&(_, row)| roots[row] != roots[bucket[0].1])
+            })
             .collect();
         let pairs: Vec<Vec<(usize, usize)>> = buckets
             .into_par_iter()
@@ -64,7 +68,6 @@ struct Bucket {
     rows: Vec<usize>,
     /// Sets of places in `rows`.
     union: Union,
-    apart: bool,
 }
 
 impl Bucket {
@@ -80,22 +83,15 @@ impl Bucket {
             let known = *first.entry(roots[row]).or_insert(place);
             union.join(known, place);
         }
-        Self {
-            apart: first.len() > 1,
-            rows,
-            union,
-        }
+        Self { rows, union }
     }
 
-    /// Pairs that are alike and connect all that is connected by them.
+    /// Pairs that are alike and connect all that is connected by them. The sets of the rows near a place are held.
     fn pairs<F>(mut self, threshold: f64, set: &F) -> Result<Vec<(usize, usize)>>
     where
         F: Fn(usize) -> Result<Vec<u64>>,
     {
         let mut pairs = Vec::new();
-        if !self.apart {
-            return Ok(pairs);
-        }
         let mut sets: HashMap<usize, Vec<u64>> = HashMap::new();
         for place in 0..self.rows.len() {
             let from = place.saturating_sub(WINDOW);
@@ -122,5 +118,5 @@ impl Bucket {
 /// Whether the similarity of two sets is at least the threshold.
 fn alike(left: &[u64], right: &[u64], threshold: f64) -> bool {
     let (small, large) = (left.len().min(right.len()), left.len().max(right.len()));
-    small as f64 >= threshold * large as f64 && jaccard(left, right) >= threshold
+    small as f64 / large as f64 >= threshold && jaccard(left, right) >= threshold
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use finetune_data::encode::{Encoder, Truncation};
 use finetune_data::mapping::{AnyChat, Mapping};
 use finetune_data::quality::{
-    Against, AnyExample, AnyMapping, DataReport, Inspected, Inspection, Keep, Reason, Rows, Spool,
+    Against, AnyExample, AnyMapping, Benchmark, DataReport, Inspected, Inspection, Keep, Reason,
+    Rows, Spool,
 };
 use finetune_data::{Loaders, OnError, Origin, Result};
 use serde_json::{Value, json};
@@ -51,7 +52,12 @@ fn inspect(path: &Path, inspection: &Inspection, against: &Against) -> (Spool, I
 
 fn no_secret(report: &DataReport) {
     let json = serde_json::to_string(report).unwrap();
-    for shown in [json, report.to_string(), report.html().unwrap()] {
+    let tokens = report.shown.iter().map(|row| {
+        let texts = row.tokens.iter().map(|(text, _)| text.as_str());
+        texts.collect::<String>()
+    });
+    let forms = [json, report.to_string(), report.html().unwrap()];
+    for shown in forms.into_iter().chain(tokens) {
         for secret in SECRETS {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
@@ -125,6 +131,7 @@ fn every_filter_has_its_count_and_examples_in_every_form_of_the_report() {
     let mut inspection = Inspection::default().skipping([]);
     inspection.language.wanted = vec!["eng".into()];
     inspection.length.least_words = 3;
+    inspection.shown = 100;
     let (_, inspected) = inspect(&path, &inspection, &against);
     let report = &inspected.report;
     let file = folder.path().join("report.json");
@@ -155,6 +162,16 @@ fn every_filter_has_its_count_and_examples_in_every_form_of_the_report() {
             );
         }
     }
+    let masked = report.shown.iter().find(|row| row.origin.place == 12);
+    let masked: String = masked
+        .unwrap()
+        .tokens
+        .iter()
+        .map(|token| &*token.0)
+        .collect();
+    assert!(
+        masked.contains("Write to <EMAIL> with <API_KEY>, pay with <CREDIT_CARD>, or <AWS_KEY>")
+    );
     let leak = &report.leaks[0];
     assert!(leak.exact && leak.row.place == 5 && leak.test.place == 3);
     assert_eq!(
@@ -403,6 +420,34 @@ fn broken_records_follow_the_policy_and_are_counted() -> Result<()> {
     }
     assert_eq!(fs::read_to_string(aside).unwrap().lines().count(), 2);
     Ok(())
+}
+
+#[test]
+fn tests_and_benchmarks_are_read_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = json!({"prompt": "Two?", "completion": words(2)});
+    // The same conversation in another form.
+    let chat = json!({"messages": [{"role": "user", "content": "Two?"}, {"role": "assistant", "content": words(2)}]});
+    let quiz = json!({"question": "Which?", "choices": {"text": [words(2), words(3)]}});
+    let path = write(&folder.path().join("rows.jsonl"), &[pair]);
+    let test = write(&folder.path().join("test.jsonl"), &[chat]);
+    let items = write(&folder.path().join("quiz.jsonl"), &[quiz]);
+    let benchmark: Benchmark = format!("quiz={}", items.display()).parse().unwrap();
+    let mapping = AnyMapping::Chat(AnyChat::Detect);
+    let against = Against::read(&Loaders::default(), &[test], &[benchmark], &mapping).unwrap();
+    let (_, inspected) = inspect(&path, &Inspection::default(), &against);
+    assert!(inspected.report.leaks[0].exact);
+    assert_eq!(inspected.report.overlaps.benchmarks["quiz"], 1);
+    for text in ["quiz", "=quiz.jsonl", "quiz="] {
+        let error = text.parse::<Benchmark>().unwrap_err().to_string();
+        assert!(error.contains("NAME=FILE"), "{error}");
+    }
+    let error = "near_duplicates".parse::<Reason>().unwrap_err().to_string();
+    assert!(error.contains("did you mean near_duplicate?"), "{error}");
+    for reason in Reason::ALL {
+        assert_eq!(reason.key().parse::<Reason>().unwrap(), reason);
+        assert_eq!(serde_json::to_value(reason).unwrap(), reason.key());
+    }
 }
 
 #[test]
