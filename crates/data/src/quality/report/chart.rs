@@ -34,8 +34,8 @@ struct Caption {
 /// The width of the drawing.
 const WIDTH: f64 = 640.0;
 /// Where bars that lie begin, and how long the longest is.
-const LEFT: f64 = 220.0;
-const LONGEST: f64 = 340.0;
+const LEFT: f64 = 240.0;
+const LONGEST: f64 = 320.0;
 /// The height of a bar that lies, with the gap to the next.
 const LINE: f64 = 24.0;
 /// The height of the highest bar that stands, and the room for a text above and below.

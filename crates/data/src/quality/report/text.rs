@@ -7,6 +7,9 @@ use super::super::contamination::Overlap;
 use super::{DataReport, Histogram, Reason};
 use crate::error::{escaped, quoted};
 
+/// How many groups of rows that are alike are shown; a page has more room.
+const GROUPS: usize = 5;
+
 impl fmt::Display for DataReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.funnel)?;
@@ -64,7 +67,7 @@ impl fmt::Display for DataReport {
             "groups of rows that are alike: {} with {} of {} rows; clusters of duplicates: {}",
             diversity.groups, diversity.grouped, diversity.rows, self.clusters
         )?;
-        for group in &diversity.largest {
+        for group in diversity.largest.iter().take(GROUPS) {
             writeln!(f, "  {} rows like: {}", group.rows, escaped(&group.excerpt))?;
         }
         if diversity.labels > 0 {
