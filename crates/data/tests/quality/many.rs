@@ -87,7 +87,7 @@ fn an_inspection_of_look_alike_rows_ends() {
     assert_eq!(inspected.report.diversity.largest[0].rows, 20_000);
 }
 
-/// What a row may take, of any length: 250 bytes and the spare room of lists that grow.
+/// What a row may take, of any length: 200 bytes and the spare room of lists that grow.
 const LIMIT: u64 = 400;
 
 #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! All checks over one data set.
 //!
 //! ```text
-//! look      each row by itself, in parallel ──▶ Survey: 150 bytes a row, and sums
+//! look      each row by itself, in parallel ──▶ Survey: 130 bytes a row, and sums
 //! compare   rows with each other, by what is held of them; a few are read again to verify
 //! conclude  which rows are dropped, the counts, and a few rows read again as examples
 //! ```
@@ -35,7 +35,7 @@ use crate::error::{DataError, Result};
 
 /// Which checks are made, with their settings, and which faults drop a row.
 ///
-/// Rows are asked for one by one, and about 150 bytes of each are held: hashes and lengths, and no text. Nothing takes
+/// Rows are asked for one by one, and about 200 bytes of each are held: hashes and lengths, and no text. Nothing takes
 /// time by the square of the number of rows ([`Duplicates`] says what that costs).
 ///
 /// ```
