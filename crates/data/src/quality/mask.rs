@@ -36,7 +36,13 @@ impl Sensitive {
                 let label = match &mut labeled.label {
                     Label::Class(class) => self.mask_text(class),
                     Label::Classes(classes) => {
-                        classes.iter_mut().map(|class| self.mask_text(class)).sum()
+                        let mut masked = 0;
+                        let written = std::mem::take(classes).into_iter();
+                        classes.extend(written.map(|mut class| {
+                            masked += self.mask_text(&mut class);
+                            class
+                        }));
+                        masked
                     }
                     Label::Number(_) => 0,
                 };

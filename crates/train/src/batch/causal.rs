@@ -199,7 +199,12 @@ impl CausalBatches {
     fn batch(&self, bins: &[usize]) -> Result<CausalBatch> {
         let rows: Vec<Vec<Cow<Row>>> = bins
             .iter()
-            .map(|bin| self.bins[*bin].iter().map(|row| self.rows.get(*row)).collect())
+            .map(|bin| {
+                self.bins[*bin]
+                    .iter()
+                    .map(|row| self.rows.get(*row))
+                    .collect()
+            })
             .collect();
         let rows: Vec<Vec<&Row>> = rows
             .iter()
