@@ -8,7 +8,7 @@ use crate::document::{Document, Origin};
 use crate::error::{DataError, Place, Result};
 use crate::example::{Conversation, Labeled, PlainText, Preference};
 use crate::load::Loaders;
-use crate::mapping::{AnyChat, Format, LabelMapping, Mapping, PreferenceMapping, TextMapping};
+use crate::mapping::{AnyChat, AnyPreference, Format, LabelMapping, Mapping, TextMapping};
 
 /// An example of whatever kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,14 +79,14 @@ impl From<PlainText> for AnyExample {
 /// assert_eq!(mapping.kind(), "texts with a label");
 /// # Ok::<(), finetune_data::DataError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum AnyMapping {
     /// Conversations.
     Chat(AnyChat),
     /// Texts with a label.
     Label(LabelMapping),
     /// Preferences between two answers.
-    Preference(PreferenceMapping),
+    Preference(AnyPreference),
     /// Plain texts.
     Text(TextMapping),
 }
@@ -141,15 +141,19 @@ impl AnyMapping {
             Format::Messages | Format::ShareGpt | Format::Alpaca | Format::Completion => {
                 Self::Chat(AnyChat::Detect)
             }
-            Format::Preference => Self::Preference(PreferenceMapping::default()),
-            Format::Label | Format::LabeledPair => Self::Label(LabelMapping::default()),
+            Format::Preference | Format::Comparison | Format::Rated => {
+                Self::Preference(AnyPreference::Detect)
+            }
+            Format::Label | Format::Labels | Format::LabeledPair => {
+                Self::Label(LabelMapping::default())
+            }
             Format::Text => Self::Text(TextMapping::default()),
-            Format::Rated | Format::Judged => {
+            Format::Judged | Format::Steps => {
                 let origin = documents.first().map(|document| &document.origin);
                 return Err(DataError::Unsupported {
                     place: origin.map_or_else(Place::default, Place::from),
                     what: detected.to_string(),
-                    hint: "Say what is to be read, such as \"prompt=FIELD,completion=FIELD\"",
+                    hint: "Say which answers are learned, such as \"prompt=FIELD,completion=FIELD,good=FIELD\"",
                 });
             }
         })
@@ -172,8 +176,8 @@ impl Mapping for AnyMapping {
 impl FromStr for AnyMapping {
     type Err = DataError;
 
-    /// Reads the mapping of the kind that the names belong to: `label` and `pair` to labels, `chosen` and `rejected` to
-    /// preferences, `text` alone to plain texts, and all others to conversations.
+    /// Reads the mapping of the kind that the names belong to: `label`, `labels` and `pair` to labels, `chosen`, `first`,
+    /// `answers` and what belongs to them to preferences, `text` alone to plain texts, and all others to conversations.
     fn from_str(text: &str) -> Result<Self> {
         let has = |wanted: &[&str]| {
             text.split(',').any(|part| {
@@ -181,9 +185,11 @@ impl FromStr for AnyMapping {
                 wanted.contains(&name.trim())
             })
         };
-        if has(&["label", "pair", "kind"]) {
+        if has(&["label", "labels", "pair", "kind"]) {
             text.parse().map(Self::Label)
-        } else if has(&["chosen", "rejected"]) {
+        } else if has(&[
+            "chosen", "rejected", "first", "second", "answers", "score", "rank",
+        ]) {
             text.parse().map(Self::Preference)
         } else if has(&["text"]) {
             text.parse().map(Self::Text)
@@ -205,6 +211,9 @@ mod tests {
             ("messages=a", "conversations"),
             ("text=a,label=b", "texts with a label"),
             ("prompt=a,chosen=b,rejected=c,system=d", "preferences"),
+            ("prompt=a,first=b,second=c,choice=d", "preferences"),
+            ("prompt=a,completion=b,good=c", "conversations"),
+            ("text=a,labels=b|c", "texts with a label"),
             ("text=a", "plain texts"),
         ] {
             assert_eq!(text.parse::<AnyMapping>().unwrap().kind(), kind, "{text}");
@@ -241,7 +250,7 @@ mod tests {
         let judged = document(json!({"prompt": "a", "completion": "b", "label": true}));
         let error = AnyMapping::of(&[judged]).unwrap_err().to_string();
         assert!(
-            error.contains("judged") && error.contains("prompt=FIELD"),
+            error.contains("judged") && error.contains("good=FIELD"),
             "{error}"
         );
     }
