@@ -1,4 +1,5 @@
 //! Fine-tunes a model as a classifier of texts on labelled rows, and reports how good it is on rows that it never saw.
+//! Where labels are lists, each row may have any number of classes.
 //!
 //!     cargo run --release --example classify -- --model FOLDER --data examples/assets/requests.csv --output runs/requests
 
@@ -7,14 +8,15 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use finetune::data::mapping::LabelMapping;
+use finetune::data::split::Parts;
 use finetune::data::{Labeled, Split};
 use finetune::eval::local::LocalClassifier;
-use finetune::eval::metric::of_labels;
+use finetune::eval::metric::{of_labels, of_several};
 use finetune::eval::report::Training;
 use finetune::eval::{Report, Run};
 use finetune::prelude::*;
 use finetune::train::batch::LabelBatches;
-use finetune::train::objective::Classification;
+use finetune::train::objective::{Classification, SeveralClasses};
 
 /// Fine-tune a classifier, fully or with LoRA, and report accuracy, macro F1 and which label became which.
 #[derive(Parser)]
@@ -25,9 +27,9 @@ struct Flags {
     /// Files of labelled texts, or pairs of texts.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// The names of the fields: `text=body,label=topic`; detected without it.
+    /// The names of the fields: `text=body,label=topic`; detected without it, or with `auto`.
     #[arg(long)]
-    map: Option<LabelMapping>,
+    map: Option<String>,
     /// The folder of the result and its report. It must not hold anything yet.
     #[arg(long)]
     output: PathBuf,
@@ -62,11 +64,12 @@ fn main() -> Result<(), Failure> {
     let flags = Flags::parse();
     program::vacant(&flags.output)?;
     let device = device(flags.device.as_deref())?.autodiff();
-    let mapping = flags.map.clone().unwrap_or_default();
+    let mapping: LabelMapping = program::mapping(&flags.data, flags.map.as_deref())?;
     let (rows, counts) = program::loaders().examples(&flags.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
-    let labels: BTreeSet<String> = rows.iter().map(|row| row.label.to_string()).collect();
+    let labels: BTreeSet<String> = rows.iter().flat_map(|row| row.label.classes()).collect();
     let labels: Vec<String> = labels.into_iter().collect();
+    let lists = rows.iter().any(|row| row.label.is_list());
     let split = Split {
         validation: 0.15,
         test: 0.25,
@@ -74,9 +77,12 @@ fn main() -> Result<(), Failure> {
     };
     let parts = split.apply(rows, key);
 
-    let checkpoint = checkpoint(&flags)?
-        .with_labels(&labels)
-        .with_seed(flags.seed);
+    let checkpoint = checkpoint(&flags)?.with_seed(flags.seed);
+    let checkpoint = if lists {
+        checkpoint.with_label_sets(&labels)
+    } else {
+        checkpoint.with_labels(&labels)
+    };
     let encoder = Encoder::open(&flags.model, "plain")?.length(flags.length);
     let vocabulary = checkpoint.blueprint().embedding.vocabulary;
     encoder.tokenizer().fits_model(vocabulary)?;
@@ -104,7 +110,12 @@ fn main() -> Result<(), Failure> {
         let rows = rows
             .into_iter()
             .zip(examples.iter().map(|example| example.label.clone()));
-        Ok(LabelBatches::classes(
+        let build = if lists {
+            LabelBatches::several
+        } else {
+            LabelBatches::classes
+        };
+        Ok(build(
             rows.collect(),
             &labels,
             &config.batch,
@@ -118,9 +129,13 @@ fn main() -> Result<(), Failure> {
         batches(&parts.validation)?.in_order(),
     );
     let run = flags.output.join("run");
-    let trained = Trainer::in_terminal(config.clone(), &run)?
-        .fit(model, &Classification, &train, Some(&held_out))?
-        .finished()?;
+    let trainer = Trainer::in_terminal(config.clone(), &run)?;
+    let trained = if lists {
+        trainer.fit(model, &SeveralClasses, &train, Some(&held_out))?
+    } else {
+        trainer.fit(model, &Classification, &train, Some(&held_out))?
+    };
+    let trained = trained.finished()?;
     let folder = flags.output.join("model");
     if flags.lora_rank.is_some() {
         let base = flags.model.display().to_string();
@@ -130,12 +145,33 @@ fn main() -> Result<(), Failure> {
     }
 
     let classifier = LocalClassifier::new(trained.model, encoder, labels.clone());
+    let report = report(&flags, &classifier, &labels, &parts)?;
+    println!("\n{report}");
+    let page = flags.output.join("report.html");
+    report.write(&page)?;
+    println!("wrote {} and {}", folder.display(), page.display());
+    Ok(())
+}
+
+/// The classifier beside what is most frequent, on the rows held out.
+fn report(
+    flags: &Flags,
+    classifier: &LocalClassifier,
+    labels: &[String],
+    parts: &Parts<Labeled>,
+) -> Result<Report, Failure> {
     let before = Run::majority("test", &parts.train, &parts.test)?;
     let after = classifier.evaluate("fine-tuned", "test", &parts.test)?;
-    let report = Report::new(format!("Classifier on {}", flags.model.display()))
-        .compare(&[&before, &after], &of_labels(&labels))?
-        .confusion(&after)?
-        .training(Training::read(run.join("metrics.jsonl"))?)
+    let report = Report::new(format!("Classifier on {}", flags.model.display()));
+    let report = if parts.test.iter().any(|row| row.label.is_list()) {
+        report.compare(&[&before, &after], &of_several())?
+    } else {
+        report
+            .compare(&[&before, &after], &of_labels(labels))?
+            .confusion(&after)?
+    };
+    Ok(report
+        .training(Training::read(flags.output.join("run/metrics.jsonl"))?)
         .count("rows to train on", parts.train.len(), "")
         .count(
             "rows to validate on",
@@ -147,12 +183,7 @@ fn main() -> Result<(), Failure> {
             parts.test.len(),
             "looked at once, at the end",
         )
-        .summarise();
-    println!("\n{report}");
-    let page = flags.output.join("report.html");
-    report.write(&page)?;
-    println!("wrote {} and {}", folder.display(), page.display());
-    Ok(())
+        .summarise())
 }
 
 /// What rows are split by: texts that differ in capitals and spaces alone are one text.

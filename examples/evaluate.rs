@@ -26,6 +26,9 @@ struct Flags {
     /// Files of conversations or pairs; with `--text`, of texts.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
+    /// The names of the fields of questions: `prompt=question,completion=answer`; detected without it, or with `auto`.
+    #[arg(long)]
+    map: Option<String>,
     /// Measure the perplexity of plain text instead of asking questions.
     #[arg(long)]
     text: bool,
@@ -54,10 +57,11 @@ fn main() -> Result<(), Failure> {
     let task: Box<dyn Task> = if flags.text {
         Box::new(LanguageModeling::new("text"))
     } else {
+        let mapping: AnyChat = program::mapping(&flags.data, flags.map.as_deref())?;
         let shots: Vec<_> = documents
             .drain(..flags.shots.min(documents.len()))
             .collect();
-        let prompting = match AnyChat::default().examples(&shots)? {
+        let prompting = match mapping.examples(&shots)? {
             shots if shots.is_empty() => Prompting::template(),
             // Answers may have several paragraphs; only the next question ends one.
             shots => Prompting::Text(TextForm {
@@ -66,7 +70,7 @@ fn main() -> Result<(), Failure> {
                 ..TextForm::question_answer()
             }),
         };
-        let task = QuestionAnswering::new("questions", AnyChat::default());
+        let task = QuestionAnswering::new("questions", mapping);
         Box::new(task.prompting(prompting).max_tokens(flags.tokens))
     };
 

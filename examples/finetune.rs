@@ -29,7 +29,7 @@ struct Flags {
     /// Files of conversations or pairs.
     #[arg(long, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// The names of the fields: `prompt=question,completion=answer`; detected without it.
+    /// The names of the fields: `prompt=question,completion=answer`; detected without it, or with `auto`.
     #[arg(long)]
     map: Option<String>,
     /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN. An encoder reads the bare prompt
@@ -171,7 +171,7 @@ where
 
 /// The data's conversations, split by a hash of what is asked.
 fn conversations(settings: &Settings) -> Result<Parts<Conversation>, Failure> {
-    let mapping: AnyChat = settings.map.as_deref().unwrap_or_default().parse()?;
+    let mapping: AnyChat = program::mapping(&settings.data, settings.map.as_deref())?;
     let (chats, counts) = program::loaders().examples(&settings.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
     let split = Split::without_test(settings.validation.unwrap_or(0.05));

@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use finetune::data::DataError;
 use finetune::data::encode::Fingerprint;
 use finetune::data::parts::{Job, Share, merge};
 use finetune::prelude::*;
@@ -34,7 +35,7 @@ struct Flags {
     /// The template, for tokens.
     #[arg(long, default_value = "chat")]
     template: String,
-    /// The names of the fields, for tokens; detected without it.
+    /// The names of the fields, for tokens; detected without it, or with `auto`.
     #[arg(long)]
     map: Option<String>,
     /// The most tokens of a row; longer ones lose their ends.
@@ -61,21 +62,31 @@ fn main() -> Result<(), Failure> {
     let documents = share.documents(&loaders, &flags.inputs);
     let job = Job::new(share, &flags.output);
     let part = if flags.format == "tokens" {
-        let mapping: AnyChat = flags.map.as_deref().unwrap_or_default().parse()?;
+        let mapping: AnyChat = program::mapping(&flags.inputs, flags.map.as_deref())?;
         let encoder = Encoder::open(&flags.tokenizer, &flags.template)?
             .length(flags.length)
             .truncation(Truncation::CutRight);
         let fingerprint: Fingerprint = encoder.fingerprint();
-        let rows = documents.map(|document| {
-            let chat = mapping.example(document?)?;
+        let mut left_out = 0;
+        let chats = documents.map(|document| mapping.example(document?));
+        let chats = chats.filter(|chat| {
+            let out = matches!(chat, Err(DataError::LeftOut { .. }));
+            left_out += u64::from(out);
+            !out
+        });
+        let rows = chats.map(|chat| {
+            let chat = chat?;
             let encoded = encoder.encode(&chat)?;
             Ok(Row {
                 encoded,
                 origin: chat.origin,
             })
         });
-        job.settings(format!("{:?}, {:?}", flags.inputs, fingerprint))
-            .rows(fingerprint.clone(), rows)?
+        let part = job
+            .settings(format!("{:?}, {:?}", flags.inputs, fingerprint))
+            .rows(fingerprint.clone(), rows)?;
+        println!("{left_out} records left out by the mapping");
+        part
     } else {
         job.settings(format!("{:?}", flags.inputs))
             .documents(flags.format.parse()?, documents)?

@@ -16,7 +16,8 @@ struct Flags {
     /// Files of conversations or prompt–completion pairs.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// The names of the fields, such as `prompt=question,completion=answer`; detected without it.
+    /// The names of the fields, such as `prompt=question,completion=answer`; detected without it, or with
+    /// `auto`.
     #[arg(long)]
     map: Option<String>,
     /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN.
@@ -33,7 +34,7 @@ struct Flags {
 fn main() -> Result<(), Failure> {
     program::end_with_reader()?;
     let flags = Flags::parse();
-    let mapping: AnyChat = flags.map.as_deref().unwrap_or_default().parse()?;
+    let mapping: AnyChat = program::mapping(&flags.data, flags.map.as_deref())?;
     let (chats, counts) = program::loaders().examples(&flags.data, &OnError::Stop, &mapping)?;
     println!("{counts}");
     let encoder = Encoder::open(&flags.model, &flags.template)?

@@ -13,6 +13,8 @@ use crate::model::checkpoint::Loading;
 use crate::model::{Checkpoint, Result as ModelResult};
 
 use crate::data::load::{Loaders, Reading};
+use crate::data::mapping::Detecting;
+use crate::data::synthesize::{Asking, Synthesis};
 use crate::data::{DataError, Value};
 
 /// Any error, as people read it: `main` shows an error by its `Debug` form, and this one's is the message.
@@ -135,6 +137,30 @@ pub fn shown(checkpoint: Checkpoint) -> Checkpoint {
 pub fn loaders() -> Loaders {
     let bar = LateBar::new("reading data {bar:24} {bytes}/{total_bytes}  {eta} left");
     Loaders::default().watch(move |reading: Reading| bar.show(reading.done, reading.total))
+}
+
+/// The mapping that `written` names or, without it or with `auto`, one that finds the fields by itself; then it prints
+/// what was found in each file: `data.jsonl: Alpaca (instruction, input, output)`.
+///
+/// # Errors
+///
+/// As [`Loaders::mapping`].
+pub fn mapping<M: Detecting, P: AsRef<Path>>(
+    data: &[P],
+    written: Option<&str>,
+) -> Result<M, DataError> {
+    let (mapping, found) = Loaders::default().mapping(data, written.unwrap_or_default())?;
+    for found in found {
+        println!("{found}");
+    }
+    Ok(mapping)
+}
+
+/// The same making of data, showing a bar on standard error while a model is asked, from a second on. Silent when that is
+/// no terminal.
+pub fn asked(synthesis: Synthesis) -> Synthesis {
+    let bar = LateBar::new("asking {bar:24} {pos}/{len}  {eta} left");
+    synthesis.watch(move |asking: Asking| bar.show(asking.done, asking.total))
 }
 
 /// A bar that appears when something takes longer than a second.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 pub use serde_json::Value;
 
-use crate::error::{DataError, Place, Result};
+use crate::error::{DataError, Place, Result, quoted};
 pub use crate::fields::Fields;
 use crate::load::Member;
 pub use crate::shared_path::SharedPath;
@@ -21,6 +21,24 @@ pub struct Document {
     pub fields: Fields,
     /// Where it lies.
     pub origin: Origin,
+}
+
+impl Document {
+    /// The error of a document that lacks a field. `hint` says what to do.
+    pub(crate) fn missing(&self, field: &str, hint: &str) -> DataError {
+        let found = self.fields.keys().take(20);
+        let found: Vec<String> = found.map(|name| quoted(name)).collect();
+        DataError::MissingField {
+            place: Place::from(&self.origin),
+            field: quoted(field),
+            found: if found.is_empty() {
+                "no fields".into()
+            } else {
+                found.join(", ")
+            },
+            hint: hint.into(),
+        }
+    }
 }
 
 /// Where a document comes from; an error in a report points here.

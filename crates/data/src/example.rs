@@ -1,12 +1,17 @@
-//! What a model is trained on: conversations, labelled texts, preferences and plain text.
+//! What a model is trained on: conversations, labelled texts, preferences, judged answers and plain text.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Fields, Origin};
+use crate::document::{Fields, Origin, Value};
 use crate::error::{DataError, Place, Result, quoted};
+
+mod tool;
+
+pub use tool::{ToolCall, ToolUse};
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,17 +50,37 @@ impl fmt::Display for Role {
 pub struct Turn {
     /// Who speaks.
     pub role: Role,
-    /// What is said, exactly as in the record.
+    /// What is said, exactly as in the record; may be empty where tools are called.
     pub text: String,
+    /// What the model thinks before it says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thought: Option<String>,
+    /// The calls of tools that follow the text, or which call it answers.
+    #[serde(default, skip_serializing_if = "ToolUse::is_none")]
+    pub tools: ToolUse,
 }
 
 impl Turn {
-    /// A turn.
+    /// A turn without thoughts and tools.
     pub fn new(role: Role, text: impl Into<String>) -> Self {
         Self {
             role,
             text: text.into(),
+            thought: None,
+            tools: ToolUse::None,
         }
+    }
+
+    /// The same turn with calls of tools.
+    pub fn calling(mut self, calls: impl IntoIterator<Item = ToolCall>) -> Self {
+        self.tools = ToolUse::Calls(calls.into_iter().collect());
+        self
+    }
+
+    /// The same turn with a thought before it.
+    pub fn thinking(mut self, thought: impl Into<String>) -> Self {
+        self.thought = Some(thought.into());
+        self
     }
 }
 
@@ -64,6 +89,10 @@ impl Turn {
 pub struct Conversation {
     /// The turns in order: an optional system turn, then users (or tools) and assistants in alternation.
     pub turns: Vec<Turn>,
+    /// The tools that the model may call, each described as the `OpenAI` form has it: `{"type": "function",
+    /// "function": {"name": …, "description": …, "parameters": …}}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Value>,
     /// Named fields for templates that ask for them: what the mapping did not turn into turns.
     ///
     /// One convention: a record with a separate input (the Alpaca form) keeps `instruction` and `input` here, both
@@ -81,6 +110,7 @@ impl Conversation {
     pub fn new(turns: Vec<Turn>) -> Self {
         Self {
             turns,
+            tools: Vec::new(),
             fields: Fields::new(),
             origin: Origin::default(),
         }
@@ -99,33 +129,44 @@ impl Conversation {
         Self::new(vec![Turn::new(Role::User, text)])
     }
 
+    /// The same with tools that the model may call.
+    pub fn with_tools(mut self, tools: impl IntoIterator<Item = Value>) -> Self {
+        self.tools = tools.into_iter().collect();
+        self
+    }
+
     /// The same with another origin.
     pub fn with_origin(mut self, origin: Origin) -> Self {
         self.origin = origin;
         self
     }
 
-    /// The text of the last turn, if it is the assistant's: the reference against which an answer is graded.
+    /// The text of the last turn, if it is the assistant's and calls no tool: the reference against which an answer is
+    /// graded.
     pub fn answer(&self) -> Option<&str> {
-        self.turns
-            .last()
-            .filter(|turn| turn.role == Role::Assistant)
-            .map(|turn| turn.text.as_str())
+        let turn = self.turns.last().filter(|_| self.is_answered())?;
+        turn.tools.is_none().then_some(turn.text.as_str())
     }
 
-    /// The conversation up to where the assistant's last answer begins.
+    /// Whether the last turn is the assistant's.
+    fn is_answered(&self) -> bool {
+        let last = self.turns.last();
+        last.is_some_and(|turn| turn.role == Role::Assistant)
+    }
+
+    /// The conversation up to where the assistant's last turn begins.
     pub fn without_answer(&self) -> Self {
         let mut asked = self.clone();
-        if asked.answer().is_some() {
+        if asked.is_answered() {
             asked.turns.pop();
         }
         asked
     }
 
-    /// What is asked: every turn before the last answer, one after the other. The text to split data by, so that the
-    /// same question with two answers never stands on both sides.
+    /// What is asked: the text of every turn before the assistant's last, one after the other. The text to split data
+    /// by, so that the same question with two answers never stands on both sides.
     pub fn question(&self) -> String {
-        let asked = self.turns.len() - usize::from(self.answer().is_some());
+        let asked = self.turns.len() - usize::from(self.is_answered());
         let texts: Vec<&str> = self.turns[..asked]
             .iter()
             .map(|turn| turn.text.as_str())
@@ -165,13 +206,35 @@ pub enum Label {
     Number(f64),
     /// A class by name.
     Class(String),
+    /// Any number of classes by name, all of which hold; none is a label too.
+    Classes(BTreeSet<String>),
+}
+
+impl Label {
+    /// The classes that hold: one, any number, or a number as it is written.
+    pub fn classes(&self) -> BTreeSet<String> {
+        match self {
+            Self::Classes(classes) => classes.clone(),
+            one => BTreeSet::from([one.to_string()]),
+        }
+    }
+
+    /// Whether it is a list of classes, however many.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Self::Classes(_))
+    }
 }
 
 impl fmt::Display for Label {
+    /// The number or the class; several classes in brackets, which no single class is taken for: `[anger, joy]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => number.fmt(f),
             Self::Class(class) => class.fmt(f),
+            Self::Classes(classes) => {
+                let names: Vec<&str> = classes.iter().map(String::as_str).collect();
+                write!(f, "[{}]", names.join(", "))
+            }
         }
     }
 }
@@ -185,6 +248,19 @@ pub struct Preference {
     pub chosen: String,
     /// The worse answer.
     pub rejected: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// One answer to a prompt, judged good or bad, as KTO learns from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The turns up to where the answer begins.
+    pub prompt: Vec<Turn>,
+    /// The answer.
+    pub answer: String,
+    /// Whether it is judged good.
+    pub good: bool,
     /// Where it comes from.
     pub origin: Origin,
 }

@@ -1,7 +1,7 @@
 //! From files to token ids: documents, examples, templates, tokenizers, packing.
 //!
 //! ```text
-//! file ──Load──▶ Document ──Mapping──▶ Conversation | Labeled | Preference | PlainText
+//! file ──Load──▶ Document ──Mapping──▶ Conversation | Labeled | Preference | Judged | PlainText
 //!                                      └─Template─▶ Pieces ──Encoder──▶ Encoded ──▶ rows of a batch
 //! ```
 //!
@@ -39,7 +39,9 @@ pub mod tokenizer;
 
 pub use document::{Document, Documents, Fields, Load, Origin, Value};
 pub use error::{DataError, Place, Result};
-pub use example::{Conversation, Label, Labeled, PlainText, Preference, Role, Turn};
+pub use example::{
+    Conversation, Judged, Label, Labeled, PlainText, Preference, Role, ToolCall, ToolUse, Turn,
+};
 pub use load::{Counts, Loaders, OnError};
 pub use mapping::Mapping;
 pub use split::{Part, Split};

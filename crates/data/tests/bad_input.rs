@@ -461,7 +461,7 @@ fn b19_fields_that_are_missing_or_of_another_type() {
     let parts = [
         "\"prompt\" is missing",
         "(found: \"Frage\", \"answr\")",
-        "prompt=FIELD,completion=answr",
+        "prompt=Frage,completion=answr",
     ];
     check_mapping(
         &completion,
@@ -472,7 +472,7 @@ fn b19_fields_that_are_missing_or_of_another_type() {
     let parts = [
         "\"completion\" is missing",
         "found: \"question\", \"reply\"",
-        "prompt=question,completion=FIELD",
+        "prompt=question,completion=reply",
     ];
     check_mapping(
         &completion,
@@ -539,9 +539,9 @@ fn b19_messages_labels_and_answers_of_another_form() {
     );
     check_mapping(
         &LabelMapping::default(),
-        "{\"text\":\"a\",\"label\":[1]}",
+        "{\"text\":\"a\",\"label\":[[1]]}",
         "wrong type",
-        &["found array"],
+        &["\"label.0\"", "found array"],
     );
     let number: LabelMapping = "label=score,kind=number".parse().unwrap();
     check_mapping(
@@ -621,8 +621,8 @@ fn b20_roles_and_their_order() {
     check_mapping(
         &AnyChat::Detect,
         call,
-        "unsupported",
-        &["messages.1", "a call of a tool"],
+        "missing field",
+        &["messages.1.tool_calls.0.name", "A tool has a name"],
     );
     let image = "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"http://x\"}]}]}";
     check_mapping(&AnyChat::Detect, image, "unsupported", &["\"image_url\""]);

@@ -342,6 +342,11 @@ fn whatsapp_tells_what_is_said_from_what_the_app_writes() {
         (2, Some("2"))
     );
 
+    // The mark of a writer from right to left; only iOS marks what the app wrote with it.
+    let written = "31/12/2023, 10:01 - Ann: \u{200e}Hello\n31/12/2023, 10:02 - Bob: \u{200f}שלום\n";
+    let chat = whatsapp("WhatsApp Chat with Bob.txt", written);
+    assert_eq!(chat.text, "Ann: Hello\nBob: שלום");
+
     let ios = "[31/12/2023, 10:00:00] Ann & Bob: \u{200e}Messages and calls are end-to-end encrypted.\r\n\
         [31/12/2023, 10:01:00] ~\u{202f}Ann: Hi\r\n\u{200e}[31/12/2023, 10:02:00] Bob: \u{200e}image omitted\r\n\
         \u{200e}[31/12/2023, 10:03:00] Bob: \u{200e}<attached: 0001-PHOTO.jpg>\r\n\
@@ -778,7 +783,7 @@ fn gigantic_lines_and_many_lines_are_read_in_bounded_time() {
     let lines = "31/12/23, 10:00 - Ann: a\n".repeat(50_000);
     assert_eq!(whatsapp("_chat.txt", &lines).text.lines().count(), 50_000);
     let marks = format!(
-        "31/12/23, 10:00 - Ann: {}\n{}",
+        "[31/12/23, 10:00:00] Ann: {}\n{}",
         "\u{200e}".repeat(100_000),
         "1/".repeat(100_000)
     );

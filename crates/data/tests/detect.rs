@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::fmt::Debug;
+
 use finetune_data::mapping::{
-    AnyChat, Format, LabelMapping, Mapping, PreferenceMapping, TextMapping,
+    AnyChat, AnyPreference, Detecting, Format, JudgedMapping, LabelMapping, Mapping,
+    PreferenceMapping, TextMapping,
 };
-use finetune_data::{Document, Origin, Value};
+use finetune_data::{Document, Loaders, Origin, Value};
 use serde_json::json;
 
 fn document(fields: Value) -> Document {
@@ -23,7 +26,6 @@ fn document(fields: Value) -> Document {
 fn samples() -> Vec<(Value, Format, &'static str)> {
     let openai = json!([{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]);
     let sharegpt = json!([{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]);
-    let worse = json!([{"role": "user", "content": "Q"}, {"role": "assistant", "content": "B"}]);
     vec![
         (
             json!({"messages": openai}),
@@ -38,12 +40,12 @@ fn samples() -> Vec<(Value, Format, &'static str)> {
         (
             json!({"instruction": "Q", "input": "", "output": "A"}),
             Format::Alpaca,
-            "prompt=instruction,completion=output",
+            "prompt=instruction,input=input,completion=output",
         ),
         (
             json!({"instruction": "Q", "context": "C", "response": "A", "category": "open"}),
             Format::Alpaca,
-            "prompt=instruction,completion=response",
+            "prompt=instruction,input=context,completion=response",
         ),
         (
             json!({"prompt": "Q", "completion": "A"}),
@@ -56,14 +58,34 @@ fn samples() -> Vec<(Value, Format, &'static str)> {
             "prompt=question,completion=response",
         ),
         (
-            json!({"prompt": "Q", "chosen": "A", "rejected": "B"}),
-            Format::Preference,
-            "prompt=prompt,chosen=chosen,rejected=rejected",
+            json!({"instruction": "Q", "input": "I", "output": "A"}),
+            Format::Alpaca,
+            "prompt=instruction,input=input,completion=output",
         ),
         (
-            json!({"chosen": openai, "rejected": worse, "score_chosen": 8.0}),
-            Format::Preference,
-            "chosen=chosen,rejected=rejected",
+            json!({"prompt": [{"role": "user", "content": "Q"}], "completion": [{"role": "assistant", "content": "A"}]}),
+            Format::Completion,
+            "prompt=prompt,completion=completion",
+        ),
+        (
+            json!({"prompt": "Q", "completion": "A", "label": false}),
+            Format::Judged,
+            "prompt=prompt,completion=completion,good=label",
+        ),
+        (
+            json!({"instruction": "Q", "input": "I", "output": "A", "kto_tag": true}),
+            Format::Judged,
+            "prompt=instruction,input=input,completion=output,good=kto_tag",
+        ),
+        (
+            json!({"messages": openai, "label": "True"}),
+            Format::Judged,
+            "messages=messages,good=label",
+        ),
+        (
+            json!({"prompt": "Q", "completions": ["A", "B"], "labels": [true, false]}),
+            Format::Steps,
+            "",
         ),
         (
             json!({"text": "T", "label": 1}),
@@ -74,6 +96,11 @@ fn samples() -> Vec<(Value, Format, &'static str)> {
             json!({"text": "T", "score": 0.5}),
             Format::Label,
             "text=text,label=score",
+        ),
+        (
+            json!({"text": "T", "labels": [3, 17], "id": "x"}),
+            Format::Labels,
+            "text=text,label=labels",
         ),
         (
             json!({"premise": "P", "hypothesis": "H", "label": 2, "idx": 0}),
@@ -103,47 +130,23 @@ fn every_usual_format_is_found_and_its_mapping_reads_it() {
             (format, mapping),
             "{record:?}"
         );
-        let read = match format {
-            Format::Preference => mapping
-                .parse::<PreferenceMapping>()
-                .unwrap()
-                .example(record)
-                .map(drop),
-            Format::Label | Format::LabeledPair => mapping
-                .parse::<LabelMapping>()
-                .unwrap()
-                .example(record)
-                .map(drop),
-            Format::Text => mapping
-                .parse::<TextMapping>()
-                .unwrap()
-                .example(record)
-                .map(drop),
-            _ => mapping
-                .parse::<AnyChat>()
-                .unwrap()
-                .example(record)
-                .map(drop),
+        let (default, named) = match format {
+            Format::Judged => both::<JudgedMapping>(mapping, &record),
+            Format::Label | Format::Labels | Format::LabeledPair => {
+                both::<LabelMapping>(mapping, &record)
+            }
+            Format::Text => both::<TextMapping>(mapping, &record),
+            Format::Steps => continue,
+            _ => both::<AnyChat>(mapping, &record),
         };
-        read.unwrap();
+        assert_eq!(default, named, "{mapping}");
     }
 }
 
-#[test]
-fn a_format_that_no_mapping_reads_is_told_too() {
-    for (fields, expected) in [
-        (
-            json!({"prompt": "Q", "completion": "A", "label": false}),
-            Format::Judged,
-        ),
-        (
-            json!({"instruction": "Q", "completions": [{"response": "A", "overall_score": 7}]}),
-            Format::Rated,
-        ),
-    ] {
-        let detected = Format::detect(&[document(fields)]).unwrap();
-        assert_eq!((detected.format, detected.mapping.as_str()), (expected, ""));
-    }
+/// The example of a record by the mapping that detects, and by one with names.
+fn both<M: Detecting<Example: Debug>>(mapping: &str, record: &Document) -> (String, String) {
+    let read = |mapping: M| format!("{:?}", mapping.example(record.clone()).unwrap());
+    (read(M::default()), read(mapping.parse().unwrap()))
 }
 
 #[test]
@@ -179,14 +182,11 @@ fn the_most_frequent_format_is_told_with_its_share() {
     let odd = document(json!({"id": 1}));
     let detected = Format::detect(&[text, pair.clone(), odd, pair]).unwrap();
     assert_eq!((detected.records, detected.of), (2, 4));
-    let expected = "prompts with their completion in 2 of 4 records, by the mapping \"prompt=question,completion=answer\"";
+    let expected = "prompts with completions (question, answer) in 2 of 4 records";
     assert_eq!(detected.to_string(), expected);
     let mut own = document(json!({}));
     own.text = "A text.".into();
-    assert_eq!(
-        Format::detect(&[own]).unwrap().to_string(),
-        "plain texts in 1 of 1 records"
-    );
+    assert_eq!(Format::detect(&[own]).unwrap().to_string(), "plain texts");
 }
 
 #[test]
@@ -196,12 +196,136 @@ fn an_unknown_format_tells_the_fields_and_what_they_may_be() {
     let message = error.to_string();
     for part in [
         "data.jsonl:1",
-        "\"anwser\", \"frage\"",
-        "completion=anwser",
+        "\"anwser\" (text), \"frage\" (text)",
+        "--map \"prompt=frage,completion=anwser\"",
         "messages=FIELD",
         "chosen=FIELD",
     ] {
         assert!(message.contains(part), "{part}: {message}");
     }
-    assert!(Format::detect(&[]).is_err());
+    assert_eq!(Format::detect(&[]).unwrap_err().kind(), "empty data set");
+}
+
+/// The message of what is wrong with a file of these records, read as `M`.
+fn refused<M: Detecting + Debug>(records: &[Value]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.jsonl");
+    let lines: Vec<String> = records.iter().map(Value::to_string).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let error = Loaders::default()
+        .mapping::<M, _>(&[&path], "auto")
+        .unwrap_err();
+    let folder = format!("{}/", folder.path().display());
+    error.to_string().replace(&folder, "")
+}
+
+#[test]
+fn what_a_mapping_does_not_read_is_named_with_a_mapping_to_try() {
+    let judged = json!({"prompt": "Q", "completion": "A", "label": true});
+    let pair = json!({"prompt": "Q", "chosen": "A", "rejected": "B"});
+    let chat = json!([{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]);
+    let chats = json!({"chosen": chat, "rejected": "B", "score_chosen": 1});
+    let facts = json!({"id": 1, "questions": ["Q", "R"], "answer": "A", "meta": {"a": 1, "b": 2}});
+    let german = json!({"frage": "Q", "antwort": "A", "note": 3});
+    let toxic = json!({"comment": "T", "toxic": 0, "threat": 1, "id": 5});
+    for (found, expected) in [
+        (
+            refused::<AnyChat>(std::slice::from_ref(&judged)),
+            "data.jsonl:1: found answers judged good or bad (prompt, completion, label); expected conversations, or \
+             prompts with completions. Learn those judged good, and leave out the others, with --map \
+             \"prompt=prompt,completion=completion,good=label\"",
+        ),
+        (
+            refused::<AnyChat>(std::slice::from_ref(&pair)),
+            "data.jsonl:1: found preferences (prompt, chosen, rejected); expected conversations, or prompts with \
+             completions. Learn the better answers with --map \"prompt=prompt,completion=chosen\"",
+        ),
+        (
+            refused::<AnyChat>(&[chats]),
+            "data.jsonl:1: found preferences (chosen, rejected); expected conversations, or prompts with completions. \
+             Learn the better answers with --map \"messages=chosen\"",
+        ),
+        (
+            refused::<AnyChat>(&[facts]),
+            "data.jsonl:1: field \"prompt\" is missing (found: \"answer\" (text), \"id\" (number), \"meta\" (object of \
+             a, b), \"questions\" (list of texts)). Name the fields with --map \"prompt=questions.0,completion=answer\"; \
+             or as \"messages=FIELD\"",
+        ),
+        (
+            refused::<AnyChat>(&[german]),
+            "data.jsonl:1: field \"prompt\" is missing (found: \"antwort\" (text), \"frage\" (text), \"note\" (number)). \
+             Name the fields with --map \"prompt=FIELD,completion=FIELD\"; or as \"messages=FIELD\"",
+        ),
+        (
+            refused::<AnyPreference>(&[judged]),
+            "data.jsonl:1: found answers judged good or bad (prompt, completion, label); expected a better and a worse \
+             answer, or rated ones. It has the fields \"completion\" (text), \"label\" (true or false), \"prompt\" (text). \
+             If they hold what is expected, name them with --map \"prompt=prompt,chosen=FIELD,rejected=FIELD\"",
+        ),
+        (
+            refused::<LabelMapping>(&[toxic]),
+            "data.jsonl:1: field \"text\" is missing (found: \"comment\" (text), \"id\" (number), \"threat\" (number), \
+             \"toxic\" (number)). Name the fields with --map \"text=comment,labels=threat|toxic\"",
+        ),
+        (
+            refused::<AnyChat>(&[json!({"text": "T"}), pair.clone(), pair]),
+            "data.jsonl:2: found preferences",
+        ),
+    ] {
+        assert!(found.starts_with(expected), "{found}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.txt");
+    std::fs::write(&page, "A text.").unwrap();
+    let error = Loaders::default().mapping::<AnyChat, _>(&[page], "");
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("found plain texts;")
+            && error.ends_with("no fields that could be named with --map"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_look_at_the_first_records_says_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let alpaca = path(
+        "alpaca.jsonl",
+        "{\"instruction\":\"Q\",\"input\":\"I\",\"output\":\"A\"}\nbroken\n{\"id\":1}\n",
+    );
+    let shared = path(
+        "shared.json",
+        "[{\"conversations\":[{\"from\":\"human\",\"value\":\"Q\"},{\"from\":\"gpt\",\"value\":\"A\"}]}]",
+    );
+    let broken = path("broken.jsonl", "{\n");
+    let loaders = Loaders::default();
+    let (mapping, found) = loaders
+        .mapping::<AnyChat, _>(&[&alpaca, &broken, &shared], "")
+        .unwrap();
+    assert_eq!(mapping, AnyChat::Detect);
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let expected = [
+        format!(
+            "{}: Alpaca (instruction, input, output) in 1 of 2 records",
+            alpaca.display()
+        ),
+        format!("{}: ShareGPT (conversations)", shared.display()),
+    ];
+    assert_eq!(found, expected);
+    let (mapping, found) = loaders
+        .mapping::<AnyChat, _>(&[&alpaca], "prompt=instruction,completion=output")
+        .unwrap();
+    assert!(matches!(mapping, AnyChat::Completion(_)) && found.is_empty());
+    let none = folder.path().join("none.jsonl");
+    assert!(loaders.mapping::<AnyChat, _>(&[none], "").is_err());
+    assert!(
+        loaders
+            .mapping::<AnyChat, _>(&[&alpaca], "promt=a")
+            .is_err()
+    );
 }

@@ -114,7 +114,7 @@ fn elements_become_markdown() {
         ("run <code>a  `b`</code> now", "run ``a `b``` now"),
         (
             "<table><caption>t</caption><tr><th>a<th>b<tr><td>1|2<td><p>x</p><p>y</p><tr><td>z</table>",
-            "t\n\n| a | b |\n| --- | --- |\n| 1\\|2 | x y |\n| z |  |",
+            "t\n\n| a | b |\n| --- | --- |\n| 1\\|2 | x y |\n| z |",
         ),
         (
             "<table><tr><td>one</td></tr><tr><td>two</td></tr></table>",

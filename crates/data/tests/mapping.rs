@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use finetune_data::mapping::{
-    AnyChat, ChatMapping, CompletionMapping, LabelMapping, Mapping, PreferenceMapping, TextMapping,
+    AnyChat, ChatMapping, CompletionMapping, JudgedMapping, LabelMapping, Mapping,
+    PreferenceMapping, TextMapping,
 };
-use finetune_data::{Conversation, Document, Label, Origin, Role, Turn, Value};
+use finetune_data::{Conversation, DataError, Document, Label, Origin, Role, ToolUse, Turn, Value};
 use serde_json::json;
 
 fn document(fields: Value) -> Document {
@@ -256,4 +257,307 @@ fn preferences_are_flat_or_conversational() {
         map(&renamed, json!({"p": "Q", "win": "A", "lose": "B"})).prompt[0].role,
         Role::User
     );
+}
+
+#[test]
+fn labels_can_be_several() {
+    let classes =
+        |names: &[&str]| Label::Classes(names.iter().copied().map(String::from).collect());
+    for (mapping, fields, expected) in [
+        (
+            "auto",
+            json!({"text": "t", "labels": ["joy", "anger"]}),
+            classes(&["anger", "joy"]),
+        ),
+        ("", json!({"text": "t", "labels": []}), classes(&[])),
+        (
+            "",
+            json!({"text": "t", "label": [17, 3]}),
+            classes(&["17", "3"]),
+        ),
+        (
+            "names=no|yes|maybe",
+            json!({"text": "t", "labels": [2, 0]}),
+            classes(&["maybe", "no"]),
+        ),
+        (
+            "names=no|yes",
+            json!({"text": "t", "label": 1}),
+            Label::Class("yes".into()),
+        ),
+        (
+            "names=no|yes",
+            json!({"text": "t", "label": "1"}),
+            Label::Class("yes".into()),
+        ),
+        (
+            "names=no|yes",
+            json!({"text": "t", "label": "no"}),
+            Label::Class("no".into()),
+        ),
+        (
+            "",
+            json!({"text": "t", "labels": [0.0, 1.0, 1.0]}),
+            classes(&["1", "2"]),
+        ),
+        (
+            "",
+            json!({"text": "t", "labels": [true, false]}),
+            classes(&["0"]),
+        ),
+        (
+            "kind=flags,names=a|b|c",
+            json!({"text": "t", "labels": [1, 0, "1"]}),
+            classes(&["a", "c"]),
+        ),
+        (
+            "kind=classes",
+            json!({"text": "t", "label": "joy"}),
+            classes(&["joy"]),
+        ),
+        (
+            "text=comment,labels=toxic|threat|insult",
+            json!({"comment": "t", "toxic": 1, "threat": "0", "insult": true}),
+            classes(&["insult", "toxic"]),
+        ),
+    ] {
+        let mapping: LabelMapping = mapping.parse().unwrap();
+        assert_eq!(map(&mapping, fields.clone()).label, expected, "{fields}");
+    }
+    assert_eq!(classes(&["joy", "anger"]).to_string(), "[anger, joy]");
+    let label: Label = serde_json::from_value(json!(["joy", "anger", "joy"])).unwrap();
+    let expected = BTreeSet::from(["anger".into(), "joy".into()]);
+    assert_eq!(label, Label::Classes(expected));
+}
+
+#[test]
+fn several_labels_that_make_no_sense_are_errors() {
+    for (mapping, fields, kind, part) in [
+        (
+            "",
+            json!({"text": "t", "labels": [1, 0, 1]}),
+            "unexpected value",
+            "kind=flags",
+        ),
+        (
+            "",
+            json!({"text": "t", "labels": ["a", " "]}),
+            "empty content",
+            "labels.1",
+        ),
+        (
+            "",
+            json!({"text": "t", "labels": [0.5, 1.0]}),
+            "unexpected value",
+            "\"labels.0\"",
+        ),
+        (
+            "names=a|b",
+            json!({"text": "t", "label": 2}),
+            "unexpected value",
+            "one of a, b, or a number below 2",
+        ),
+        (
+            "names=a|b",
+            json!({"text": "t", "label": -1}),
+            "unexpected value",
+            "\"-1\"",
+        ),
+        (
+            "names=a|b,kind=flags",
+            json!({"text": "t", "label": [1]}),
+            "unexpected value",
+            "2 classes",
+        ),
+        (
+            "labels=a|b",
+            json!({"text": "t", "a": 1, "b": 2}),
+            "unexpected value",
+            "0 or 1",
+        ),
+        (
+            "labels=a|b",
+            json!({"text": "t", "a": 1}),
+            "missing field",
+            "\"b\"",
+        ),
+        (
+            "kind=flags",
+            json!({"text": "t", "label": 1}),
+            "wrong type",
+            "array of 0 and 1",
+        ),
+    ] {
+        let mapping: LabelMapping = mapping.parse().unwrap();
+        let error = mapping.example(document(fields)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    for text in ["kind=many", "label=a,labels=b|c"] {
+        assert!(text.parse::<LabelMapping>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn answers_are_judged_good_or_bad() {
+    let user = json!({"role": "user", "content": "Q"});
+    let answer = json!({"role": "assistant", "content": "A"});
+    for (mapping, fields, prompt) in [
+        (
+            "",
+            json!({"prompt": "Q", "completion": "A", "label": true}),
+            vec!["u:Q"],
+        ),
+        (
+            "",
+            json!({"prompt": [user], "completion": [answer], "label": true}),
+            vec!["u:Q"],
+        ),
+        (
+            "auto",
+            json!({"messages": [user, answer], "label": true}),
+            vec!["u:Q"],
+        ),
+        (
+            "",
+            json!({"instruction": "Q", "input": "I", "output": "A", "kto_tag": "True"}),
+            vec!["u:Q\n\nI"],
+        ),
+        (
+            "",
+            json!({"system": "S", "conversations": [user, answer], "label": 1}),
+            vec!["s:S", "u:Q"],
+        ),
+        (
+            "prompt=q,completion=a,good=liked",
+            json!({"q": "Q", "a": "A", "liked": "1"}),
+            vec!["u:Q"],
+        ),
+        (
+            "messages=chat,good=liked",
+            json!({"chat": [user, answer], "liked": true}),
+            vec!["u:Q"],
+        ),
+    ] {
+        let mapping: JudgedMapping = mapping.parse().unwrap();
+        let judged = map(&mapping, fields.clone());
+        assert_eq!(turns(&judged.prompt), prompt, "{fields}");
+        assert_eq!(
+            (judged.answer.as_str(), judged.good),
+            ("A", true),
+            "{fields}"
+        );
+    }
+    let bad = json!({"prompt": "Q", "completion": "A", "label": false});
+    assert!(!map(&JudgedMapping::default(), bad).good);
+    for (fields, kind) in [
+        (json!({"prompt": "Q", "completion": "A"}), "missing field"),
+        (json!({"prompt": "Q", "label": true}), "missing field"),
+        (
+            json!({"prompt": "Q", "completion": "A", "label": 2}),
+            "unexpected value",
+        ),
+        (
+            json!({"prompt": "Q", "completion": "A", "label": "good"}),
+            "unexpected value",
+        ),
+        (
+            json!({"prompt": "Q", "completion": [user], "label": true}),
+            "role order",
+        ),
+        (
+            json!({"messages": [answer], "label": true}),
+            "missing field",
+        ),
+        (
+            json!({"messages": [user, answer, user], "label": true}),
+            "role order",
+        ),
+    ] {
+        let error = JudgedMapping::default()
+            .example(document(fields))
+            .unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+}
+
+#[test]
+fn judged_answers_are_no_conversations_until_the_good_ones_are_asked_for() {
+    let record = |good: Value| json!({"prompt": "Q", "completion": "A", "label": good, "id": 7});
+    for judgement in [
+        json!(true),
+        json!(false),
+        json!("False"),
+        json!(0),
+        json!(1.0),
+    ] {
+        let error = AnyChat::Detect
+            .example(document(record(judgement)))
+            .unwrap_err();
+        assert_eq!(error.kind(), "other format", "{error}");
+        assert!(error.to_string().contains("good=label"), "{error}");
+    }
+    let chat = json!({"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}], "label": true});
+    assert!(AnyChat::Detect.example(document(chat.clone())).is_err());
+    for text in [
+        "good=label",
+        "prompt=prompt,completion=completion,good=label",
+        "good=label, prompt=prompt",
+    ] {
+        let mapping: AnyChat = text.parse().unwrap();
+        let good = map(&mapping, record(json!(true)));
+        assert_eq!(turns(&good.turns), ["u:Q", "a:A"]);
+        assert_eq!(good.fields, BTreeMap::from([("id".to_string(), json!(7))]));
+        let bad = mapping.example(document(record(json!(false)))).unwrap_err();
+        let left_out = matches!(
+            bad,
+            DataError::LeftOut {
+                reason: "judged bad",
+                ..
+            }
+        );
+        assert!(left_out, "{bad}");
+        let odd = mapping
+            .example(document(record(json!("maybe"))))
+            .unwrap_err();
+        assert_eq!(odd.kind(), "unexpected value");
+    }
+    let mapping: AnyChat = "messages=messages,good=label".parse().unwrap();
+    assert_eq!(turns(&map(&mapping, chat).turns), ["u:Q", "a:A"]);
+    // What is named is read as it is named, judged or not; and a class is no judgement.
+    let named: AnyChat = "prompt=prompt,completion=completion".parse().unwrap();
+    let read = map(&named, record(json!(false)));
+    assert_eq!(turns(&read.turns), ["u:Q", "a:A"]);
+    check(record(json!(3)), &["u:Q", "a:A"]);
+    for text in ["good=", "good=a,good=b"] {
+        assert!(text.parse::<AnyChat>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn prompts_and_completions_can_be_messages() {
+    let user = |text: &str| json!({"role": "user", "content": text});
+    let assistant = |text: &str| json!({"role": "assistant", "content": text});
+    check(
+        json!({"prompt": [user("Q")], "completion": [assistant("A")]}),
+        &["u:Q", "a:A"],
+    );
+    check(
+        json!({"prompt": [{"role": "system", "content": "S"}, user("P"), assistant("R"), user("Q")],
+               "completion": [assistant("A"), user("T"), assistant("U")], "system": "other"}),
+        &["s:S", "u:P", "a:R", "u:Q", "a:A", "u:T", "a:U"],
+    );
+    check(
+        json!({"prompt": "Q", "completion": [user("Q"), assistant("A")]}),
+        &["u:Q", "a:A"],
+    );
+    let call =
+        json!({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]});
+    let record = json!({"prompt": [user("Q")], "completion": [call], "tools": [{"name": "f"}]});
+    let calling = map(&AnyChat::Detect, record);
+    assert_eq!(calling.tools.len(), 1);
+    assert!(calling.turns[1].tools != ToolUse::None && calling.fields.is_empty());
+    let record = json!({"prompt": [user("Q")], "completion": [user("A")]});
+    let error = AnyChat::Detect.example(document(record)).unwrap_err();
+    assert_eq!(error.kind(), "role order");
 }

@@ -204,6 +204,89 @@ fn chapters_have_the_words_of_the_reference() {
 }
 
 /// Each ends in an error or in rows, in bounded time; which one it is, is part of the test.
+/// A cell is one line: what is in it stays, and the marks that make lines of it do not.
+#[test]
+fn tables_headings_and_lists_in_a_cell_leave_no_marks() {
+    let paragraph = |style: &str, text: &str| {
+        format!(
+            "<w:p><w:pPr><w:pStyle w:val=\"{style}\"/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
+        )
+    };
+    let row = |cells: &[&str]| -> String {
+        let cells = cells.iter().map(|cell| format!("<w:tc>{cell}</w:tc>"));
+        format!("<w:tr>{}</w:tr>", cells.collect::<String>())
+    };
+    let plain = |text: &str| paragraph("Normal", text);
+    let inner = format!(
+        "<w:tbl>{}{}{}</w:tbl>",
+        row(&[&plain("a"), &plain("1|2")]),
+        row(&[&plain(""), &plain("")]),
+        row(&[&plain("b"), &plain("3")])
+    );
+    let cell = [paragraph("Heading1", "Sizes"), inner, plain("in all")].concat();
+    let outer = format!(
+        "<w:tbl>{}{}</w:tbl>",
+        row(&[&plain("What"), &plain("How")]),
+        row(&[&cell, &plain("x")])
+    );
+    let text = document(&outer);
+    assert_eq!(
+        text,
+        "| What | How |\n| --- | --- |\n| Sizes a, 1\\|2; b, 3 in all | x |"
+    );
+}
+
+/// The text of a DOCX document with this body.
+fn document(body: &str) -> String {
+    use std::io::Write as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.docx");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    let word = "xmlns:w=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\"";
+    let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let relation = format!(
+        "<Relationship Id=\"r1\" Type=\"{office}/officeDocument\" Target=\"word/document.xml\"/>"
+    );
+    let styles =
+        format!("<Relationship Id=\"r1\" Type=\"{office}/styles\" Target=\"styles.xml\"/>");
+    let relations = "xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\"";
+    let kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml";
+    let files = [
+        (
+            "[Content_Types].xml",
+            format!(
+                "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"><Default Extension=\"xml\" ContentType=\"application/xml\"/><Override PartName=\"/word/document.xml\" ContentType=\"{kind}\"/></Types>"
+            ),
+        ),
+        (
+            "_rels/.rels",
+            format!("<Relationships {relations}>{relation}</Relationships>"),
+        ),
+        (
+            "word/_rels/document.xml.rels",
+            format!("<Relationships {relations}>{styles}</Relationships>"),
+        ),
+        (
+            "word/styles.xml",
+            format!(
+                "<w:styles {word}><w:style w:type=\"paragraph\" w:styleId=\"Heading1\"><w:name w:val=\"heading 1\"/></w:style></w:styles>"
+            ),
+        ),
+        (
+            "word/document.xml",
+            format!("<w:document {word}><w:body>{body}</w:body></w:document>"),
+        ),
+    ];
+    for (name, content) in files {
+        zip.start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap();
+    load(&path).unwrap().remove(0).text
+}
+
 #[test]
 fn hostile_files_end_in_an_error_or_in_what_can_be_read() {
     let folder = golden("").join("../../hostile/office");

@@ -46,6 +46,7 @@ fn the_words_of_each_page_are_those_that_the_reference_finds() {
         "rotated",
         "rotated_page",
         "unicode",
+        "right_to_left",
         "many",
     ];
     for name in names {
@@ -67,6 +68,19 @@ fn the_words_of_each_page_are_those_that_the_reference_finds() {
         }
     }
     assert!(bad.is_empty(), "{bad}");
+}
+
+/// Words alone do not tell in which order a line is read.
+#[test]
+fn lines_from_right_to_left_are_in_the_order_of_reading() {
+    let (documents, _) = load("right_to_left");
+    let expected = std::fs::read_to_string(file("golden/pdf/right_to_left.txt")).unwrap();
+    let words = |text: &str| {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(words(&documents[0].text), words(&expected));
 }
 
 #[test]
@@ -231,13 +245,12 @@ fn files_that_mean_harm_end_in_an_error_or_in_what_can_be_read() {
         ),
         "{error}"
     );
-    let error = outcome("encrypted").unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("encrypted.pdf: an encrypted PDF is not supported"),
-        "{error}"
-    );
+    for name in ["encrypted", "rc4"] {
+        let error = outcome(name).unwrap_err();
+        let part =
+            format!("{name}.pdf: a PDF that needs a password, or is encrypted by an old cipher");
+        assert!(error.to_string().contains(&part), "{error}");
+    }
 }
 
 #[test]

@@ -3,85 +3,21 @@
 #![cfg(feature = "api")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+mod service;
+
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use finetune_data::synthesize::{Api, Budget, Counts, Price, Rates, Recipe, Retry, Synthesis};
-use finetune_data::{Document, Origin, Value};
+use finetune_data::synthesize::{
+    Api, Budget, Counts, Price, Rates, Recipe, Retry, Synthesis, write,
+};
+use finetune_data::{Document, Loaders, OnError, Origin, Value};
 use serde_json::json;
-
-/// Answers a request: writes to the stream whatever it likes.
-type Reply = dyn Fn(usize, &Value, &mut TcpStream) + Send + Sync;
-
-/// A server on this machine, with the bodies and heads of what it was asked.
-struct Server {
-    base: String,
-    asked: Arc<Mutex<Vec<(String, Value)>>>,
-}
-
-impl Server {
-    /// `reply` gets the number of the request, from 0, and its body.
-    fn start(reply: impl Fn(usize, &Value, &mut TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let base = format!("http://{}/v1/", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
-        let (seen, reply): (_, Arc<Reply>) = (asked.clone(), Arc::new(reply));
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (seen, reply) = (seen.clone(), reply.clone());
-                std::thread::spawn(move || serve(stream.unwrap(), &seen, &*reply));
-            }
-        });
-        Self { base, asked }
-    }
-
-    fn count(&self) -> usize {
-        self.asked.lock().unwrap().len()
-    }
-}
-
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(String, Value)>>, reply: &Reply) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
-            break;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        head.push_str(&line);
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let body: Value = serde_json::from_slice(&body).unwrap();
-    let number = {
-        let mut seen = seen.lock().unwrap();
-        seen.push((head, body.clone()));
-        seen.len() - 1
-    };
-    reply(number, &body, &mut stream);
-}
-
-fn send(stream: &mut TcpStream, status: &str, headers: &str, body: &str) {
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n"
-    );
-    // The client may have gone.
-    let _ = stream.write_all(format!("{head}{body}").as_bytes());
-}
-
-fn completion(text: &str, finish: &str) -> String {
-    let choice =
-        json!({"message": {"role": "assistant", "content": text}, "finish_reason": finish});
-    json!({"choices": [choice], "usage": {"prompt_tokens": 20, "completion_tokens": 10}})
-        .to_string()
-}
+use service::{Server, completion, send};
 
 /// A valid answer that repeats the last line of the document and the seed.
 fn good(body: &Value) -> String {
@@ -370,6 +306,13 @@ fn an_invalid_answer_is_asked_for_with_another_chance() {
     );
     let asked = server.asked.lock().unwrap();
     assert_ne!(asked[0].1["seed"], asked[1].1["seed"]);
+    drop(asked);
+    // Where nothing is left to chance, the same would come back.
+    let server = Server::start(|_, _, stream| {
+        send(stream, "200 OK", "", &completion("Sorry.", "stop"));
+    });
+    let (_, counts) = run(&synthesis().temperature(0.0), &server, 1);
+    assert_eq!((counts.requests, counts.failures()), (1, 1));
 }
 
 #[test]
@@ -462,6 +405,101 @@ fn a_run_that_was_stopped_goes_on_without_asking_twice() {
     let (_, counts) = run(&synthesis.temperature(0.0), &server, 8);
     assert_eq!(counts.answered, 8);
     assert!(Path::new(&cache).exists());
+}
+
+#[test]
+fn a_run_that_is_told_to_end_keeps_what_it_has_and_goes_on_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let synthesis = synthesis().cache(folder.path().join("answers.jsonl"));
+    let until = Arc::new(AtomicBool::new(false));
+    let flag = until.clone();
+    // The third request comes when the run is told to end; it is answered all the same.
+    let server = Server::start(move |number, body, stream| {
+        flag.fetch_or(number == 2, Ordering::Relaxed);
+        send(stream, "200 OK", "", &good(body));
+    });
+    let done = Arc::new(AtomicU64::new(0));
+    let seen = done.clone();
+    let told = synthesis
+        .clone()
+        .threads(1)
+        .stop_flag(until.clone())
+        .watch(move |asking| {
+            assert_eq!(asking.total, 8);
+            seen.fetch_max(asking.done, Ordering::Relaxed);
+        });
+    let (made, counts) = run(&told, &server, 8);
+    assert_eq!((counts.answered, counts.failed["stopped"].count), (3, 5));
+    assert_eq!((made.len(), server.count()), (3, 3));
+    assert_eq!(done.load(Ordering::Relaxed), 8);
+    // What is in the cache is still taken, and nothing is asked.
+    let (again, counts) = run(&told, &server, 8);
+    assert_eq!((counts.cached, counts.requests), (3, 0));
+    assert_eq!(again, made);
+    let (whole, counts) = run(&synthesis, &server, 8);
+    assert_eq!((counts.cached, counts.answered), (3, 5));
+    assert_eq!((&whole[..3], server.count()), (&made[..], 8));
+}
+
+#[test]
+fn a_run_that_is_told_to_end_does_not_wait_for_its_turn() {
+    let until = Arc::new(AtomicBool::new(false));
+    let flag = until.clone();
+    let server = Server::start(move |_, _, stream| {
+        flag.store(true, Ordering::Relaxed);
+        send(stream, "503 Service Unavailable", "retry-after: 3\r\n", "");
+    });
+    let begun = Instant::now();
+    let (_, counts) = run(&synthesis().threads(1).stop_flag(until), &server, 3);
+    assert_eq!((counts.requests, counts.failed["stopped"].count), (1, 3));
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn what_is_kept_of_a_source_and_written_is_read_again() {
+    let server = Server::start(|_, _, stream| {
+        let questions = json!({"questions": [{"prompt": "Which town?"}, {"prompt": "Where?"}]});
+        send(
+            stream,
+            "200 OK",
+            "",
+            &completion(&questions.to_string(), "stop"),
+        );
+    });
+    let fields = [
+        ("prompt", json!("What is the capital?")),
+        ("completion", json!("Rome.")),
+        ("chunk", json!({"number": 4})),
+    ];
+    let mut pair = Document {
+        text: String::new(),
+        fields: fields.map(|(name, value)| (name.into(), value)).into(),
+        origin: Origin::new("pairs.jsonl", 2),
+    };
+    let synthesis = Synthesis::new(Recipe::named("questions").unwrap());
+    let (made, _) = synthesis
+        .run(&api(&server), std::slice::from_ref(&pair))
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("more/made.jsonl");
+    write(&path, made).unwrap();
+    let (read, _) = Loaders::default()
+        .load_all(&[&path], &OnError::Stop)
+        .unwrap();
+    assert_eq!(read.len(), 2);
+    assert_eq!(
+        (&read[1].fields["prompt"], &read[1].fields["completion"]),
+        (&json!("Where?"), &json!("Rome."))
+    );
+    assert_eq!(read[1].fields["synthesis"]["chunk"], 4);
+    assert_eq!(read[1].fields["synthesis"]["source"], "pairs.jsonl:2");
+    pair.fields.remove("completion");
+    let error = synthesis.run(&api(&server), &[pair]).unwrap_err();
+    assert_eq!(error.kind(), "missing field", "{error}");
 }
 
 #[test]

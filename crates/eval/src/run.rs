@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use finetune_data::{Document, Labeled};
+use finetune_data::{Document, Label, Labeled};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, Continuation, Estimate, EvalError, LanguageModel, Metric, Outcome, Request, Result,
     Task,
-    metric::{Better, Unit, of_labels},
+    metric::{Better, Unit, of_labels, of_several, several},
 };
 
 /// A measured metric.
@@ -80,7 +80,8 @@ impl Run {
     }
 
     /// What an answer would reach that knows nothing of the text: the label that is most frequent in the training
-    /// examples (the first of equal ones), for every item.
+    /// examples (the first of equal ones), for every item. Where labels are lists, it is the most frequent list, and the
+    /// metrics are [`of_several`]'s.
     ///
     /// # Errors
     /// [`EvalError::EmptyEvaluation`] if there is nothing to train on, or nothing to answer.
@@ -89,24 +90,34 @@ impl Run {
         train: &[Labeled],
         examples: &[Labeled],
     ) -> Result<Self> {
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<String, (usize, &Label)> = BTreeMap::new();
         for example in train {
-            *counts.entry(example.label.to_string()).or_default() += 1;
+            let count = counts.entry(example.label.to_string());
+            count.or_insert((0, &example.label)).0 += 1;
         }
         let task = task.into();
-        let most = counts.values().copied().max();
-        let Some((label, _)) = counts.iter().find(|(_, count)| Some(**count) == most) else {
+        let most = counts.values().map(|(count, _)| *count).max();
+        let Some((name, (_, label))) = counts.iter().find(|(_, (count, _))| Some(*count) == most)
+        else {
             return Err(EvalError::EmptyEvaluation { task });
         };
+        let lists = train.iter().chain(examples).any(|one| one.label.is_list());
         let outcome = |example: &Labeled| {
+            if lists {
+                return several::outcome(example, label.classes());
+            }
             let reference = example.label.to_string();
-            let right = f64::from(u8::from(reference == *label));
-            Outcome::new(example.origin.clone(), example.whole(), reference, label)
+            let right = f64::from(u8::from(reference == *name));
+            Outcome::new(example.origin.clone(), example.whole(), reference, name)
                 .with_score("acc", right)
         };
-        let labels: Vec<String> = counts.keys().cloned().collect();
+        let metrics = if lists {
+            of_several()
+        } else {
+            of_labels(&counts.keys().cloned().collect::<Vec<_>>())
+        };
         let outcomes = examples.iter().map(outcome).collect();
-        Self::of_outcomes("most frequent label", task, &of_labels(&labels), outcomes)
+        Self::of_outcomes("most frequent label", task, &metrics, outcomes)
     }
 
     /// The estimate of a metric, by its name.

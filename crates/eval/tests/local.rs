@@ -1,5 +1,7 @@
 //! Our own models behind the seam, on a tiny model with random weights.
 
+use std::collections::BTreeSet;
+
 use finetune_data::{
     Conversation, Document, Label, Labeled, Origin,
     encode::Encoder,
@@ -10,7 +12,7 @@ use finetune_data::{
 use finetune_eval::{
     Context, Continuation, EvalError, Finish, LanguageModel, Prompt, Report, Run, Score, evaluate,
     local::{Local, LocalClassifier, Long, Writer},
-    metric::of_labels,
+    metric::{of_labels, of_several},
     task::{LanguageModeling, Prompting, QuestionAnswering},
 };
 use finetune_model::{Checkpoint, Noise, Targets, Tokens, device};
@@ -431,6 +433,58 @@ fn classifiers_are_measured() {
         error.contains("labels.csv:1") && error.contains("\"odd\""),
         "{error}"
     );
+}
+
+#[test]
+fn classifiers_of_several_classes_are_measured() {
+    let device = device(None).unwrap();
+    let labels = ["joy", "anger", "fear"].map(str::to_owned).to_vec();
+    let checkpoint = Checkpoint::create(config(64), 7)
+        .unwrap()
+        .with_label_sets(&labels);
+    let tokenizer = tokenizer(true);
+    let template = Templates::default().get("plain", &tokenizer).unwrap();
+    let encoder = Encoder::new(tokenizer, template).length(32);
+    let example = |line: usize, classes: &[usize]| Labeled {
+        text: format!("The rank is {}", "small ".repeat(line)),
+        pair: None,
+        label: Label::Classes(classes.iter().map(|&class| labels[class].clone()).collect()),
+        origin: Origin::new("labels.csv", line as u64),
+    };
+    let examples = [
+        example(1, &[]),
+        example(2, &[0]),
+        example(3, &[0, 2]),
+        example(4, &[0, 2]),
+    ];
+    let model = checkpoint.classifier(3, &device).unwrap();
+    let local = LocalClassifier::new(model, encoder, labels.clone());
+    let run = local.evaluate("tiny", "labels", &examples).unwrap();
+    for outcome in &run.outcomes {
+        let given = labels.iter().zip(&outcome.log_likelihoods);
+        let given: Vec<&str> = given
+            .filter(|(_, log)| log.exp() > 0.5)
+            .map(|(label, _)| label.as_str())
+            .collect();
+        let written = outcome.output.trim_matches(['[', ']']);
+        let written: BTreeSet<&str> = written
+            .split(", ")
+            .filter(|label| !label.is_empty())
+            .collect();
+        assert_eq!(written, given.into_iter().collect::<BTreeSet<_>>());
+    }
+    assert_eq!(run.outcomes[2].reference(), "[fear, joy]");
+    // Always joy and fear: 5 hits of 8 given and 5 that hold; two of four sets are equal.
+    let majority = Run::majority("labels", &examples, &examples).unwrap();
+    let figure = |name| majority.estimate(name).unwrap().value;
+    assert!((figure("micro F1") - 10.0 / 13.0).abs() < 1e-12);
+    assert!((figure("equal sets") - 0.5).abs() < 1e-12);
+    let report = Report::new("labels").compare(&[&majority, &run], &of_several());
+    assert!(report.unwrap().to_string().contains("micro F1"));
+    let mut odd = examples[0].clone();
+    odd.label = Label::Classes(["joy".to_owned(), "envy".to_owned()].into());
+    let error = local.evaluate("tiny", "labels", &[odd]).unwrap_err();
+    assert!(error.to_string().contains("\"envy\""), "{error}");
 }
 
 fn answering() -> Local {

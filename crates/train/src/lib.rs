@@ -14,7 +14,7 @@ pub mod observe;
 pub mod optimizer;
 mod resume;
 pub mod schedule;
-mod signal;
+pub mod signal;
 pub mod trainer;
 
 pub use batch::{Batch, Batches};

@@ -1,4 +1,4 @@
-//! Signals that end a run.
+//! Signals that end a run: the first one is heard, the second one ends the process.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,11 +7,16 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::error::{Result, TrainError};
 
-/// The flag that a signal sets, one for all runs of the process: a program that is told to end has no next run either.
+/// One for all runs of the process: a program that is told to end has no next run either.
 static FLAG: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
 
-/// Catches the signals on the first call.
-pub(crate) fn flag() -> Result<Arc<AtomicBool>> {
+/// The flag that the first SIGINT, SIGTERM or SIGHUP sets; a second one ends the process. The signals are caught from the
+/// first call on.
+///
+/// # Errors
+///
+/// [`TrainError::Signal`] if they cannot be caught.
+pub fn flag() -> Result<Arc<AtomicBool>> {
     let mut held = FLAG.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(flag) = &*held {
         return Ok(flag.clone());

@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use finetune_data::encode::{AnsweredRow, Encoded, Row};
+use finetune_data::encode::{AnsweredRow, Encoded, Fingerprint, Row};
+use finetune_data::shard::{ShardWriter, Shards};
 use finetune_data::{Label, Origin};
 use finetune_model::{
     CausalLm, Checkpoint, Classifier, Generator, Noise, Seq2Seq, Side, Stops, weights,
@@ -279,6 +281,54 @@ fn fingerprints_tell_data_and_order_apart() {
 }
 
 #[test]
+fn rows_on_disk_make_the_batches_of_rows_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let fingerprint = Fingerprint {
+        tokenizer: "t".into(),
+        template: "m".into(),
+        settings: "s".into(),
+        vocabulary: VOCABULARY,
+    };
+    let all = rows(&[5, 16, 3, 9, 2, 12, 7, 8, 4, 6, 11, 10]);
+    // Three files, one of a single row.
+    for (number, part) in [&all[..7], &all[7..8], &all[8..]].into_iter().enumerate() {
+        let mut writer = ShardWriter::new(fingerprint.clone());
+        for row in part {
+            writer.push(row).unwrap();
+        }
+        let name = format!("part-{number}.tokens");
+        writer.write(folder.path().join(name)).unwrap();
+    }
+    for pack in [false, true] {
+        for order in [Order::Shuffled, Order::Sequential, Order::Grouped] {
+            let config = config(2, pack, order);
+            let shards = Shards::open(&[folder.path()], &fingerprint).unwrap();
+            let disk = CausalBatches::new(shards, &config, 5, specials(), &device()).unwrap();
+            let memory =
+                CausalBatches::new(all.clone(), &config, 5, specials(), &device()).unwrap();
+            assert_eq!(disk.fingerprint(), memory.fingerprint());
+            assert_eq!(disk.tokens(), memory.tokens());
+            assert_eq!(disk.targets(), memory.targets());
+            for (a, b) in disk.epoch(1, 1).zip(memory.epoch(1, 1)) {
+                let (a, b) = (a.unwrap(), b.unwrap());
+                assert_eq!(a.origins, b.origins);
+                assert_eq!(a.targets.ids, b.targets.ids);
+                assert_eq!(a.targets.places, b.targets.places);
+                let ids = |batch: &CausalBatch| batch.tokens.ids.clone().into_data();
+                assert_eq!(ids(&a), ids(&b));
+            }
+        }
+    }
+    let shards = Shards::open(&[folder.path()], &fingerprint).unwrap();
+    let config = BatchConfig {
+        length: 15,
+        ..config(2, false, Order::Shuffled)
+    };
+    let error = CausalBatches::new(shards, &config, 5, specials(), &device()).unwrap_err();
+    assert!(error.to_string().contains("16"), "{error}");
+}
+
+#[test]
 fn validation_rows_need_no_stop_token_and_keep_their_order() {
     let mut some = rows(&[5, 6, 7]);
     for row in &mut some {
@@ -376,10 +426,15 @@ fn labels_are_names_or_numbers_of_classes() {
         (Label::Class("so so".to_owned()), "\"so so\""),
         (Label::Number(2.0), "label 2;"),
         (Label::Number(0.5), "label 0.5;"),
+        (
+            Label::Classes(BTreeSet::from(["bad".to_owned()])),
+            "\"[bad]\"",
+        ),
     ] {
         let error = build(&[label]).unwrap_err().to_string();
         assert!(
-            error.contains(shown) && error.contains("one of good, bad"),
+            error.contains(shown)
+                && (error.contains("one of good, bad") || error.contains("not a list")),
             "{error}"
         );
         assert!(error.starts_with("rows.jsonl: "), "{error}");
@@ -511,8 +566,12 @@ fn a_bert_learns_several_classes_of_a_row() {
         ..TrainConfig::default()
     };
     config.batch.rows = 3;
-    let [good, bad] = ["good", "bad"].map(|name| Label::Class(name.to_owned()));
-    let sets = [vec![], vec![bad.clone()], vec![good, bad]];
+    let [good, bad] = ["good", "bad"].map(str::to_owned);
+    let sets = [
+        Label::Classes(BTreeSet::new()),
+        Label::Class(bad.clone()),
+        Label::Classes(BTreeSet::from([good, bad])),
+    ];
     let rows = rows(&[5, 7, 6, 9, 4, 8]).into_iter();
     let rows = rows.zip(sets.into_iter().cycle()).collect();
     let data = LabelBatches::several(rows, &names(), &config.batch, 1, 0, &device()).unwrap();

@@ -181,7 +181,7 @@ impl Chunker {
                 found: type_name(other),
                 expected: "string",
             }),
-            None => Err(missing(document, name)),
+            None => Err(document.missing(name, "Name the field that holds the long text")),
         }
     }
 
@@ -309,25 +309,6 @@ impl Chunker {
             fields,
             origin: document.origin.clone(),
         }
-    }
-}
-
-fn missing(document: &Document, name: &str) -> DataError {
-    let found: Vec<String> = document
-        .fields
-        .keys()
-        .take(20)
-        .map(|name| quoted(name))
-        .collect();
-    DataError::MissingField {
-        place: Place::from(&document.origin),
-        field: quoted(name),
-        found: if found.is_empty() {
-            "no fields".into()
-        } else {
-            found.join(", ")
-        },
-        hint: "Name the field that holds the long text".into(),
     }
 }
 

@@ -70,7 +70,6 @@ impl fmt::Display for EncodeReport {
         for (count, what) in [
             (self.too_long, "too long and dropped"),
             (self.untrainable, "without anything to learn and dropped"),
-            (self.cut, "cut"),
             (self.double_bos, "beginning with two BOS tokens"),
             (
                 self.spelt_controls,
@@ -82,7 +81,7 @@ impl fmt::Display for EncodeReport {
             }
         }
         if self.cut > 0 {
-            write!(f, " by {} tokens", self.cut_tokens)?;
+            write!(f, "; {} cut by {} tokens", self.cut, self.cut_tokens)?;
         }
         Ok(())
     }

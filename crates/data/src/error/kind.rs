@@ -31,6 +31,9 @@ macro_rules! place_of {
             | DataError::ControlChar { place, .. }
             | DataError::MissingField { place, .. }
             | DataError::WrongType { place, .. }
+            | DataError::UnexpectedValue { place, .. }
+            | DataError::OtherFormat { place, .. }
+            | DataError::LeftOut { place, .. }
             | DataError::UnknownRole { place, .. }
             | DataError::RoleOrder { place, .. }
             | DataError::EmptyConversation { place }
@@ -89,6 +92,9 @@ impl DataError {
             Self::ControlChar { .. } => "control character",
             Self::MissingField { .. } => "missing field",
             Self::WrongType { .. } => "wrong type",
+            Self::UnexpectedValue { .. } => "unexpected value",
+            Self::OtherFormat { .. } => "other format",
+            Self::LeftOut { .. } => "left out",
             Self::UnknownRole { .. } => "unknown role",
             Self::RoleOrder { .. } => "role order",
             Self::EmptyConversation { .. } => "empty conversation",

@@ -141,7 +141,9 @@ pub enum DataError {
         hint: &'static str,
     },
     /// Nothing was left after loading.
-    #[error("{place}: no record found ({blank} blank, {broken} broken); expected at least one")]
+    #[error(
+        "{place}: no record found ({blank} blank, {broken} broken, {dropped} left out); expected at least one"
+    )]
     EmptyDataset {
         /// The first of the paths.
         place: Place,
@@ -149,6 +151,8 @@ pub enum DataError {
         blank: u64,
         /// Number of records that were skipped or quarantined.
         broken: u64,
+        /// Number of records that were left out on purpose.
+        dropped: u64,
     },
 
     /// Rows on disk that were made with another tokenizer, template or setting than are used now.
@@ -273,6 +277,41 @@ pub enum DataError {
         found: &'static str,
         /// The type that it should have.
         expected: &'static str,
+    },
+    /// A field holds a value of the right type that means nothing.
+    #[error("{place}: field {field}: found {found}; expected {expected}")]
+    UnexpectedValue {
+        /// The record.
+        place: Place,
+        /// The field.
+        field: String,
+        /// The value.
+        found: String,
+        /// What could stand there.
+        expected: String,
+    },
+    /// Records of another format than those that are wanted.
+    #[error("{place}: found {found}; expected {expected}. {hint}")]
+    OtherFormat {
+        /// The record.
+        place: Place,
+        /// The format that it has, with its fields.
+        found: String,
+        /// What is wanted.
+        expected: &'static str,
+        /// The mapping to write.
+        hint: String,
+    },
+    /// Not a fault: a mapping leaves the record out. [`Loaders::collect`](crate::Loaders::collect) counts it under
+    /// `reason`, whatever the policy for broken records.
+    #[error("{place}: left out: {why}")]
+    LeftOut {
+        /// The record.
+        place: Place,
+        /// The key under which it is counted, read behind a number: "judged bad".
+        reason: &'static str,
+        /// What was found.
+        why: String,
     },
     /// A role that no chat has.
     #[error("{place}: unknown role {found}; expected system, user, assistant or tool{hint}")]

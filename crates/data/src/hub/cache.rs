@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use super::checksum::Checksum;
 use super::listing::Listing;
 use super::name::{HubName, is_commit, is_path};
+use crate::draft::Draft;
 use crate::error::{DataError, Place, Result};
 
 /// The longest file of a ref in bytes.
@@ -215,14 +216,9 @@ fn read(path: &Path, limit: u64) -> Result<Option<String>> {
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::io::Write as _;
 
-    let folder = parent(path)?;
-    let written = tempfile::Builder::new()
-        .prefix(".part-")
-        .tempfile_in(folder)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            Ok(file)
-        })
-        .and_then(|file| file.persist(path).map_err(|error| error.error));
-    written.map(drop).map_err(failed(path, "write"))
+    let mut draft = Draft::create(path)?;
+    draft
+        .write_all(bytes)
+        .map_err(|error| draft.failed(error))?;
+    draft.finish().map(drop)
 }

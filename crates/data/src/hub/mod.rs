@@ -12,6 +12,7 @@
 mod cache;
 mod checksum;
 mod client;
+mod commit;
 mod download;
 mod listing;
 mod name;
@@ -29,12 +30,9 @@ use url::Url;
 pub use name::{HubName, Kind};
 pub use select::Select;
 
-use crate::error::{DataError, Place, Result, quoted};
-use cache::Repository;
-use client::Client;
-use listing::Listing;
+use crate::error::{DataError, Result, quoted};
+pub(crate) use commit::Commit;
 use settings::Token;
-use transfer::Transfer;
 
 /// A path as it is, or the folder (or file) in the cache of a name of the hub, downloaded if need be.
 ///
@@ -211,108 +209,34 @@ impl Hub {
     /// # Errors
     ///
     /// If there is no such repository, revision or file, it may not be read, nothing is selected, the server cannot be
-    /// reached or sends something else than it promised, the cache cannot be written, or it lacks a file offline.
+    /// reached or sends something else than it promised, the cache cannot be written, or it lacks a file offline; and
+    /// if the name has a configuration or split, by which [`Loaders`](crate::Loaders) choose.
     pub fn get(&self, name: &HubName, select: &Select) -> Result<Snapshot> {
-        let repository = Repository::new(&self.cache, name);
-        let found = if self.offline {
-            Self::cached(&repository, name, select)?
-        } else {
-            self.download(&repository, name, select)?
-        };
-        let folder = repository.snapshot(&found.commit);
-        let place = |path: &str| {
-            path.split('/')
-                .fold(folder.clone(), |folder, part| folder.join(part))
-        };
+        if name.configuration().is_some() || name.split().is_some() {
+            return Err(DataError::Setting {
+                name: "hub name".to_owned(),
+                found: quoted(&name.to_string()),
+                expected: "a name without configuration and split, which loaders alone choose by"
+                    .to_owned(),
+            });
+        }
+        let commit = self.commit(name)?;
+        let (files, downloaded) = commit.bring_selected(select)?;
         Ok(Snapshot {
-            path: name.path().map_or_else(|| folder.clone(), place),
-            files: found.paths.iter().map(|path| place(path)).collect(),
-            commit: found.commit,
-            listed: found.listed,
-            downloaded: found.downloaded,
-        })
-    }
-
-    /// What is selected, if all of it is in the cache.
-    fn cached(repository: &Repository, name: &HubName, select: &Select) -> Result<Found> {
-        let lacks = |found: String, expected: String| DataError::NotCached {
-            name: name.to_string(),
-            folder: Place::file(repository.folder()),
-            found,
-            expected,
-        };
-        let revision = quoted(name.revision());
-        let commit = repository
-            .commit(name.revision())?
-            .ok_or_else(|| lacks("nothing of this revision".to_owned(), revision.clone()))?;
-        let present = repository.present(&commit)?;
-        if present.is_empty() {
-            return Err(lacks("no file of this revision".to_owned(), revision));
-        }
-        let has = |path: &String| present.binary_search(path).is_ok();
-        let kept = repository.listing(&commit)?;
-        let listed = kept.is_some();
-        let listing = kept.unwrap_or_else(|| Listing::present(present.clone()));
-        let chosen = select.choose(name, &listing)?;
-        let files: Vec<String> = chosen.into_iter().map(|entry| entry.path.clone()).collect();
-        match files.iter().find(|path| !has(path)) {
-            Some(missing) => {
-                let found = format!(
-                    "{} of {} files",
-                    files.iter().filter(|path| has(path)).count(),
-                    files.len()
-                );
-                Err(lacks(found, quoted(missing)))
-            }
-            None => Ok(Found {
-                commit,
-                paths: files,
-                listed,
-                downloaded: 0,
-            }),
-        }
-    }
-
-    /// What is selected, brought into the cache.
-    fn download(&self, repository: &Repository, name: &HubName, select: &Select) -> Result<Found> {
-        let client = Client::new(self);
-        let commit = if name::is_commit(name.revision()) {
-            name.revision().to_owned()
-        } else {
-            Listing::commit(&client, name)?
-        };
-        let (listing, kept) = match repository.listing(&commit)? {
-            Some(listing) => (listing, true),
-            None => (Listing::ask(&client, name, &commit)?, false),
-        };
-        let chosen = select.choose(name, &listing)?;
-        if !kept {
-            repository.keep_listing(&commit, &listing)?;
-        }
-        let transfer = Transfer {
-            client: &client,
-            repository,
-            name,
-            commit: &commit,
-            listener: self.progress.as_ref(),
-        };
-        let downloaded = transfer.run(&chosen)?;
-        repository.keep_commit(name.revision(), &commit)?;
-        Ok(Found {
-            commit,
-            paths: chosen.into_iter().map(|entry| entry.path.clone()).collect(),
-            listed: true,
+            path: name
+                .path()
+                .map_or_else(|| commit.folder(), |path| commit.place(path)),
+            files,
+            commit: commit.id().to_owned(),
+            listed: commit.listed(),
             downloaded,
         })
     }
-}
 
-/// What was selected, as paths inside the repository.
-struct Found {
-    commit: String,
-    paths: Vec<String>,
-    listed: bool,
-    downloaded: u64,
+    /// A commit of a repository, to be asked for its files more than once.
+    pub(crate) fn commit<'a>(&'a self, name: &'a HubName) -> Result<Commit<'a>> {
+        Commit::find(self, name)
+    }
 }
 
 impl fmt::Debug for Hub {

@@ -11,7 +11,8 @@ const PATH_LIMIT: usize = 1024;
 const SEGMENT_LIMIT: usize = 255;
 /// The longest `owner/name`, in bytes.
 const ID_LIMIT: usize = 96;
-const SHAPE: &str = "hf://owner/name[@revision][/path], such as hf://openai/gsm8k";
+const SHAPE: &str =
+    "hf://owner/name[@revision][:configuration[:split]][/path], such as hf://openai/gsm8k";
 
 /// What a repository of the hub holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,7 +33,8 @@ impl Kind {
     }
 }
 
-/// A data set or model on the hub, as `hf://owner/name[@revision][/path/inside]`.
+/// A data set or model on the hub: `hf://owner/name[@revision]`, of a data set `[:configuration[:split]]`, or a file or
+/// folder of it `[/path/inside]`.
 ///
 /// ```
 /// use finetune_data::hub::{HubName, Kind};
@@ -41,6 +43,9 @@ impl Kind {
 /// let name = HubName::parse("hf://openai/gsm8k@main/main", Kind::Dataset)?;
 /// assert_eq!((name.id(), name.revision(), name.path()), ("openai/gsm8k", "main", Some("main")));
 /// assert_eq!(name.to_string(), "hf://datasets/openai/gsm8k@main/main");
+///
+/// let name = HubName::parse("hf://openai/gsm8k:socratic:train", Kind::Dataset)?;
+/// assert_eq!((name.configuration(), name.split()), (Some("socratic"), Some("train")));
 /// # Ok(())
 /// # }
 /// ```
@@ -49,6 +54,8 @@ pub struct HubName {
     kind: Kind,
     id: String,
     revision: Option<String>,
+    configuration: Option<String>,
+    split: Option<String>,
     path: Option<String>,
 }
 
@@ -61,6 +68,9 @@ impl HubName {
     ///
     /// A revision is a branch, a tag or a commit, up to the next `/`; a `/` within it is written `%2F`, but
     /// `refs/pr/1` and `refs/convert/parquet` may stand as they are. Without one it is `main`.
+    ///
+    /// Behind it a data set may have `:configuration`, `:configuration:split`, or `::split` of the default
+    /// configuration. These choose files by what the data set says of itself, so no path stands behind them.
     ///
     /// # Errors
     ///
@@ -82,7 +92,7 @@ impl HubName {
             _ => (expected, rest),
         };
         let (owner, rest) = rest.split_once('/').ok_or_else(|| refuse(SHAPE))?;
-        let end = rest.find(['@', '/']).unwrap_or(rest.len());
+        let end = rest.find(['@', ':', '/']).unwrap_or(rest.len());
         let (name, rest) = rest.split_at(end);
         let id = format!("{owner}/{name}");
         if !(is_word(owner) && is_word(name)) || id.len() > ID_LIMIT {
@@ -90,13 +100,14 @@ impl HubName {
                 "owner/name of letters, digits, `-`, `_` and `.`, at most 96",
             ));
         }
-        let (revision, path) = match rest.strip_prefix('@') {
+        let (revision, behind) = match rest.strip_prefix('@') {
             Some(rest) => split_revision(rest),
             None => (None, rest),
         };
         if rest.starts_with('@') && !revision.as_deref().is_some_and(is_revision) {
             return Err(refuse("a branch, tag or commit after `@`"));
         }
+        let (chosen, path) = behind.split_at(behind.find('/').unwrap_or(behind.len()));
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
         if !path.is_empty() && !is_path(path) {
@@ -104,10 +115,19 @@ impl HubName {
                 "a path of plain names, without `..`, `\\` and control characters",
             ));
         }
+        let (configuration, split) = split_choice(chosen)
+            .ok_or_else(|| refuse("`:configuration`, `:configuration:split` or `::split`"))?;
+        if !chosen.is_empty() && (kind == Kind::Model || !path.is_empty()) {
+            return Err(refuse(
+                "a configuration or split of a whole data set: models have none, and a path names the files itself",
+            ));
+        }
         Ok(Self {
             kind,
             id,
             revision,
+            configuration,
+            split,
             path: (!path.is_empty()).then(|| path.to_owned()),
         })
     }
@@ -132,6 +152,16 @@ impl HubName {
         self.revision.as_deref().unwrap_or("main")
     }
 
+    /// The configuration of the data set, if one was named.
+    pub fn configuration(&self) -> Option<&str> {
+        self.configuration.as_deref()
+    }
+
+    /// The split of the data set, if one was named.
+    pub fn split(&self) -> Option<&str> {
+        self.split.as_deref()
+    }
+
     /// The file or folder inside the repository, if one was named.
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
@@ -143,6 +173,17 @@ impl fmt::Display for HubName {
         write!(f, "{}{}/{}", Self::PREFIX, self.kind.plural(), self.id)?;
         if let Some(revision) = &self.revision {
             write!(f, "@{}", revision.replace('/', "%2F"))?;
+        }
+        match (&self.configuration, &self.split) {
+            (None, None) => {}
+            (Some(configuration), None) => write!(f, ":{configuration}")?,
+            (configuration, Some(split)) => {
+                write!(
+                    f,
+                    ":{}:{split}",
+                    configuration.as_deref().unwrap_or_default()
+                )?;
+            }
         }
         self.path.iter().try_for_each(|path| write!(f, "/{path}"))
     }
@@ -169,17 +210,43 @@ pub(super) fn is_commit(revision: &str) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The revision and the rest with its leading `/`.
+/// The revision and the rest with its leading `:` or `/`.
 fn split_revision(text: &str) -> (Option<String>, &str) {
     let segments = if text.starts_with("refs/pr/") || text.starts_with("refs/convert/") {
         3
     } else {
         1
     };
-    let end = text.match_indices('/').nth(segments - 1);
-    let (revision, path) = text.split_at(end.map_or(text.len(), |(at, _)| at));
+    let slash = text.match_indices('/').nth(segments - 1);
+    let slash = slash.map_or(text.len(), |(at, _)| at);
+    let (revision, rest) = text.split_at(text.find(':').unwrap_or(slash).min(slash));
     let revision = revision.replace("%2F", "/").replace("%2f", "/");
-    (Some(revision), path)
+    (Some(revision), rest)
+}
+
+/// Configuration and split of `:configuration:split`; `None` if it is none, or one that no data set has.
+fn split_choice(text: &str) -> Option<(Option<String>, Option<String>)> {
+    if text.is_empty() {
+        return Some((None, None));
+    }
+    let (configuration, split) = match text.strip_prefix(':')?.split_once(':') {
+        Some((configuration, split)) => (configuration, Some(split)),
+        None => (text.strip_prefix(':')?, None),
+    };
+    // What `datasets` allows in the names of configurations and of splits.
+    let is_configuration = |name: &str| {
+        name.len() <= SEGMENT_LIMIT
+            && !name.contains(|c: char| c.is_control() || "<>:/\\|?*".contains(c))
+    };
+    let is_split = |name: &str| {
+        let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+        !name.is_empty() && name.len() <= SEGMENT_LIMIT && name.chars().all(word)
+    };
+    let named = !configuration.is_empty() || split.is_some();
+    (named && is_configuration(configuration) && split.is_none_or(is_split)).then(|| {
+        let configuration = (!configuration.is_empty()).then(|| configuration.to_owned());
+        (configuration, split.map(str::to_owned))
+    })
 }
 
 fn is_word(text: &str) -> bool {
@@ -258,10 +325,53 @@ mod tests {
         }
     }
 
+    #[test]
+    fn configurations_and_splits_are_read_and_printed() {
+        let cases = [
+            ("hf://a/b:c", "hf://datasets/a/b:c", Some("c"), None),
+            (
+                "hf://a/b:c d.e-1:t",
+                "hf://datasets/a/b:c d.e-1:t",
+                Some("c d.e-1"),
+                Some("t"),
+            ),
+            (
+                "hf://a/b::train",
+                "hf://datasets/a/b::train",
+                None,
+                Some("train"),
+            ),
+            (
+                "hf://a/b@v1:c:t.x",
+                "hf://datasets/a/b@v1:c:t.x",
+                Some("c"),
+                Some("t.x"),
+            ),
+            (
+                "hf://a/b@refs/pr/3:c/",
+                "hf://datasets/a/b@refs%2Fpr%2F3:c",
+                Some("c"),
+                None,
+            ),
+            // Behind a `/` it is a path, which may have colons.
+            ("hf://a/b@v1/c:d", "hf://datasets/a/b@v1/c:d", None, None),
+        ];
+        for (text, printed, configuration, split) in cases {
+            let name = HubName::parse(text, Kind::Dataset).unwrap();
+            assert_eq!(name.to_string(), printed);
+            assert_eq!(
+                (name.configuration(), name.split()),
+                (configuration, split),
+                "{text}"
+            );
+            assert_eq!(HubName::parse(printed, Kind::Model).unwrap(), name);
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_read_stays_inside_and_is_printed_as_read(
-            text in "hf://(datasets/|models/)?[a.\\-_]{1,3}/[b.\\-]{1,3}(@[cv./%2F~]{0,6})?(/[d./\\\\\u{e9} ]{0,6})?|hf://.{0,30}"
+            text in "hf://(datasets/|models/)?[a.\\-_]{1,3}/[b.\\-]{1,3}(@[cv./%2F~]{0,6})?(:[x.]{0,2}){0,3}(/[d./\\\\\u{e9} ]{0,6})?|hf://.{0,30}"
         ) {
             if let Ok(name) = HubName::parse(&text, Kind::Dataset) {
                 prop_assert_eq!(&HubName::parse(&name.to_string(), Kind::Model).unwrap(), &name);
@@ -300,6 +410,16 @@ mod tests {
             "hf://a/b@a\nb",
             "hf://a/b@x.lock",
             "hf://a/b@%00",
+            "hf://a/b:",
+            "hf://a/b::",
+            "hf://a/b:c:",
+            "hf://a/b:c:t:u",
+            "hf://a/b:c?",
+            "hf://a/b:c\n",
+            "hf://a/b::t-1",
+            "hf://a/b:c/d",
+            "hf://a/b@:c",
+            "hf://models/a/b:c",
             "hf://a/b/../c",
             "hf://a/b//c",
             "hf://a/b/c//d",

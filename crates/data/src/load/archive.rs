@@ -1,6 +1,8 @@
 //! Archives, opened as the folders that they hold.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
 
 use super::packing::Packing;
 
@@ -27,11 +29,19 @@ impl Archive {
     }
 }
 
+/// What an archive held.
+pub(super) struct Unpacked {
+    /// A folder that is named as the archive, since some exports say in that name alone what they are.
+    pub(super) path: PathBuf,
+    /// What it lies in, which vanishes when this is dropped.
+    pub(super) folder: TempDir,
+}
+
 #[cfg(feature = "archives")]
 pub(super) use super::unpack::unpack;
 
 #[cfg(not(feature = "archives"))]
-pub(super) fn unpack(archive: Archive, path: &Path) -> crate::Result<tempfile::TempDir> {
+pub(super) fn unpack(archive: Archive, path: &Path) -> crate::Result<Unpacked> {
     let extension = match archive {
         Archive::Zip => "\".zip\"",
         Archive::Tar => "\".tar\"",

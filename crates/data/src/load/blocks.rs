@@ -1,14 +1,26 @@
 //! Markdown out of the paragraphs, lists and tables of a document.
 
+use super::table::{Table, line};
+
 /// A text that grows block by block.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     text: String,
     /// Whether the last block is an item of a list; the next item then follows without a blank line.
     item: bool,
+    /// Whether this is the text of a table's cell, which is one line and has no room for Markdown.
+    cell: bool,
 }
 
 impl Blocks {
+    /// The text of a table's cell: headings, items and tables in it are written as plain text.
+    pub(super) fn cell() -> Self {
+        Self {
+            cell: true,
+            ..Self::default()
+        }
+    }
+
     /// Adds a paragraph, unless it is empty.
     pub(super) fn paragraph(&mut self, text: &str) {
         if self.begin(text, false) {
@@ -18,7 +30,9 @@ impl Blocks {
 
     /// Adds a heading of a level from 1; Markdown has six.
     pub(super) fn heading(&mut self, level: usize, text: &str) {
-        if self.begin(text, false) {
+        if self.cell {
+            self.paragraph(text);
+        } else if self.begin(text, false) {
             let marks = "#".repeat(level.clamp(1, 6));
             self.text.push_str(&marks);
             self.text.push(' ');
@@ -28,7 +42,11 @@ impl Blocks {
 
     /// Adds an item of a list that is `depth` lists deep, from 0, with its marker `-` or `1.`.
     pub(super) fn item(&mut self, depth: usize, marker: &str, text: &str) {
-        if self.begin(text, true) {
+        if self.cell {
+            // A number says something, a dash does not.
+            let number = if marker == "-" { "" } else { marker };
+            self.paragraph(&format!("{number} {text}"));
+        } else if self.begin(text, true) {
             let indent = "    ".repeat(depth.min(9));
             self.text.push_str(&indent);
             self.text.push_str(marker);
@@ -40,7 +58,11 @@ impl Blocks {
 
     /// Adds a table, whose first row is its head.
     pub(super) fn table(&mut self, table: Table) {
-        let table = table.markdown();
+        let table = if self.cell {
+            table.plain()
+        } else {
+            table.markdown()
+        };
         if self.begin(&table, false) {
             self.text.push_str(&table);
         }
@@ -76,83 +98,6 @@ impl Blocks {
         self.item = item;
         true
     }
-}
-
-/// The rows of a table.
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// Begins a row.
-    pub(super) fn row(&mut self) {
-        self.rows.push(Vec::new());
-    }
-
-    /// Takes back the row that was begun last.
-    pub(super) fn take_back(&mut self) {
-        self.rows.pop();
-    }
-
-    /// Adds a cell to the last row, and empty ones for the further columns that it spans.
-    pub(super) fn cell(&mut self, text: &str, span: usize) {
-        // A text's table has 63 columns at most in the programs that write it; a span adds nothing but empty cells.
-        let empty = span.clamp(1, 63) - 1;
-        if let Some(row) = self.rows.last_mut() {
-            row.push(line(text).replace('|', "\\|"));
-            row.extend(std::iter::repeat_n(String::new(), empty));
-        }
-    }
-
-    /// The table's rows as Markdown; nothing if all cells are empty. Columns that are empty in all rows at the right
-    /// edge are left out.
-    pub(super) fn markdown(mut self) -> String {
-        for row in &mut self.rows {
-            let filled = row.iter().rposition(|cell| !cell.is_empty());
-            row.truncate(filled.map_or(0, |last| last + 1));
-        }
-        self.rows.retain(|row| !row.is_empty());
-        let width = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        if let Some(head) = self.rows.first_mut() {
-            // Markdown wants the head to have all columns; a later row may be short.
-            head.resize(width, String::new());
-        }
-        let mut text = String::new();
-        for (index, row) in self.rows.iter().enumerate() {
-            if index > 0 {
-                text.push('\n');
-            }
-            push_row(&mut text, row);
-            if index == 0 {
-                text.push_str("\n|");
-                text.push_str(&" --- |".repeat(width));
-            }
-        }
-        text
-    }
-}
-
-/// A row of a table without a line end.
-fn push_row(text: &mut String, row: &[String]) {
-    text.push('|');
-    for cell in row {
-        text.push(' ');
-        text.push_str(cell);
-        text.push_str(if cell.is_empty() { "|" } else { " |" });
-    }
-}
-
-/// A text on one line, white space run together.
-pub(super) fn line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    line
 }
 
 /// Adds lines without white space at their ends; those after the first are indented.

@@ -9,7 +9,8 @@ use rayon::prelude::*;
 use tempfile::TempDir;
 
 use super::Loaders;
-use super::archive::{Archive, NESTING_LIMIT};
+use super::archive::{Archive, NESTING_LIMIT, Unpacked};
+use super::classes::Classes;
 use crate::document::{Content, Document, Fields, Load, Note, Read, Record, Records};
 use crate::error::{DataError, Place, Result};
 
@@ -46,31 +47,36 @@ pub(crate) struct Member {
     depth: usize,
     /// Fields that its documents get, where they have none of that name.
     fields: Fields,
+    /// The classes of its columns.
+    classes: Classes,
     /// Keeps the folder until the last record has been dealt with.
     _folder: Option<TempDir>,
 }
 
 impl Member {
-    fn archive(folder: TempDir, shown: PathBuf, depth: usize) -> Arc<Self> {
+    fn archive(unpacked: Unpacked, entry: &Entry, depth: usize) -> Arc<Self> {
+        let member = entry.member.as_ref();
         Arc::new(Self {
-            folder: folder.path().to_path_buf(),
-            shown,
+            folder: unpacked.path,
+            shown: entry.shown(),
             alone: false,
             depth,
             fields: Fields::new(),
-            _folder: Some(folder),
+            classes: member.map_or_else(Classes::default, |member| member.classes.clone()),
+            _folder: Some(unpacked.folder),
         })
     }
 
-    /// The files of a commit of the hub.
-    #[cfg(feature = "hub")]
-    pub(super) fn snapshot(folder: PathBuf, shown: PathBuf) -> Arc<Self> {
+    /// The files of a data set.
+    #[cfg(feature = "datasets")]
+    pub(super) fn data_set(folder: PathBuf, shown: PathBuf, classes: Classes) -> Arc<Self> {
         Arc::new(Self {
             folder,
             shown,
             alone: false,
             depth: 0,
             fields: Fields::new(),
+            classes,
             _folder: None,
         })
     }
@@ -84,6 +90,7 @@ impl Member {
             alone: true,
             depth: 0,
             fields,
+            classes: Classes::default(),
             _folder: Some(folder),
         })
     }
@@ -104,8 +111,8 @@ impl Member {
         Some(self.folder.join(inside))
     }
 
-    /// A document under the name that is shown, with the fields.
-    fn show(&self, mut document: Document) -> Document {
+    /// A document under the name that is shown, with the fields and the names of its classes.
+    fn show(&self, mut document: Document) -> Result<Document> {
         if let Some(shown) = self.shown(&document.origin.path) {
             document.origin.path = shown.into();
         }
@@ -114,7 +121,17 @@ impl Member {
                 document.fields.insert(name.clone(), value.clone());
             }
         }
-        document
+        self.classes.name(document)
+    }
+
+    /// An error under the name that is shown.
+    pub(super) fn show_error(&self, mut error: DataError) -> DataError {
+        if let Some(place) = error.place_mut()
+            && let Some(shown) = self.shown(&place.path)
+        {
+            place.path = shown.into();
+        }
+        error
     }
 }
 
@@ -274,9 +291,9 @@ impl Chain {
                 hint: "Unpack it first",
             });
         }
-        let folder = super::archive::unpack(archive, &entry.path)?;
-        let entries = self.loaders.entries(folder.path())?;
-        let member = Member::archive(folder, entry.shown(), depth);
+        let unpacked = super::archive::unpack(archive, &entry.path)?;
+        let entries = self.loaders.entries(&unpacked.path)?;
+        let member = Member::archive(unpacked, entry, depth);
         let inside = |entry: Entry| Entry { size: 0, ..entry }.of(&member);
         Ok(entries.into_iter().map(inside).collect())
     }
@@ -349,15 +366,7 @@ impl Iterator for Chain {
 
 /// The same record under the name that is shown for it.
 fn moved(record: Result<Record>, member: &Arc<Member>) -> Result<Record> {
-    let in_archive = |mut error: DataError| {
-        if let Some(place) = error.place_mut()
-            && let Some(shown) = member.shown(&place.path)
-        {
-            place.path = shown.into();
-        }
-        error
-    };
-    let mut record = record.map_err(in_archive)?;
+    let mut record = record.map_err(|error| member.show_error(error))?;
     record.member = Some(Arc::clone(member));
     record.content = match record.content {
         Content::Later { mut place, read } => {
@@ -365,12 +374,12 @@ fn moved(record: Result<Record>, member: &Arc<Member>) -> Result<Record> {
                 place.path = shown.into();
             }
             let member = Arc::clone(member);
-            let read: Read = Arc::new(move |raw, place| Ok(member.show(read(raw, place)?)));
+            let read: Read = Arc::new(move |raw, place| member.show(read(raw, place)?));
             Content::Later { place, read }
         }
-        Content::Ready(Ok(document)) => Content::Ready(Ok(member.show(document))),
-        Content::Ready(Err(error)) => Content::Ready(Err(Box::new(in_archive(*error)))),
-        Content::End(error) => Content::End(Box::new(in_archive(*error))),
+        Content::Ready(Ok(document)) => Content::Ready(member.show(document).map_err(Box::new)),
+        Content::Ready(Err(error)) => Content::Ready(Err(Box::new(member.show_error(*error)))),
+        Content::End(error) => Content::End(Box::new(member.show_error(*error))),
         content => content,
     };
     Ok(record)

@@ -27,7 +27,8 @@ pub struct Counts {
     pub quarantined: u64,
     /// Blank lines, and empty text files.
     pub blank: u64,
-    /// Records that are no content by their format, by reason, such as an encyclopedia's redirections.
+    /// Records left out on purpose, by reason: what is no content by its format, such as an encyclopedia's redirections,
+    /// and what a mapping leaves out, such as answers judged bad.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
     /// Broken records, and files that could not be read, by the kind of error, with the first message of each

@@ -66,7 +66,7 @@ impl Loaders {
     }
 
     /// The examples of files and folders, in order, and what became of every record. A record that the mapping refuses
-    /// is as broken as one that cannot be read.
+    /// is as broken as one that cannot be read; one that it leaves out ([`DataError::LeftOut`]) is counted as dropped.
     ///
     /// # Errors
     ///
@@ -223,6 +223,7 @@ fn outcome<T>(record: Record, strict: bool, read: impl Fn(Document) -> Result<T>
             value,
             control_chars,
         },
+        Err(DataError::LeftOut { reason, .. }) => Outcome::Dropped(reason),
         Err(error) => Outcome::Broken {
             error,
             raw,
@@ -364,6 +365,7 @@ impl<T> Gathering<'_, T> {
                 place,
                 blank: counts.blank,
                 broken: counts.broken(),
+                dropped: counts.left_out(),
             });
         }
         Ok((self.kept, counts))

@@ -25,7 +25,7 @@ pub(super) fn object(raw: &[u8], place: &Place, heads: &Heads) -> Result<Fields>
 }
 
 /// Reads the value that `text` holds, whatever its type, white space around it aside.
-pub(super) fn value(text: &str, place: &Place) -> Result<Value> {
+pub(crate) fn value(text: &str, place: &Place) -> Result<Value> {
     let parsed = Parser::new(text).whole();
     parsed.map_err(|fault| fault.explain(text, place))
 }

@@ -4,11 +4,9 @@ use std::fs::{File, create_dir_all};
 use std::io::Read;
 use std::path::Path;
 
-use tempfile::TempDir;
-
-use super::archive::Archive;
+use super::archive::{Archive, Unpacked};
 use super::file::input;
-use super::packing;
+use super::packing::{self, Packing};
 use super::source::{RATIO_LIMIT, Source};
 use super::zip::{ENTRY_LIMIT, Zip, check_name, too_large, too_many};
 use crate::error::{DataError, Place, Result, escaped, quoted};
@@ -16,21 +14,28 @@ use crate::error::{DataError, Place, Result, escaped, quoted};
 /// How many bytes the files of an archive may have together.
 const SIZE_LIMIT: u64 = 16 << 30;
 
-/// Unpacks the files of an archive into a folder that vanishes when it is dropped.
+/// Unpacks the files of an archive into a folder.
 ///
 /// Links and special files are not made. Names that lead out of the archive, or stand in it twice, are errors.
-pub(super) fn unpack(archive: Archive, path: &Path) -> Result<TempDir> {
-    let folder = tempfile::tempdir().map_err(|error| input(path, "unpack", error))?;
+pub(super) fn unpack(archive: Archive, path: &Path) -> Result<Unpacked> {
+    let failed = |error| input(path, "unpack", error);
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let packed = Packing::stem(path);
+    let inside = folder.path().join(packed.file_stem().unwrap_or_default());
+    create_dir_all(&inside).map_err(failed)?;
     let mut to = Unpacking {
         archive: path,
-        folder: folder.path(),
+        folder: &inside,
         left: SIZE_LIMIT,
     };
     match archive {
         Archive::Zip => to.zip()?,
         Archive::Tar => to.tar()?,
     }
-    Ok(folder)
+    Ok(Unpacked {
+        path: inside,
+        folder,
+    })
 }
 
 struct Unpacking<'a> {

@@ -1,8 +1,12 @@
 //! Files that are read as a whole: their bytes or their text, bounded.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use super::encoding;
+use super::file::{input, regular};
+use super::packing::Packing;
 use super::parse;
 use super::sniff::Format;
 use super::source::Source;
@@ -38,8 +42,23 @@ pub(super) fn json(path: &Path, limit: u64) -> Result<(Vec<Record>, Value)> {
 
 /// The first bytes of a file, unpacked and as UTF-8; none if they cannot be read.
 pub(super) fn head(path: &Path, count: usize) -> Vec<u8> {
-    let head = Source::bytes(path, |_| Ok(())).and_then(|mut source| source.peek(count));
+    let head = match Packing::of(path) {
+        Some(_) => Source::bytes(path, |_| Ok(())).and_then(|mut source| source.peek(count)),
+        None => begin(path, count),
+    };
     let head = head.unwrap_or_default();
     let text = encoding::detect(&head).and_then(|encoding| encoding::decode(&head, encoding));
     text.map_or(head, String::into_bytes)
+}
+
+/// The first bytes of a file as they lie on disk.
+fn begin(path: &Path, count: usize) -> Result<Vec<u8>> {
+    regular(path)?;
+    let failed = |error| input(path, "read", error);
+    let file = File::open(path).map_err(failed)?;
+    let mut head = Vec::with_capacity(count);
+    file.take(count as u64)
+        .read_to_end(&mut head)
+        .map_err(failed)?;
+    Ok(head)
 }

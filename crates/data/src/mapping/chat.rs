@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use super::completion::SYSTEM;
 use super::fields::Fields;
+use super::offer::Part;
+use super::tools;
 use super::{Mapping, assignments};
 use crate::document::Document;
 use crate::error::{DataError, Place, Result, quoted};
@@ -14,6 +16,7 @@ use crate::load::parse::type_name;
 
 /// Names that the list of messages has.
 pub(super) const MESSAGES: [&str; 3] = ["messages", "conversations", "conversation"];
+pub(super) const PARTS: [Part; 1] = [("messages", &MESSAGES)];
 const ROLE: [&str; 2] = ["role", "from"];
 const CONTENT: [&str; 3] = ["content", "value", "text"];
 
@@ -21,8 +24,12 @@ const CONTENT: [&str; 3] = ["content", "value", "text"];
 ///
 /// By default both usual forms are found: `messages` with `role` and `content` (the `OpenAI` form), and `conversations` with
 /// `from` and `value` (the `ShareGPT` form, where `human` is the user and `gpt` the assistant). The content is a text or a list
-/// of text parts. A system prompt in a field of its own comes first. All other fields of the record are kept in
-/// [`Conversation::fields`].
+/// of text parts. A system prompt in a field of its own comes first.
+///
+/// Tools are read in both forms: `tools` (or `functions`) of the record, a list or its JSON text; `tool_calls` (or
+/// `function_call`) of a message, or a message from `function_call`; results from `tool`, `function` or `observation`.
+/// What the assistant thinks stands in `reasoning_content`, `thinking` or `reasoning`. All other fields of the record
+/// are kept in [`Conversation::fields`].
 ///
 /// The turns must be in an order that chat templates render: an optional system turn, then user and assistant in
 /// alternation, where the results of tools may stand between two turns of the assistant; and there must be an
@@ -37,6 +44,8 @@ pub struct ChatMapping {
     pub content: Option<String>,
     /// The field of the record that holds a system prompt; it may be missing or empty.
     pub system: Option<String>,
+    /// The field of the record that holds the tools that may be called; it may be missing or empty.
+    pub tools: Option<String>,
 }
 
 impl Mapping for ChatMapping {
@@ -45,7 +54,7 @@ impl Mapping for ChatMapping {
     fn example(&self, document: Document) -> Result<Conversation> {
         let mut fields = Fields::from(document);
         let Some(name) = self.messages.as_deref().or_else(|| fields.first(&MESSAGES)) else {
-            return Err(fields.missing("messages", fields.suggest(&[("messages", &MESSAGES)])));
+            return Err(fields.missing("messages", fields.suggest(&PARTS)));
         };
         let system = self.system.as_deref().or_else(|| fields.first(&SYSTEM));
         let system = system
@@ -54,6 +63,14 @@ impl Mapping for ChatMapping {
             .flatten();
         let messages = fields.take(name)?;
         let place = fields.place();
+        let tools = match &self.tools {
+            Some(name) => Some(name.as_str()),
+            None => tools::find(&fields.rest),
+        };
+        let tools = match tools {
+            Some(name) => tools::declared(fields.take(name)?, name, &place)?,
+            None => Vec::new(),
+        };
         let mut turns = self.turns(name, messages, &place)?;
         if let Some(text) = system
             && turns.first().is_none_or(|turn| turn.role != Role::System)
@@ -61,6 +78,7 @@ impl Mapping for ChatMapping {
             turns.insert(0, Turn::new(Role::System, text));
         }
         check_order(&turns, &place)?;
+        tools::check_results(&turns, &place)?;
         if !turns.iter().any(|turn| turn.role == Role::Assistant) {
             let found = "the end of the conversation".into();
             return Err(DataError::RoleOrder {
@@ -72,6 +90,7 @@ impl Mapping for ChatMapping {
         }
         Ok(Conversation {
             turns,
+            tools,
             fields: fields.rest,
             origin: fields.origin,
         })
@@ -104,81 +123,113 @@ impl ChatMapping {
 
     /// The turn of one message. `at` is the message's name in errors.
     fn turn(&self, mut message: Map<String, Value>, at: &str, place: &Place) -> Result<Turn> {
-        check_supported(&message, at, place)?;
-        let mut take = |set: &Option<String>, usual: &[&str]| {
-            let name = set.as_deref().or_else(|| {
-                usual
-                    .iter()
-                    .copied()
-                    .find(|name| message.contains_key(*name))
-            });
-            name.and_then(|name| message.remove(name)).ok_or_else(|| {
-                let field = format!("{at}.{}", set.as_deref().unwrap_or(usual[0]));
-                let found: Vec<String> = message.keys().map(|name| quoted(name)).collect();
-                let hint = format!("Map it, such as \"{}=FIELD\"", usual[0]);
-                DataError::MissingField {
-                    place: place.clone(),
-                    field: quoted(&field),
-                    found: found.join(", "),
-                    hint,
-                }
-            })
+        check_weight(&message, at, place)?;
+        let of = |name: &str| format!("{at}.{name}");
+        let role = match take(&mut message, self.role.as_deref(), &ROLE) {
+            Some(Value::String(role)) => role,
+            Some(other) => return Err(wrong_type(&of("role"), &other, "string", place)),
+            None => return Err(self.missing(&message, "role", at, place)),
         };
-        let role = match take(&self.role, &ROLE)? {
-            Value::String(role) => Role::read(&role, place.clone())?,
-            other => return Err(wrong_type(&format!("{at}.role"), &other, "string", place)),
+        let mut calls = tools::calls(&mut message, at, place)?;
+        let content = take(&mut message, self.content.as_deref(), &CONTENT);
+        let mut text = match content {
+            Some(Value::String(text)) => text,
+            Some(Value::Array(parts)) => joined(parts, &of("content"), place)?,
+            None | Some(Value::Null) if !calls.is_empty() => String::new(),
+            None => return Err(self.missing(&message, "content", at, place)),
+            Some(other) => return Err(wrong_type(&of("content"), &other, "string", place)),
         };
-        let field = format!("{at}.content");
-        let text = match take(&self.content, &CONTENT)? {
-            Value::String(text) => text,
-            Value::Array(parts) => joined(parts, &field, place)?,
-            other => return Err(wrong_type(&field, &other, "string", place)),
+        let role = if tools::is_call(&role) {
+            // The ShareGPT form: a message that is nothing but the call.
+            calls.extend(tools::calls_in(&text, &of("content"), place)?);
+            text.clear();
+            Role::Assistant
+        } else {
+            Role::read(&role, place.clone())?
         };
-        if matches!(role, Role::User | Role::Assistant) && text.trim().is_empty() {
+        if matches!(role, Role::User | Role::Assistant) && calls.is_empty() && is_blank(&text) {
             return Err(DataError::EmptyContent {
                 place: place.clone(),
-                field,
+                field: of("content"),
             });
         }
-        Ok(Turn { role, text })
+        let mut turn = Turn::new(role, text);
+        turn.thought = thought(&mut message, role, at, place)?;
+        turn.tools = tools::used(role, calls, &mut message, at, place)?;
+        Ok(turn)
+    }
+
+    /// The error for a message without one of its parts.
+    fn missing(
+        &self,
+        message: &Map<String, Value>,
+        part: &'static str,
+        at: &str,
+        place: &Place,
+    ) -> DataError {
+        let set = if part == "role" {
+            &self.role
+        } else {
+            &self.content
+        };
+        let field = format!("{at}.{}", set.as_deref().unwrap_or(part));
+        let found: Vec<String> = message.keys().map(|name| quoted(name)).collect();
+        DataError::MissingField {
+            place: place.clone(),
+            field: quoted(&field),
+            found: found.join(", "),
+            hint: format!("Map it, such as \"{part}=FIELD\""),
+        }
     }
 }
 
+/// Takes the field of this name, or the first of the usual names.
+fn take(message: &mut Map<String, Value>, name: Option<&str>, usual: &[&str]) -> Option<Value> {
+    let there = |name: &&&str| message.contains_key(**name);
+    let name = name.or_else(|| usual.iter().find(there).copied())?;
+    message.remove(name)
+}
+
+/// What the model thinks before it answers, by the names that transformers knows.
+fn thought(
+    message: &mut Map<String, Value>,
+    role: Role,
+    at: &str,
+    place: &Place,
+) -> Result<Option<String>> {
+    let names = ["reasoning_content", "thinking", "reasoning"];
+    for name in names {
+        let field = || format!("{at}.{name}");
+        match message.remove(name) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) if is_blank(&text) => {}
+            Some(Value::String(text)) if role == Role::Assistant => return Ok(Some(text)),
+            Some(Value::String(_)) => {
+                return Err(DataError::Unsupported {
+                    place: place.clone(),
+                    what: format!("{}: a thought of the {role}", field()),
+                    hint: "Only the assistant's are learned: remove it, or write it into the content",
+                });
+            }
+            Some(other) => return Err(wrong_type(&field(), &other, "string", place)),
+        }
+    }
+    Ok(None)
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
 /// Refuses what would change the meaning of a message if it were passed over.
-fn check_supported(message: &Map<String, Value>, at: &str, place: &Place) -> Result<()> {
-    let refuse = |what: &str, hint| {
-        Err(DataError::Unsupported {
+fn check_weight(message: &Map<String, Value>, at: &str, place: &Place) -> Result<()> {
+    let weight = message.get("weight").and_then(Value::as_f64);
+    if weight.is_some_and(|weight| weight.total_cmp(&1.0).is_ne()) {
+        return Err(DataError::Unsupported {
             place: place.clone(),
-            what: format!("{at}: {what}"),
-            hint,
-        })
-    };
-    let called = |name: &str| {
-        message
-            .get(name)
-            .is_some_and(|calls| !calls.is_null() && *calls != Value::Array(Vec::new()))
-    };
-    if called("tool_calls") || called("function_call") {
-        return refuse(
-            "a call of a tool",
-            "Write the call into the content as the model shall write it",
-        );
-    }
-    if message.get("from").and_then(Value::as_str) == Some("function_call") {
-        return refuse(
-            "a call of a tool",
-            "Write the call into the content as the model shall write it",
-        );
-    }
-    if message
-        .get("weight")
-        .and_then(Value::as_f64)
-        .is_some_and(|weight| weight.total_cmp(&1.0).is_ne())
-    {
-        return refuse(
-            "a weight other than 1",
-            "Remove the weight, or end the conversation before this message",
-        );
+            what: format!("{at}: a weight other than 1"),
+            hint: "Remove the weight, or end the conversation before this message",
+        });
     }
     Ok(())
 }
@@ -209,7 +260,12 @@ fn joined(parts: Vec<Value>, field: &str, place: &Place) -> Result<String> {
     Ok(text)
 }
 
-fn wrong_type(field: &str, found: &Value, expected: &'static str, place: &Place) -> DataError {
+pub(super) fn wrong_type(
+    field: &str,
+    found: &Value,
+    expected: &'static str,
+    place: &Place,
+) -> DataError {
     let found = type_name(found);
     DataError::WrongType {
         place: place.clone(),
@@ -260,15 +316,18 @@ pub(super) fn check_order(turns: &[Turn], place: &Place) -> Result<()> {
 impl FromStr for ChatMapping {
     type Err = DataError;
 
-    /// Reads `messages=FIELD`, with `role=FIELD`, `content=FIELD` and `system=FIELD` where the names differ.
+    /// Reads `messages=FIELD`, with `role=FIELD`, `content=FIELD`, `system=FIELD` and `tools=FIELD` where the names
+    /// differ.
     fn from_str(text: &str) -> Result<Self> {
         let mut mapping = Self::default();
-        for (name, field) in assignments(text, &["messages", "role", "content", "system"])? {
+        for (name, field) in assignments(text, &["messages", "role", "content", "system", "tools"])?
+        {
             match name.as_str() {
                 "messages" => mapping.messages = Some(field),
                 "role" => mapping.role = Some(field),
                 "content" => mapping.content = Some(field),
-                _ => mapping.system = Some(field),
+                "system" => mapping.system = Some(field),
+                _ => mapping.tools = Some(field),
             }
         }
         Ok(mapping)

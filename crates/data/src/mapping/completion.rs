@@ -4,7 +4,11 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::fields::Fields;
+use super::chat::check_order;
+use super::fields::{Fields, is_list_of_objects};
+use super::offer::Part;
+use super::tools;
+use super::turns::{behind, input_name, take_turns};
 use super::{Mapping, assignments};
 use crate::document::Document;
 use crate::error::{DataError, Result};
@@ -44,16 +48,19 @@ pub(super) const COMPLETION: [&str; 6] = [
     "target",
 ];
 /// Names that the input of an instruction has.
-const INPUT: [&str; 2] = ["input", "context"];
+pub(super) const INPUT: [&str; 2] = ["input", "context"];
 /// Names that a system prompt has.
 pub(super) const SYSTEM: [&str; 2] = ["system", "system_prompt"];
+
+pub(super) const PARTS: [Part; 2] = [("prompt", &PROMPT), ("completion", &COMPLETION)];
 
 /// Maps a record with a prompt and a completion to a conversation of two turns, or three with a system prompt.
 ///
 /// By default the fields are found by their usual names: `prompt` and `completion`, `instruction` (with `input` or
 /// `context`) and `output` or `response`, `question` and `answer`, and some more. An input that is not empty stands
 /// behind the instruction after an empty line, and both are kept in
-/// [`Conversation::fields`] as `instruction` and `input`. All other fields are kept there under their names.
+/// [`Conversation::fields`] as `instruction` and `input`. All other fields are kept there under their names. Prompt and
+/// completion may be lists of messages instead of texts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CompletionMapping {
     /// The field of the prompt.
@@ -74,11 +81,10 @@ impl Mapping for CompletionMapping {
         let (prompt_name, completion_name) = self.names(&fields)?;
         // Not only absent: an `input` that is the prompt itself is no input beside it.
         let input = self.input.as_deref().or_else(|| {
-            let likely = fields.first(&INPUT)?;
-            (prompt_name == "instruction" && likely != completion_name).then_some(likely)
+            let likely = input_name(fields.view(), &prompt_name);
+            likely.filter(|likely| *likely != completion_name)
         });
         let system = self.system.as_deref().or_else(|| fields.first(&SYSTEM));
-        let prompt = fields.take_content(&prompt_name)?;
         let input = input
             .map(|name| fields.take_optional(name))
             .transpose()?
@@ -87,25 +93,57 @@ impl Mapping for CompletionMapping {
             .map(|name| fields.take_optional(name))
             .transpose()?
             .flatten();
-        let completion = fields.take_content(&completion_name)?;
-        let mut turns = Vec::new();
-        turns.extend(system.map(|text| Turn::new(Role::System, text)));
-        let asked = match &input {
-            Some(input) => format!("{prompt}\n\n{input}"),
-            None => prompt.clone(),
+        let tools = declared(&prompt_name, &completion_name, &mut fields)?;
+        let prompt = said(&mut fields, &prompt_name, Role::User)?;
+        let completion = said(&mut fields, &completion_name, Role::Assistant)?;
+        let completion = behind(&prompt, completion);
+        let kept = match (&input, prompt.as_slice()) {
+            (Some(input), [turn]) => Some((turn.text.clone(), input.clone())),
+            _ => None,
         };
-        turns.push(Turn::new(Role::User, asked));
-        turns.push(Turn::new(Role::Assistant, completion));
-        let mut rest = fields.rest;
-        if let Some(input) = input {
-            rest.insert("instruction".into(), Value::String(prompt));
-            rest.insert("input".into(), Value::String(input));
+        let mut turns = prompt;
+        if let (Some(input), Some(turn)) = (input, turns.last_mut()) {
+            turn.text.extend(["\n\n", &input]);
+        }
+        if let Some(text) = system
+            && turns.first().is_none_or(|turn| turn.role != Role::System)
+        {
+            turns.insert(0, Turn::new(Role::System, text));
+        }
+        turns.extend(completion);
+        check_order(&turns, &fields.place())?;
+        tools::check_results(&turns, &fields.place())?;
+        if let Some((instruction, input)) = kept {
+            let fields = &mut fields.rest;
+            fields.insert("instruction".into(), Value::String(instruction));
+            fields.insert("input".into(), Value::String(input));
         }
         Ok(Conversation {
             turns,
-            fields: rest,
+            tools,
+            fields: fields.rest,
             origin: fields.origin,
         })
+    }
+}
+
+/// A text as one turn of `role`, or the turns of a list of messages.
+fn said(fields: &mut Fields, name: &str, role: Role) -> Result<Vec<Turn>> {
+    if fields.view().get(name).is_some_and(is_list_of_objects) {
+        return take_turns(fields, name, role);
+    }
+    Ok(vec![Turn::new(role, fields.take_content(name)?)])
+}
+
+/// The tools that the record declares, where it holds messages, which can call them.
+fn declared(prompt: &str, completion: &str, fields: &mut Fields) -> Result<Vec<Value>> {
+    let messages = |name: &str| fields.view().get(name).is_some_and(is_list_of_objects);
+    match tools::find(&fields.rest) {
+        Some(name) if messages(prompt) || messages(completion) => {
+            let place = fields.place();
+            tools::declared(fields.take(name)?, name, &place)
+        }
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -141,10 +179,7 @@ impl CompletionMapping {
         detected.map(owned).ok_or_else(|| {
             let prompt_found = self.prompt.is_some() || fields.first(&PROMPT).is_some();
             let missing = if prompt_found { "completion" } else { "prompt" };
-            fields.missing(
-                missing,
-                fields.suggest(&[("prompt", &PROMPT), ("completion", &COMPLETION)]),
-            )
+            fields.missing(missing, fields.suggest(&PARTS))
         })
     }
 }

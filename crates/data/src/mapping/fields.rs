@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::offer::{Part, offer};
 use crate::document::{self, Document, Origin};
 use crate::error::{DataError, Place, Result, quoted};
 use crate::example::nearest;
@@ -16,6 +17,62 @@ pub(super) struct Fields {
     names: Vec<String>,
 }
 
+/// The fields of a record, to be looked at. A name with dots leads into lists and objects.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a>(pub(super) &'a document::Fields);
+
+impl<'a> View<'a> {
+    pub(super) fn get(self, name: &str) -> Option<&'a Value> {
+        self.0.get(name).or_else(|| {
+            let (field, path) = name.split_once('.')?;
+            inside(self.0.get(field)?, path)
+        })
+    }
+
+    /// Whether there is a field of this name that holds something.
+    pub(super) fn has(self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// The first of the names that the record has.
+    pub(super) fn first<'n>(self, names: &[&'n str]) -> Option<&'n str> {
+        names.iter().copied().find(|name| self.has(name))
+    }
+
+    /// The first of the pairs of names of which the record has both.
+    pub(super) fn pair<'n>(self, pairs: &[(&'n str, &'n str)]) -> Option<(&'n str, &'n str)> {
+        pairs
+            .iter()
+            .copied()
+            .find(|(first, second)| self.has(first) && self.has(second))
+    }
+}
+
+/// What lies inside of a value, by names of fields and numbers of items with dots between.
+pub(super) fn inside<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('.').try_fold(value, |value, step| match value {
+        Value::Array(values) => values.get(step.parse::<usize>().ok()?),
+        Value::Object(fields) => fields.get(step),
+        _ => None,
+    })
+}
+
+/// Whether a value is a list of objects.
+pub(super) fn is_list_of_objects(value: &Value) -> bool {
+    items_are(value, Value::is_object)
+}
+
+/// Whether a value is a list of texts.
+pub(super) fn is_list_of_texts(value: &Value) -> bool {
+    items_are(value, Value::is_string)
+}
+
+fn items_are(value: &Value, is: fn(&Value) -> bool) -> bool {
+    value
+        .as_array()
+        .is_some_and(|items| !items.is_empty() && items.iter().all(is))
+}
+
 impl From<Document> for Fields {
     fn from(document: Document) -> Self {
         let names = document.fields.keys().cloned().collect();
@@ -28,27 +85,34 @@ impl From<Document> for Fields {
     }
 }
 
+impl From<Fields> for Document {
+    fn from(fields: Fields) -> Self {
+        Self {
+            text: fields.text,
+            fields: fields.rest,
+            origin: fields.origin,
+        }
+    }
+}
+
 impl Fields {
     pub(super) fn place(&self) -> Place {
         Place::from(&self.origin)
     }
 
-    /// Whether there is a field of this name that holds something.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.rest.get(name).is_some_and(|value| !value.is_null())
+    /// The fields that have not been taken yet, to be looked at.
+    pub(super) fn view(&self) -> View<'_> {
+        View(&self.rest)
     }
 
     /// The first of the names that the record has.
     pub(super) fn first<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
-        names.iter().copied().find(|name| self.has(name))
+        self.view().first(names)
     }
 
     /// The first of the pairs of names of which the record has both.
     pub(super) fn pair<'a>(&self, pairs: &[(&'a str, &'a str)]) -> Option<(&'a str, &'a str)> {
-        pairs
-            .iter()
-            .copied()
-            .find(|(first, second)| self.has(first) && self.has(second))
+        self.view().pair(pairs)
     }
 
     /// Takes a field out. A name with dots leads into lists and objects, of which a copy is taken.
@@ -56,15 +120,7 @@ impl Fields {
         if let Some(value) = self.rest.remove(name) {
             return Ok(value);
         }
-        let inside = name.split_once('.').and_then(|(field, path)| {
-            let start = self.rest.get(field)?;
-            path.split('.').try_fold(start, |value, step| match value {
-                Value::Array(values) => values.get(step.parse::<usize>().ok()?),
-                Value::Object(fields) => fields.get(step),
-                _ => None,
-            })
-        });
-        inside.cloned().ok_or_else(|| {
+        self.view().get(name).cloned().ok_or_else(|| {
             let names = self.names.iter().map(String::as_str);
             let hint = nearest(name, names).map_or(String::new(), |near| {
                 format!("Did you mean {}?", quoted(near))
@@ -145,26 +201,32 @@ impl Fields {
         }
     }
 
-    /// A mapping to try: for every wanted part the most likely field, or `FIELD`.
-    pub(super) fn suggest(&self, wanted: &[(&str, &[&str])]) -> String {
-        let mut free: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        let parts: Vec<String> = wanted
-            .iter()
-            .map(|(part, likely)| {
-                let lower = |name: &str| name.to_ascii_lowercase();
-                let exact = free
-                    .iter()
-                    .position(|name| likely.contains(&lower(name).as_str()));
-                let near = || {
-                    free.iter()
-                        .position(|name| nearest(&lower(name), likely.iter().copied()).is_some())
-                };
-                let field = exact
-                    .or_else(near)
-                    .map_or("FIELD", |index| free.remove(index));
-                format!("{part}={field}")
-            })
-            .collect();
-        format!("Map it, such as {}", quoted(&parts.join(",")))
+    /// The error for a value that means nothing.
+    pub(super) fn unexpected(
+        &self,
+        field: &str,
+        found: &str,
+        expected: impl Into<String>,
+    ) -> DataError {
+        DataError::UnexpectedValue {
+            place: self.place(),
+            field: quoted(field),
+            found: quoted(found),
+            expected: expected.into(),
+        }
+    }
+
+    /// The sign that a mapping leaves the record out.
+    pub(super) fn left_out(&self, reason: &'static str, why: impl Into<String>) -> DataError {
+        DataError::LeftOut {
+            place: self.place(),
+            reason,
+            why: why.into(),
+        }
+    }
+
+    /// A mapping to try, as [`offer`] makes it.
+    pub(super) fn suggest(&self, wanted: &[Part]) -> String {
+        format!("Map it, such as {}", quoted(&offer(self.view(), wanted).0))
     }
 }

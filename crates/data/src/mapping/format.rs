@@ -6,12 +6,14 @@ use serde_json::Value;
 
 use super::chat::MESSAGES;
 use super::completion::{self, PROMPT};
-use super::fields::Fields;
+use super::fields::{View, is_list_of_objects, is_list_of_texts};
 use super::label::{self, LABEL};
 use super::preference::{CHOSEN, REJECTED};
 use super::text::TEXT;
+use super::turns::{input_name, prompt_name};
+use super::{judged, known, rated};
 use crate::document::Document;
-use crate::error::{Result, quoted};
+use crate::error::{DataError, Result, escaped};
 
 /// A usual format of a data set, named by what its records hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,14 +28,18 @@ pub enum Format {
     Completion,
     /// A better and a worse answer.
     Preference,
-    /// A prompt with a list of completions that have ratings, as in `UltraFeedback`. No mapping reads it as it is:
-    /// make preferences of it.
+    /// Two answers, and which of them is better.
+    Comparison,
+    /// A prompt with a list of answers that have ratings, as in `UltraFeedback`.
     Rated,
-    /// A prompt and a completion that is judged good or bad, as for KTO. No mapping reads the judgement: keep the good
-    /// ones, or the bad ones are learned too.
+    /// A prompt and an answer that is judged good or bad, as for KTO.
     Judged,
-    /// A text with a label.
+    /// A prompt with a list of steps, each judged, as for process rewards. No mapping reads it.
+    Steps,
+    /// A text with a label: a class, or a number.
     Label,
+    /// A text with any number of labels.
+    Labels,
     /// Two texts with a label.
     LabeledPair,
     /// Texts to be learned as a whole.
@@ -59,61 +65,55 @@ impl Format {
     /// let detected = Format::detect(&[document])?;
     /// assert_eq!(detected.format, Format::Completion);
     /// assert_eq!(detected.mapping, "prompt=question,completion=answer");
+    /// assert_eq!(detected.to_string(), "prompts with completions (question, answer)");
     /// # Ok::<(), finetune_data::DataError>(())
     /// ```
     pub fn detect(documents: &[Document]) -> Result<Detected> {
+        let known = documents.iter().filter_map(Detected::of);
         let mut found: Vec<Detected> = Vec::new();
-        for document in documents {
-            let Some((format, mapping)) = classify(document) else {
-                continue;
+        for one in known {
+            let same = |known: &&mut Detected| {
+                (known.format, &known.mapping) == (one.format, &one.mapping)
             };
-            match found
-                .iter_mut()
-                .find(|known| known.format == format && known.mapping == mapping)
-            {
+            match found.iter_mut().find(same) {
                 Some(known) => known.records += 1,
-                None => found.push(Detected {
-                    format,
-                    mapping,
-                    records: 1,
-                    of: documents.len(),
-                }),
+                None => found.push(one),
             }
         }
         let most = found.iter().map(|detected| detected.records).max();
         let first = found
             .into_iter()
             .find(|detected| Some(detected.records) == most);
-        first.ok_or_else(|| {
-            let first = documents.first().cloned();
-            let fields = Fields::from(first.unwrap_or_else(|| Document {
-                text: String::new(),
-                fields: crate::document::Fields::new(),
-                origin: crate::document::Origin::default(),
-            }));
-            let completion =
-                fields.suggest(&[("prompt", &PROMPT), ("completion", &completion::COMPLETION)]);
-            fields.missing(
-                "prompt",
-                format!(
-                    "{completion}; or \"messages=FIELD\", \"text=FIELD,label=FIELD\", \
-                     \"prompt=FIELD,chosen=FIELD,rejected=FIELD\", \"text=FIELD\""
-                ),
-            )
-        })
+        match (first, documents.first()) {
+            (Some(first), _) => Ok(Detected {
+                of: documents.len(),
+                ..first
+            }),
+            (None, Some(document)) => Err(super::detect::unknown(document)),
+            (None, None) => Err(DataError::EmptyDataset {
+                place: crate::error::Place::default(),
+                blank: 0,
+                broken: 0,
+                dropped: 0,
+            }),
+        }
     }
 
+    /// Its name, as it stands before the fields.
     fn name(self) -> &'static str {
         match self {
-            Self::Messages => "messages with role and content",
-            Self::ShareGpt => "messages with from and value (ShareGPT)",
-            Self::Alpaca => "instructions with their output (Alpaca)",
-            Self::Completion => "prompts with their completion",
-            Self::Preference => "preferences between two answers",
-            Self::Rated => "prompts with rated completions",
-            Self::Judged => "prompts with a completion that is judged good or bad",
-            Self::Label => "texts with a label",
-            Self::LabeledPair => "pairs of texts with a label",
+            Self::Messages => "chats with role and content",
+            Self::ShareGpt => "ShareGPT",
+            Self::Alpaca => "Alpaca",
+            Self::Completion => "prompts with completions",
+            Self::Preference => "preferences",
+            Self::Comparison => "comparisons of two answers",
+            Self::Rated => "rated answers",
+            Self::Judged => "answers judged good or bad",
+            Self::Steps => "steps judged one by one",
+            Self::Label => "labelled texts",
+            Self::Labels => "texts with several labels",
+            Self::LabeledPair => "labelled pairs of texts",
             Self::Text => "plain texts",
         }
     }
@@ -130,6 +130,8 @@ impl fmt::Display for Format {
 pub struct Detected {
     /// The format.
     pub format: Format,
+    /// The fields that it was found by.
+    pub fields: Vec<String>,
     /// The mapping that reads it, as text for the mapping of its kind; empty if there is none, or none is
     /// needed.
     pub mapping: String,
@@ -139,90 +141,142 @@ pub struct Detected {
     pub of: usize,
 }
 
+impl Detected {
+    /// The format of one document.
+    pub(super) fn of(document: &Document) -> Option<Self> {
+        let record = View(&document.fields);
+        answers(record)
+            .or_else(|| conversation(record))
+            .or_else(|| text(record, document))
+    }
+
+    fn new(format: Format, parts: Vec<(&'static str, String)>) -> Self {
+        let mapping = parts.iter().map(|(part, field)| format!("{part}={field}"));
+        Self {
+            format,
+            mapping: mapping.collect::<Vec<_>>().join(","),
+            fields: parts.into_iter().map(|(_, field)| field).collect(),
+            records: 1,
+            of: 1,
+        }
+    }
+}
+
 impl fmt::Display for Detected {
+    /// The format with its fields, and its share if not all records have it: `Alpaca (instruction, output) in 9 of 10
+    /// records`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} in {} of {} records",
-            self.format, self.records, self.of
-        )?;
-        if !self.mapping.is_empty() {
-            write!(f, ", by the mapping {}", quoted(&self.mapping))?;
+        self.format.fmt(f)?;
+        if !self.fields.is_empty() {
+            let fields: Vec<String> = self.fields.iter().map(|field| escaped(field)).collect();
+            write!(f, " ({})", fields.join(", "))?;
+        }
+        if self.records < self.of {
+            write!(f, " in {} of {} records", self.records, self.of)?;
         }
         Ok(())
     }
 }
 
-/// The format of one document, with the mapping that reads it. What is most particular comes first.
-fn classify(document: &Document) -> Option<(Format, String)> {
-    let fields = Fields::from(document.clone());
-    if let (Some(chosen), Some(rejected)) = (fields.first(&CHOSEN), fields.first(&REJECTED)) {
-        let prompt = fields
-            .first(&PROMPT)
-            .map_or(String::new(), |prompt| format!("prompt={prompt},"));
-        return Some((
-            Format::Preference,
-            format!("{prompt}chosen={chosen},rejected={rejected}"),
-        ));
+/// Answers that are judged in some way. They come first: a record that says which answers are good must not be taken
+/// for one whose answers all are.
+fn answers(record: View<'_>) -> Option<Detected> {
+    if let (Some(chosen), Some(rejected)) = (record.first(&CHOSEN), record.first(&REJECTED)) {
+        let mut parts = asked(record);
+        parts.extend([("chosen", chosen.into()), ("rejected", rejected.into())]);
+        return Some(Detected::new(Format::Preference, parts));
     }
-    if let Some(messages) = fields.first(&MESSAGES)
-        && let Some(Value::Array(list)) = document.fields.get(messages)
-        && let Some(Value::Object(message)) = list.first()
+    if let Some((parts, values)) = known::found(record) {
+        let mut found = Detected::new(Format::Comparison, parts);
+        found.mapping.push_str(&values);
+        return Some(found);
+    }
+    if let Some(parts) = judged::found(record) {
+        return Some(Detected::new(Format::Judged, parts));
+    }
+    if let (Some(prompt), Some(Value::Array(labels))) =
+        (record.first(&PROMPT), record.get("labels"))
+        && record.get("completions").is_some_and(is_list_of_texts)
+        && labels.iter().all(Value::is_boolean)
     {
-        let format = if message.contains_key("from") {
+        let fields = [prompt, "completions", "labels"];
+        return Some(Detected {
+            fields: fields.map(String::from).into(),
+            ..Detected::new(Format::Steps, Vec::new())
+        });
+    }
+    rated::found(record).map(|parts| Detected::new(Format::Rated, parts))
+}
+
+/// The parts of a prompt, if it has a field of its own.
+fn asked(record: View<'_>) -> Vec<(&'static str, String)> {
+    let Some(prompt) = prompt_name(record) else {
+        return Vec::new();
+    };
+    let input = input_name(record, prompt).map(|input| ("input", input.into()));
+    std::iter::once(("prompt", prompt.into()))
+        .chain(input)
+        .collect()
+}
+
+fn conversation(record: View<'_>) -> Option<Detected> {
+    if let Some(messages) = record.first(&MESSAGES)
+        && let Some(list) = record.get(messages).filter(|list| is_list_of_objects(list))
+    {
+        let format = if list[0].get("from").is_some() {
             Format::ShareGpt
         } else {
             Format::Messages
         };
-        return Some((format, format!("messages={messages}")));
+        return Some(Detected::new(format, vec![("messages", messages.into())]));
     }
-    if document
-        .fields
-        .get("completions")
-        .is_some_and(is_list_of_objects)
-        && fields.first(&PROMPT).is_some()
-    {
-        return Some((Format::Rated, String::new()));
-    }
-    if let Some((prompt, answer)) = fields.pair(&completion::PAIRS) {
-        if document.fields.get("label").is_some_and(Value::is_boolean) {
-            return Some((Format::Judged, String::new()));
-        }
-        let format = if prompt == "instruction" {
-            Format::Alpaca
-        } else {
-            Format::Completion
-        };
-        return Some((format, format!("prompt={prompt},completion={answer}")));
-    }
+    let (prompt, answer) = record.pair(&completion::PAIRS)?;
+    let input = input_name(record, prompt).filter(|input| *input != answer);
+    let mut parts = vec![("prompt", prompt.into())];
+    parts.extend(input.map(|input| ("input", input.into())));
+    parts.push(("completion", answer.into()));
+    let format = if prompt == "instruction" {
+        Format::Alpaca
+    } else {
+        Format::Completion
+    };
+    Some(Detected::new(format, parts))
+}
+
+fn text(record: View<'_>, document: &Document) -> Option<Detected> {
     let own = !document.text.trim().is_empty();
-    if let Some(label) = fields.first(&LABEL)
-        && document
-            .fields
-            .get(label)
-            .is_some_and(|label| !label.is_array() && !label.is_object())
-    {
-        if let Some((text, pair)) = fields.pair(&label::PAIRS) {
-            return Some((
-                Format::LabeledPair,
-                format!("text={text},pair={pair},label={label}"),
-            ));
-        }
-        if let Some(text) = fields.first(&TEXT).filter(|_| !own) {
-            return Some((Format::Label, format!("text={text},label={label}")));
+    if let Some(label) = record.first(&LABEL) {
+        let several = match record.get(label) {
+            Some(Value::Array(items)) => {
+                let scalar =
+                    |item: &Value| !item.is_array() && !item.is_object() && !item.is_null();
+                items.iter().all(scalar).then_some(true)
+            }
+            Some(Value::Object(_)) => None,
+            _ => Some(false),
+        };
+        let label = ("label", label.to_owned());
+        if let Some(several) = several {
+            if let Some((text, pair)) = record.pair(&label::PAIRS) {
+                let parts = vec![("text", text.into()), ("pair", pair.into()), label];
+                return Some(Detected::new(Format::LabeledPair, parts));
+            }
+            if let Some(text) = record.first(&TEXT).filter(|_| !own) {
+                let format = if several {
+                    Format::Labels
+                } else {
+                    Format::Label
+                };
+                return Some(Detected::new(format, vec![("text", text.into()), label]));
+            }
         }
     }
     if own {
-        return Some((Format::Text, String::new()));
+        return Some(Detected::new(Format::Text, Vec::new()));
     }
-    let text = fields.first(&TEXT)?;
-    document.fields[text]
+    let text = record.first(&TEXT)?;
+    record
+        .get(text)?
         .is_string()
-        .then(|| (Format::Text, format!("text={text}")))
-}
-
-fn is_list_of_objects(value: &Value) -> bool {
-    value
-        .as_array()
-        .is_some_and(|items| items.first().is_some_and(Value::is_object))
+        .then(|| Detected::new(Format::Text, vec![("text", text.into())]))
 }

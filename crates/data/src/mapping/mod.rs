@@ -6,19 +6,34 @@
 
 mod any;
 mod chat;
+mod comparison;
 mod completion;
+mod detect;
 mod fields;
 mod format;
+mod judged;
+mod known;
 mod label;
+mod margin;
+mod offer;
 mod preference;
+mod rated;
 mod text;
+mod tools;
+mod turns;
 
-pub use any::AnyChat;
+pub use any::{AnyChat, AnyPreference};
 pub use chat::ChatMapping;
+pub use comparison::{Compared, ComparisonMapping, Verdict};
 pub use completion::CompletionMapping;
+pub use detect::{Detecting, Found};
 pub use format::{Detected, Format};
+pub use judged::JudgedMapping;
 pub use label::{LabelKind, LabelMapping};
+pub use margin::Margin;
+pub use offer::Part;
 pub use preference::PreferenceMapping;
+pub use rated::{RatedMapping, Rating};
 pub use text::TextMapping;
 
 use crate::document::Document;
@@ -56,7 +71,7 @@ pub trait Mapping: Send + Sync {
     /// # Errors
     ///
     /// If the record lacks a field ([`DataError::MissingField`] names those that it has), or a field does not hold
-    /// what it should.
+    /// what it should. [`DataError::LeftOut`] is no fault: the record is left out on purpose, and counted by its reason.
     fn example(&self, document: Document) -> Result<Self::Example>;
 
     /// The examples of records that are in memory already, in order.

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
+use super::any::is_auto;
 use super::fields::Fields;
+use super::offer::Part;
 use super::{Mapping, assignments};
 use crate::document::Document;
 use crate::error::{DataError, Result};
@@ -10,6 +12,8 @@ use crate::example::PlainText;
 
 /// Names that a text has in the usual data sets.
 pub(super) const TEXT: [&str; 6] = ["text", "content", "sentence", "document", "body", "article"];
+
+pub(super) const PARTS: [Part; 1] = [("text", &TEXT)];
 
 /// Maps a document to its text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,16 +45,19 @@ pub(super) fn take_text(fields: &mut Fields, name: Option<&str>) -> Result<Strin
             Ok(std::mem::take(&mut fields.text))
         }
         Some(name) => fields.take_content(name),
-        None => Err(fields.missing("text", fields.suggest(&[("text", &TEXT)]))),
+        None => Err(fields.missing("text", fields.suggest(&PARTS))),
     }
 }
 
 impl FromStr for TextMapping {
     type Err = DataError;
 
-    /// Reads `text=FIELD`.
+    /// Reads `text=FIELD`. An empty text or `auto` detects.
     fn from_str(text: &str) -> Result<Self> {
         let mut mapping = Self::default();
+        if is_auto(text) {
+            return Ok(mapping);
+        }
         for (_, field) in assignments(text, &["text"])? {
             mapping.text = Some(field);
         }

@@ -260,8 +260,8 @@ impl Job {
     }
 }
 
-/// A document as one object.
-fn record(document: Document) -> Result<Fields> {
+/// A document as one object: its fields, its text as `text`, and where it lies.
+pub(crate) fn record(document: Document) -> Result<Fields> {
     let Document {
         text,
         fields: mut record,
@@ -287,7 +287,8 @@ fn record(document: Document) -> Result<Fields> {
     Ok(record)
 }
 
-fn line(record: &Fields, to: &mut impl Write) -> std::io::Result<()> {
+/// Writes an object as a line of JSON.
+pub(crate) fn line(record: &Fields, to: &mut impl Write) -> std::io::Result<()> {
     serde_json::to_writer(&mut *to, record)?;
     to.write_all(b"\n")
 }

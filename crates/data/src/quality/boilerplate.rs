@@ -1,12 +1,16 @@
 //! Lines that belong to a page's frame and not to its text.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use tempfile::SpooledTempFile;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::sample::Sample;
+use super::spool::failed;
+use crate::error::Result;
 
 /// What frames of web pages say, in lower case.
 const PHRASES: [&str; 18] = [
@@ -58,42 +62,111 @@ impl Default for Boilerplate {
 /// The lines that stand in many rows.
 #[derive(Debug, Clone)]
 pub struct Frames {
-    repeated: HashMap<u64, u64>,
+    repeated: HashSet<u64>,
     settings: Boilerplate,
 }
 
 impl Boilerplate {
     /// Counts in how many rows each line stands.
     pub fn frames(&self, rows: &[Sample<'_>]) -> Frames {
-        let lines: Vec<Vec<u64>> = rows
-            .par_iter()
-            .map(|sample| {
-                let mut lines: Vec<u64> = lines(&sample.text).map(hash).collect();
-                if lines.len() < 2 {
-                    return Vec::new();
-                }
-                lines.sort_unstable();
-                lines.dedup();
-                lines
-            })
-            .collect();
-        let mut repeated: HashMap<u64, u64> = HashMap::new();
-        for line in lines.into_iter().flatten() {
-            *repeated.entry(line).or_default() += 1;
-        }
-        repeated.retain(|_, count| *count >= self.rows as u64);
+        let hashes = rows.par_iter().flat_map_iter(|row| line_hashes(&row.text));
+        let mut repeated = HashSet::new();
+        self.add_repeated(hashes.collect(), &mut repeated);
         Frames {
             repeated,
             settings: *self,
         }
     }
+
+    /// Adds the hashes that are there often enough.
+    fn add_repeated(&self, mut hashes: Vec<u64>, repeated: &mut HashSet<u64>) {
+        hashes.par_sort_unstable();
+        let often = hashes.chunk_by(|left, right| left == right);
+        let often = often.filter(|same| same.len() >= self.rows);
+        repeated.extend(often.map(|same| same[0]));
+    }
+}
+
+/// The hashes of the different lines of a text; none if it has a single line.
+pub(crate) fn line_hashes(text: &str) -> Vec<u64> {
+    let mut hashes: Vec<u64> = lines(text).map(hash).collect();
+    if hashes.len() < 2 {
+        return Vec::new();
+    }
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes
+}
+
+/// Counts lines of more rows than fit into memory: their hashes lie in a temporary file, and are counted part by part.
+pub(crate) struct LineCounts {
+    file: BufWriter<SpooledTempFile>,
+    lines: u64,
+}
+
+impl LineCounts {
+    /// How many hashes are counted at a time: 32 MB of them.
+    const AT_ONCE: u64 = 4 << 20;
+
+    pub(crate) fn new() -> Self {
+        Self {
+            file: BufWriter::new(tempfile::spooled_tempfile(4 << 20)),
+            lines: 0,
+        }
+    }
+
+    /// Adds the hashes of a row's lines.
+    pub(crate) fn add(&mut self, hashes: &[u64]) -> Result<()> {
+        for hash in hashes {
+            let written = self.file.write_all(&hash.to_le_bytes());
+            written.map_err(|source| failed("write", source))?;
+        }
+        self.lines += hashes.len() as u64;
+        Ok(())
+    }
+
+    /// The lines that stand in many rows.
+    pub(crate) fn frames(self, settings: &Boilerplate) -> Result<Frames> {
+        let file = self.file.into_inner();
+        let mut file = file.map_err(|error| failed("write", error.into_error()))?;
+        let parts = self.lines.div_ceil(Self::AT_ONCE);
+        let mut repeated = HashSet::new();
+        for part in 0..parts {
+            let read = part_of(&mut file, self.lines, (part, parts));
+            let hashes = read.map_err(|source| failed("read", source))?;
+            settings.add_repeated(hashes, &mut repeated);
+        }
+        Ok(Frames {
+            repeated,
+            settings: *settings,
+        })
+    }
+}
+
+/// The hashes of one of so many parts, as the remainder tells.
+fn part_of(
+    file: &mut SpooledTempFile,
+    lines: u64,
+    (part, parts): (u64, u64),
+) -> io::Result<Vec<u64>> {
+    file.rewind()?;
+    let mut file = BufReader::new(file);
+    let (mut hashes, mut bytes) = (Vec::new(), [0; 8]);
+    for _ in 0..lines {
+        file.read_exact(&mut bytes)?;
+        let hash = u64::from_le_bytes(bytes);
+        if hash % parts == part {
+            hashes.push(hash);
+        }
+    }
+    Ok(hashes)
 }
 
 impl Frames {
     /// Whether a line is boilerplate.
     pub fn has(&self, line: &str) -> bool {
         let line = line.trim();
-        if self.repeated.contains_key(&hash(line)) {
+        if self.repeated.contains(&hash(line)) {
             return true;
         }
         if line.len() > LINE {

@@ -45,8 +45,12 @@ pub struct Overlap {
     pub row: usize,
     /// Where the row comes from.
     pub row_origin: Origin,
+    /// The index of the item.
+    pub item: usize,
     /// Where the item comes from.
     pub item_origin: Origin,
+    /// The benchmark that the item belongs to; empty if it has no name.
+    pub benchmark: String,
     /// The length in words of the longest run that both have.
     pub words: usize,
     /// The share of the item's words that stand in shared runs, from 0 to 1.
@@ -67,6 +71,8 @@ pub struct Overlaps {
     pub too_short: u64,
     /// How many runs stand in too many items, and did not count.
     pub common: u64,
+    /// How many rows overlap with each benchmark that has a name.
+    pub benchmarks: BTreeMap<String, u64>,
     /// The overlaps by row; of one row the item with the longest run first.
     pub found: Vec<Overlap>,
 }
@@ -78,28 +84,24 @@ impl Contamination {
     ///
     /// [`DataError::Setting`] if a run has no word, or the run for short items is the longer one.
     pub fn find(&self, rows: &[Sample<'_>], items: &[Sample<'_>]) -> Result<Overlaps> {
-        if self.short_words == 0 || self.short_words > self.words {
-            return Err(DataError::Setting {
-                name: "contamination.short_words".into(),
-                found: self.short_words.to_string(),
-                expected: format!("1 to contamination.words, which is {}", self.words),
-            });
-        }
-        let mut overlaps = Overlaps::default();
-        let index = Index::new(self, items, &mut overlaps);
+        let index = Items::new(self, items)?;
         let found: Vec<Vec<Overlap>> = rows
             .par_iter()
             .enumerate()
             .map(|(row, sample)| index.search(row, sample))
             .collect();
-        overlaps.found = found.into_iter().flatten().collect();
-        Ok(overlaps)
+        Ok(Overlaps {
+            found: found.into_iter().flatten().collect(),
+            ..index.counts
+        })
     }
 }
 
 /// The runs of all items.
-struct Index<'a> {
-    items: &'a [Sample<'a>],
+pub(crate) struct Items<'a> {
+    /// How many items there are to be found; nothing is found yet.
+    pub(crate) counts: Overlaps,
+    rows: &'a [Sample<'a>],
     hashes: Vec<Vec<u64>>,
     sizes: Vec<usize>,
     /// By size and hash of a run, the items that have it and the word at which it first stands.
@@ -114,8 +116,17 @@ struct Span {
     length: usize,
 }
 
-impl<'a> Index<'a> {
-    fn new(settings: &Contamination, items: &'a [Sample<'a>], overlaps: &mut Overlaps) -> Self {
+impl<'a> Items<'a> {
+    /// As [`Contamination::find`] says.
+    pub(crate) fn new(settings: &Contamination, items: &'a [Sample<'a>]) -> Result<Self> {
+        if settings.short_words == 0 || settings.short_words > settings.words {
+            return Err(DataError::Setting {
+                name: "contamination.short_words".into(),
+                found: settings.short_words.to_string(),
+                expected: format!("1 to contamination.words, which is {}", settings.words),
+            });
+        }
+        let mut overlaps = Overlaps::default();
         let hashes: Vec<Vec<u64>> = items
             .par_iter()
             .map(|item| word_hashes(&item.text))
@@ -144,15 +155,22 @@ impl<'a> Index<'a> {
         let before = grams.len();
         grams.retain(|_, places| places.len() <= settings.common);
         overlaps.common = (before - grams.len()) as u64;
-        Self {
-            items,
+        Ok(Self {
+            counts: overlaps,
+            rows: items,
             hashes,
             sizes: vec![settings.words, settings.short_words],
             grams,
-        }
+        })
     }
 
-    fn search(&self, row: usize, sample: &Sample<'_>) -> Vec<Overlap> {
+    /// The items themselves.
+    pub(crate) fn rows(&self) -> &'a [Sample<'a>] {
+        self.rows
+    }
+
+    /// The items that a row overlaps with, the one with the longest run first.
+    pub(crate) fn search(&self, row: usize, sample: &Sample<'_>) -> Vec<Overlap> {
         let hashes = word_hashes(&sample.text);
         let mut spans: BTreeMap<usize, Vec<Span>> = BTreeMap::new();
         let mut sizes = self.sizes.clone();
@@ -204,11 +222,13 @@ impl<'a> Index<'a> {
         Some(Overlap {
             row,
             row_origin: readable(sample.origin),
-            item_origin: readable(self.items[item].origin),
+            item,
+            benchmark: String::new(),
+            item_origin: readable(self.rows[item].origin),
             words: longest.length,
             share: shared as f64 / covered.len() as f64,
             row_text: written(&sample.text, longest.row, longest.length),
-            item_text: written(&self.items[item].text, longest.item, longest.length),
+            item_text: written(&self.rows[item].text, longest.item, longest.length),
         })
     }
 }

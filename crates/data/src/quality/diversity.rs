@@ -1,27 +1,35 @@
 //! How varied the data is, and how evenly its labels are spread.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_128;
 
-use super::duplicates::{Duplicates, clusters};
-use super::sample::{Sample, Target};
+use super::disagreement::Told;
+use super::duplicates::{Duplicates, Repeat, grouped};
+use super::prints::{Print, Prints};
+use super::rows::Reread;
+use super::sample::{Sample, Target, excerpt};
 use super::sensitive::Sensitive;
-use super::words::{gram_hash, word_hashes};
+use super::words::{gram_hash, shingles, word_hashes};
 use crate::error::Result;
 
 /// How diversity is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Diversity {
-    /// Of how many rows words are counted at most: the counts are held in memory. The rows are those whose texts have
-    /// the least hashes, whatever their order. Default 20,000.
+    /// How many rows are measured at most: those whose texts have the least hashes, whatever their order. Default
+    /// 20,000.
     pub rows: usize,
+    /// After how many words no further row is counted: counts are held in memory, about 30 bytes for each different
+    /// run. Default 2,000,000.
+    pub words: u64,
     /// When rows are taken for one group: by default when half of their runs of two words are the same, which templates
     /// and paraphrases are and texts about one thing are not.
     pub alike: Duplicates,
-    /// How many groups and labels are listed. Default 10.
+    /// How many groups and labels are listed. Default 20.
     pub listed: usize,
 }
 
@@ -29,12 +37,13 @@ impl Default for Diversity {
     fn default() -> Self {
         Self {
             rows: 20_000,
+            words: 2_000_000,
             alike: Duplicates {
                 threshold: 0.5,
                 words: 2,
                 ..Duplicates::default()
             },
-            listed: 10,
+            listed: 20,
         }
     }
 }
@@ -43,8 +52,10 @@ impl Default for Diversity {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiversityReport {
-    /// The rows whose words were counted.
+    /// The rows that were measured.
     pub rows: u64,
+    /// Those of them whose words were counted.
+    pub counted: u64,
     /// The words in them.
     pub words: u64,
     /// The different words among these.
@@ -53,12 +64,14 @@ pub struct DiversityReport {
     pub entropy: [f64; 3],
     /// Different runs of one, two and three words, divided by all of them.
     pub distinct: [f64; 3],
-    /// Groups of at least two rows that are alike.
+    /// Groups of at least two of the measured rows that are alike.
     pub groups: u64,
     /// The rows that are in such groups.
     pub grouped: u64,
     /// The largest groups.
     pub largest: Vec<Group>,
+    /// How many rows have a label.
+    pub labeled: u64,
     /// How many different labels there are.
     pub labels: u64,
     /// The most frequent labels.
@@ -103,33 +116,84 @@ impl Diversity {
     ///
     /// What [`Duplicates::check`] says of `alike`.
     pub fn measure(&self, rows: &[Sample<'_>]) -> Result<DiversityReport> {
-        let mut report = DiversityReport::default();
-        self.count_words(rows, &mut report);
-        self.count_labels(rows, &mut report);
-        let groups = clusters(&self.alike.find(rows)?);
-        report.groups = groups.len() as u64;
-        report.grouped = groups.iter().map(|group| group.len() as u64).sum();
-        let masks = Sensitive::default();
-        let largest = groups.iter().take(self.listed);
-        report.largest = largest
-            .map(|group| Group {
-                rows: group.len() as u64,
-                excerpt: rows[group[0]].excerpt(&masks),
-            })
+        let texts: Vec<u128> = rows
+            .iter()
+            .map(|sample| xxh3_128(sample.text.as_bytes()))
             .collect();
+        let told = rows.iter().map(|sample| Told::of(&sample.target));
+        let told: Vec<Told> = told.collect();
+        self.measure_by(
+            &texts,
+            &told,
+            &Reread {
+                origin: &|row| rows[row].origin.clone(),
+                sample: &|row, look| {
+                    look(&rows[row]);
+                    Ok(())
+                },
+            },
+        )
+    }
+
+    /// Measures rows that are not in memory, by the hashes of their texts and of what they are told.
+    pub(crate) fn measure_by(
+        &self,
+        texts: &[u128],
+        told: &[Told],
+        rows: &Reread<'_>,
+    ) -> Result<DiversityReport> {
+        self.alike.check()?;
+        let mut report = DiversityReport::default();
+        let mut measured: Vec<usize> = (0..texts.len()).collect();
+        measured.par_sort_unstable_by_key(|&row| (texts[row], row));
+        measured.truncate(self.rows);
+        report.rows = measured.len() as u64;
+        self.count_words(&measured, rows, &mut report)?;
+        self.count_labels(told, rows, &mut report)?;
+        self.group(&measured, rows, &mut report)?;
         Ok(report)
     }
 
-    fn count_words(&self, rows: &[Sample<'_>], report: &mut DiversityReport) {
-        let mut hashed: Vec<(u64, &str)> = rows
-            .iter()
-            .map(|sample| (xxh3_64(sample.text.as_bytes()), &*sample.text))
-            .collect();
-        hashed.sort_unstable();
-        hashed.truncate(self.rows);
+    fn group(
+        &self,
+        measured: &[usize],
+        rows: &Reread<'_>,
+        report: &mut DiversityReport,
+    ) -> Result<()> {
+        let sketch = self.alike.sketch();
+        let print =
+            |&row: &usize| rows.see(row, |row| Print::of(&row.text, self.alike.words, &sketch));
+        let prints: Vec<Print> = measured.par_iter().map(print).collect::<Result<_>>()?;
+        let prints: Prints = prints.into_iter().collect();
+        let set = |at: usize| rows.see(measured[at], |row| shingles(&row.text, self.alike.words));
+        let origin = |at: usize| (rows.origin)(measured[at]);
+        let repeats = self.alike.repeats(&prints, origin, set)?;
+        let groups = grouped(repeats.into_iter().map(Repeat::of));
+        report.groups = groups.len() as u64;
+        report.grouped = groups.iter().map(|group| group.len() as u64).sum();
+        let masks = Sensitive::default();
+        for group in groups.iter().take(self.listed) {
+            report.largest.push(Group {
+                rows: group.len() as u64,
+                excerpt: rows.see(measured[group[0]], |row| row.excerpt(&masks))?,
+            });
+        }
+        Ok(())
+    }
+
+    fn count_words(
+        &self,
+        measured: &[usize],
+        rows: &Reread<'_>,
+        report: &mut DiversityReport,
+    ) -> Result<()> {
         let mut counts: [HashMap<u64, u64>; 3] = Default::default();
-        for (_, text) in &hashed {
-            let words = word_hashes(text);
+        for &row in measured {
+            if report.words >= self.words {
+                break;
+            }
+            let words = rows.see(row, |row| word_hashes(&row.text))?;
+            report.counted += 1;
             report.words += words.len() as u64;
             for (counts, size) in counts.iter_mut().zip(1..) {
                 for run in words.windows(size) {
@@ -137,7 +201,6 @@ impl Diversity {
                 }
             }
         }
-        report.rows = hashed.len() as u64;
         report.types = counts[0].len() as u64;
         for (place, counts) in counts.into_iter().enumerate() {
             let different = counts.len() as f64;
@@ -145,33 +208,47 @@ impl Diversity {
             report.distinct[place] = different / all.max(1) as f64;
             report.entropy[place] = entropy(counts.into_values());
         }
+        Ok(())
     }
 
-    fn count_labels(&self, rows: &[Sample<'_>], report: &mut DiversityReport) {
-        let mut labels: BTreeMap<&str, u64> = BTreeMap::new();
-        for sample in rows {
-            if let Target::Label(label) = &sample.target {
-                *labels.entry(label).or_default() += 1;
+    fn count_labels(
+        &self,
+        told: &[Told],
+        rows: &Reread<'_>,
+        report: &mut DiversityReport,
+    ) -> Result<()> {
+        let mut labels: HashMap<u64, (u64, usize)> = HashMap::new();
+        for (row, told) in told.iter().enumerate() {
+            if let Told::Label(label) = told {
+                labels.entry(*label).or_insert((0, row)).0 += 1;
             }
         }
-        let mut counted: Vec<(&str, u64)> = labels.into_iter().collect();
-        counted.sort_by_key(|&(label, rows)| (std::cmp::Reverse(rows), label));
+        let mut counted: Vec<(Reverse<u64>, u64, usize)> = labels
+            .into_iter()
+            .map(|(label, (rows, first))| (Reverse(rows), label, first))
+            .collect();
+        counted.sort_unstable();
         report.labels = counted.len() as u64;
+        report.labeled = counted.iter().map(|label| label.0.0).sum();
         if let (Some(most), Some(least)) = (counted.first(), counted.last()) {
-            report.imbalance = most.1 as f64 / least.1 as f64;
+            report.imbalance = most.0.0 as f64 / least.0.0 as f64;
             report.balance = if counted.len() == 1 {
                 1.0
             } else {
-                entropy(counted.iter().map(|&(_, rows)| rows)) / (counted.len() as f64).log2()
+                entropy(counted.iter().map(|label| label.0.0)) / (counted.len() as f64).log2()
             };
         }
-        let frequent = counted.into_iter().take(self.listed);
-        report.frequent = frequent
-            .map(|(label, rows)| LabelCount {
-                label: label.to_owned(),
-                rows,
-            })
-            .collect();
+        let masks = Sensitive::default();
+        for &(Reverse(count), _, first) in counted.iter().take(self.listed) {
+            let label = rows.see(first, |row| match &row.target {
+                Target::Label(label) => excerpt(label, &masks),
+                Target::Text | Target::Answer { .. } => String::new(),
+            })?;
+            report.frequent.push(LabelCount { label, rows: count });
+        }
+        let order = |label: &LabelCount| (Reverse(label.rows), label.label.clone());
+        report.frequent.sort_by_key(order);
+        Ok(())
     }
 }
 

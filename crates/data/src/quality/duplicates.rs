@@ -1,22 +1,28 @@
 //! Rows that are equal, and rows that are nearly equal.
 
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::neighbours;
+use super::prints::{Print, Prints};
 use super::sample::Sample;
 use super::sketch::Sketch;
 use super::words::{jaccard, shingles};
+use crate::document::Origin;
 use crate::error::{DataError, Result};
 
 /// Finds duplicates: exact ones by their text, near ones by the runs of words that they share.
 ///
 /// Candidates come from `MinHash` with banded hashing, every one of them is verified by its exact Jaccard similarity, and
 /// similar rows are joined to clusters; a chain of rows, each like the next, is one cluster. Of each cluster one row
-/// stays: the first by origin, then by text. So neither the order in which the rows come nor the number of threads
-/// changes what stays.
+/// stays: the first by origin, then by a hash of its text. So neither the order in which the rows come nor the number of
+/// threads changes what stays.
+///
+/// Time is by the number of rows. Where more than 32 rows share a band, as rows of one template do, each is compared
+/// with the 32 on either side of it, in an order by what else they share, and not with all: two rows that are alike and
+/// have nothing in common with each other but what they have in common with thousands may then be missed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Duplicates {
@@ -125,105 +131,110 @@ impl Duplicates {
     /// What [`Duplicates::check`] says.
     pub fn find(&self, rows: &[Sample<'_>]) -> Result<Vec<Option<Duplicate>>> {
         self.check()?;
-        let firsts = firsts(rows);
-        let unique: Vec<usize> = (0..rows.len()).filter(|&row| firsts[row] == row).collect();
-        let sketch = self.sketch();
-        let keys: Vec<Vec<u64>> = unique
-            .par_iter()
-            .map(|&row| sketch.keys(&shingles(&rows[row].text, self.words)))
-            .collect();
-        let texts: Vec<&str> = unique.iter().map(|&row| &*rows[row].text).collect();
-        let mut union = Union::new(unique.len());
-        for band in 0..sketch.bands() {
-            self.join(&texts, &buckets(&keys, band), &mut union);
-        }
-        let stays = union.firsts(|index| (rows[unique[index]].origin, texts[index]));
-        let mut found: Vec<Option<Duplicate>> = firsts
-            .iter()
-            .enumerate()
-            .map(|(row, &of)| (of != row).then_some(Duplicate::Exact { of }))
-            .collect();
-        let near: Vec<(usize, Duplicate)> = (0..unique.len())
+        let set = |row: usize| Ok(shingles(&rows[row].text, self.words));
+        let found = self.repeats(&self.prints(rows), |row| rows[row].origin.clone(), set)?;
+        found
             .into_par_iter()
-            .filter(|&index| stays[index] != index)
-            .map(|index| {
-                let (of, similarity) = (unique[stays[index]], {
-                    let set = |index: usize| shingles(texts[index], self.words);
-                    jaccard(&set(index), &set(stays[index]))
-                });
-                (unique[index], Duplicate::Near { of, similarity })
+            .enumerate()
+            .map(|(row, found)| {
+                Ok(match found {
+                    Repeat::Nothing => None,
+                    Repeat::Exact(of) => Some(Duplicate::Exact { of }),
+                    Repeat::Near(of) => Some(Duplicate::Near {
+                        of,
+                        similarity: jaccard(&set(row)?, &set(of)?),
+                    }),
+                })
             })
-            .collect();
-        for (row, duplicate) in near {
-            found[row] = Some(duplicate);
-        }
-        Ok(found)
+            .collect()
     }
 
     pub(crate) fn sketch(&self) -> Sketch {
         Sketch::new(self.permutations, self.threshold, self.recall, self.seed)
     }
 
-    /// Joins what is alike within each bucket. Buckets of a band are disjoint, so they are searched in parallel; pairs
-    /// that are joined already are not compared again, which does not change what is joined in the end.
-    fn join(&self, texts: &[&str], buckets: &[Vec<usize>], union: &mut Union) {
-        let roots = union.roots();
-        let pairs: Vec<(usize, usize)> = buckets
+    /// The prints of rows.
+    pub(crate) fn prints(&self, rows: &[Sample<'_>]) -> Prints {
+        let sketch = self.sketch();
+        let prints: Vec<Print> = rows
             .par_iter()
-            .flat_map_iter(|bucket| self.pairs(texts, bucket, &roots))
+            .map(|sample| Print::of(&sample.text, self.words, &sketch))
             .collect();
-        for (left, right) in pairs {
-            union.join(left, right);
-        }
+        prints.into_iter().collect()
     }
 
-    /// Pairs that connect all rows of a bucket that are connected. Takes time by the number of rows where they are
-    /// alike, and by its square only among rows that share a band and are not.
-    fn pairs(&self, texts: &[&str], bucket: &[usize], roots: &[usize]) -> Vec<(usize, usize)> {
-        let mut blocks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for &row in bucket {
-            blocks.entry(roots[row]).or_default().push(row);
-        }
-        if blocks.len() < 2 {
-            return Vec::new();
-        }
-        let sets: HashMap<usize, OnceCell<Vec<u64>>> =
-            bucket.iter().map(|&row| (row, OnceCell::new())).collect();
-        let set = |row: usize| sets[&row].get_or_init(|| shingles(texts[row], self.words));
-        let alike = |left: usize, right: usize| jaccard(set(left), set(right)) >= self.threshold;
-        let mut pairs = Vec::new();
-        let mut components: Vec<Vec<usize>> = Vec::new();
-        for mut block in blocks.into_values() {
-            let mut apart = Vec::new();
-            for component in components {
-                let mut every = block.iter().flat_map(|&left| {
-                    let rights = component.iter();
-                    rights.map(move |&right| (left, right))
-                });
-                match every.find(|&(left, right)| alike(left, right)) {
-                    Some(pair) => {
-                        pairs.push(pair);
-                        block.extend(component);
-                    }
-                    None => apart.push(component),
-                }
+    /// For each row what it repeats: [`Duplicates::find`] for rows that are not in memory. `set` reads a row again, and
+    /// gives its [`shingles`].
+    pub(crate) fn repeats(
+        &self,
+        prints: &Prints,
+        origin: impl Fn(usize) -> Origin,
+        set: impl Fn(usize) -> Result<Vec<u64>> + Sync,
+    ) -> Result<Vec<Repeat>> {
+        let mut found = equals(prints, &origin);
+        let rows: Vec<usize> = (0..prints.len())
+            .filter(|&row| found[row] == Repeat::Nothing)
+            .collect();
+        let mut union = neighbours::join(prints, &rows, self.threshold, set)?;
+        let stays = union.firsts(|row| (origin(row), prints.text(row)));
+        for row in rows {
+            if stays[row] != row {
+                found[row] = Repeat::Near(stays[row]);
             }
-            apart.push(block);
-            components = apart;
         }
-        pairs
+        Ok(found)
     }
+}
+
+/// What a row repeats, before it is known how alike they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    Nothing,
+    Exact(usize),
+    Near(usize),
+}
+
+impl Repeat {
+    /// The row that is repeated.
+    pub(crate) fn of(self) -> Option<usize> {
+        match self {
+            Self::Nothing => None,
+            Self::Exact(of) | Self::Near(of) => Some(of),
+        }
+    }
+}
+
+/// The rows that have the text of another one, which is the first of them by origin.
+pub(crate) fn equals(prints: &Prints, origin: impl Fn(usize) -> Origin) -> Vec<Repeat> {
+    let mut order: Vec<usize> = (0..prints.len()).collect();
+    order.par_sort_unstable_by_key(|&row| (prints.text(row), row));
+    let mut found = vec![Repeat::Nothing; prints.len()];
+    let same = order.chunk_by(|&left, &right| prints.text(left) == prints.text(right));
+    for rows in same.filter(|rows| rows.len() > 1) {
+        let first = rows.iter().copied().min_by_key(|&row| (origin(row), row));
+        let first = first.unwrap_or(rows[0]);
+        for &row in rows.iter().filter(|&&row| row != first) {
+            found[row] = Repeat::Exact(first);
+        }
+    }
+    found
 }
 
 /// The rows of each cluster of at least two, the one that stays first: the greatest clusters first, then in the order
 /// of the rows that stay.
 pub fn clusters(duplicates: &[Option<Duplicate>]) -> Vec<Vec<usize>> {
+    let repeated = duplicates.iter();
+    grouped(repeated.map(|duplicate| duplicate.map(Duplicate::of)))
+}
+
+/// Clusters by what each row repeats.
+pub(crate) fn grouped(repeated: impl Iterator<Item = Option<usize>>) -> Vec<Vec<usize>> {
+    let repeated: Vec<Option<usize>> = repeated.collect();
     let mut clusters: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (row, duplicate) in duplicates.iter().enumerate() {
-        if let Some(duplicate) = duplicate {
+    for (row, of) in repeated.iter().enumerate() {
+        if let Some(of) = *of {
             // What an exact duplicate repeats can itself be near to the row that stays.
-            let of = duplicate.of();
-            let stays = duplicates[of].map_or(of, Duplicate::of);
+            let stays = repeated[of].unwrap_or(of);
             clusters
                 .entry(stays)
                 .or_insert_with(|| vec![stays])
@@ -233,75 +244,4 @@ pub fn clusters(duplicates: &[Option<Duplicate>]) -> Vec<Vec<usize>> {
     let mut clusters: Vec<Vec<usize>> = clusters.into_values().collect();
     clusters.sort_by_key(|rows| (std::cmp::Reverse(rows.len()), rows[0]));
     clusters
-}
-
-/// For each row the first by origin that has the same text.
-fn firsts(rows: &[Sample<'_>]) -> Vec<usize> {
-    let mut first: HashMap<&str, usize> = HashMap::with_capacity(rows.len());
-    for (row, sample) in rows.iter().enumerate() {
-        let first = first.entry(&sample.text).or_insert(row);
-        if sample.origin < rows[*first].origin {
-            *first = row;
-        }
-    }
-    rows.iter().map(|sample| first[&*sample.text]).collect()
-}
-
-/// The indexes that share the key of a band, where there are at least two.
-pub(crate) fn buckets(keys: &[Vec<u64>], band: usize) -> Vec<Vec<usize>> {
-    let mut keyed: Vec<(u64, usize)> = keys
-        .iter()
-        .enumerate()
-        .filter_map(|(index, keys)| keys.get(band).map(|&key| (key, index)))
-        .collect();
-    keyed.par_sort_unstable();
-    let buckets = keyed.chunk_by(|left, right| left.0 == right.0);
-    buckets
-        .filter(|bucket| bucket.len() > 1)
-        .map(|bucket| bucket.iter().map(|&(_, index)| index).collect())
-        .collect()
-}
-
-/// Disjoint sets of indexes.
-struct Union {
-    parents: Vec<usize>,
-}
-
-impl Union {
-    fn new(length: usize) -> Self {
-        Self {
-            parents: (0..length).collect(),
-        }
-    }
-
-    fn root(&mut self, mut index: usize) -> usize {
-        while self.parents[index] != index {
-            self.parents[index] = self.parents[self.parents[index]];
-            index = self.parents[index];
-        }
-        index
-    }
-
-    fn join(&mut self, left: usize, right: usize) {
-        let (left, right) = (self.root(left), self.root(right));
-        self.parents[left.max(right)] = left.min(right);
-    }
-
-    fn roots(&mut self) -> Vec<usize> {
-        (0..self.parents.len())
-            .map(|index| self.root(index))
-            .collect()
-    }
-
-    /// For each index the least of its set by a key.
-    fn firsts<K: Ord>(&mut self, key: impl Fn(usize) -> K) -> Vec<usize> {
-        let roots = self.roots();
-        let mut least: Vec<usize> = roots.clone();
-        for (index, &root) in roots.iter().enumerate() {
-            if key(index) < key(least[root]) {
-                least[root] = index;
-            }
-        }
-        roots.into_iter().map(|root| least[root]).collect()
-    }
 }

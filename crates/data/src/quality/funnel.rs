@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::document::Origin;
+use crate::error::{DataError, Result, quoted};
+use crate::example::nearest;
 use crate::load::Counts;
 
 /// What can be wrong with a row. A row is dropped for the first of its reasons, in this order.
@@ -67,6 +70,28 @@ impl Reason {
         Self::ControlTokens,
     ];
 
+    /// The reason as settings and flags write it: `exact_duplicate`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::ExactDuplicate => "exact_duplicate",
+            Self::NearDuplicate => "near_duplicate",
+            Self::Leak => "leak",
+            Self::Contaminated => "contaminated",
+            Self::Language => "language",
+            Self::Length => "length",
+            Self::Debris => "debris",
+            Self::Repetition => "repetition",
+            Self::Prose => "prose",
+            Self::Boilerplate => "boilerplate",
+            Self::Sensitive => "sensitive",
+            Self::Disagreement => "disagreement",
+            Self::Unencodable => "unencodable",
+            Self::Truncated => "truncated",
+            Self::Endless => "endless",
+            Self::ControlTokens => "control_tokens",
+        }
+    }
+
     /// The reason in words: `exact duplicate`.
     pub fn name(self) -> &'static str {
         match self {
@@ -87,6 +112,26 @@ impl Reason {
             Self::Endless => "answer without an end",
             Self::ControlTokens => "control tokens in the text",
         }
+    }
+}
+
+impl FromStr for Reason {
+    type Err = DataError;
+
+    /// Reads a reason as settings write it: `exact_duplicate`.
+    fn from_str(text: &str) -> Result<Self> {
+        let known = || Self::ALL.into_iter();
+        if let Some(reason) = known().find(|reason| reason.key() == text) {
+            return Ok(reason);
+        }
+        let keys: Vec<&str> = known().map(Self::key).collect();
+        let hint = nearest(text, keys.iter().copied())
+            .map_or(String::new(), |near| format!("; did you mean {near}?"));
+        Err(DataError::Setting {
+            name: "reason".into(),
+            found: quoted(text),
+            expected: format!("one of {}{hint}", keys.join(", ")),
+        })
     }
 }
 
@@ -148,7 +193,12 @@ impl Funnel {
         );
         self.read = counts.read;
         self.quarantined += counts.quarantined;
-        for (reason, count) in [("blank", counts.blank), ("broken", counts.skipped)] {
+        let dropped = counts.dropped.iter();
+        let dropped = dropped.map(|(reason, count)| (reason.as_str(), *count));
+        for (reason, count) in [("blank", counts.blank), ("broken", counts.skipped)]
+            .into_iter()
+            .chain(dropped)
+        {
             if count > 0 {
                 *self.dropped.entry(reason.to_owned()).or_default() += count;
             }

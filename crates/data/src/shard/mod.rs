@@ -222,6 +222,7 @@ impl Shards {
                 place: Place::file(paths.first().map_or(Path::new(""), AsRef::as_ref)),
                 blank: 0,
                 broken: 0,
+                dropped: 0,
             });
         }
         Ok(Self { list, ends })

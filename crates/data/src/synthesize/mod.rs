@@ -4,11 +4,12 @@
 //! documents × seeds × draws ──Recipe──▶ prompts ──Ask──▶ answers ──Shape──▶ documents with their provenance
 //! ```
 //!
-//! A [`Recipe`] says what is asked for, an [`Ask`] answers: a service (`Api`, with the feature `api`) or any model of
-//! yours. A [`Synthesis`] does the rest. Answers are kept in a file, so that a run that was stopped goes on where it
-//! was; limits on pace, tokens and cost are kept; an answer that does not have the form asked for is asked for again,
-//! and at last counted. The documents come in the order of their sources, whatever the number of threads, and neither
-//! time nor chance stands in them: a second run over the same cache gives the same bytes.
+//! A [`Recipe`] says what is asked for, an [`Ask`] answers: a service (`Api`, with the feature `api`), a model of this
+//! project (`finetune::eval::local::Author`) or any of yours. A [`Synthesis`] does the rest. Answers are kept in a file,
+//! so that a run that was stopped goes on where it was; limits on pace, tokens and cost are kept; an answer that does not
+//! have the form asked for is asked for again, and at last counted. The documents come in the order of their sources,
+//! whatever the number of threads, and neither time nor chance stands in them: a second run over the same cache gives the
+//! same bytes.
 //!
 //! For data that is made of hand-written facts without a model, see [`generate`](crate::generate).
 
@@ -23,7 +24,10 @@ mod recipe;
 mod run;
 mod shape;
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
 
@@ -37,7 +41,9 @@ pub use recipe::Recipe;
 pub use shape::Shape;
 
 use crate::document::Document;
+use crate::draft::Draft;
 use crate::error::{DataError, Result};
+use crate::parts::{line, record};
 
 /// How data is made of documents.
 ///
@@ -86,6 +92,8 @@ pub struct Synthesis {
     retry: Retry,
     budget: Budget,
     cache: Option<PathBuf>,
+    stop: Option<Arc<AtomicBool>>,
+    watch: Watch,
 }
 
 impl Synthesis {
@@ -106,6 +114,8 @@ impl Synthesis {
             retry: Retry::default(),
             budget: Budget::default(),
             cache: None,
+            stop: None,
+            watch: Watch::default(),
         }
     }
 
@@ -145,7 +155,8 @@ impl Synthesis {
         self
     }
 
-    /// How many times a prompt is asked again, with another chance, if its answer is invalid; 2 by default.
+    /// How many times a prompt is asked again, with another chance, if its answer is invalid; 2 by default. At
+    /// temperature 0 it is not: the answer would be the same.
     pub fn redraws(mut self, redraws: u32) -> Self {
         self.redraws = redraws;
         self
@@ -182,9 +193,23 @@ impl Synthesis {
         self
     }
 
+    /// Ends the run early when the flag is set, as on a signal: what is on its way is waited for and kept, and prompts
+    /// whose answers are not in the cache are counted as failed by `stopped`.
+    pub fn stop_flag(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.stop = Some(flag);
+        self
+    }
+
+    /// Calls `watch` whenever a prompt is done with, for a bar: one call after the other, of the threads that ask, which
+    /// wait for it.
+    pub fn watch(mut self, watch: impl Fn(Asking) + Send + Sync + 'static) -> Self {
+        self.watch = Watch(Some(Arc::new(watch)));
+        self
+    }
+
     /// Makes data of documents: the fields of an answer's items, and one more, `synthesis`: the `recipe`, the `model`,
-    /// the `source` (path and place), the `seed` that varied the prompt, and the `chance` with which it was drawn. The
-    /// origin is that of the source.
+    /// the `source` (path and place) and the number of its `chunk`, the `seed` that varied the prompt, and the `chance`
+    /// with which it was drawn. The origin is that of the source.
     ///
     /// # Errors
     ///
@@ -226,4 +251,38 @@ impl Synthesis {
         }
         self.budget.check()
     }
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asking {
+    /// Prompts that are done with, whether answered or not.
+    pub done: u64,
+    /// All prompts.
+    pub total: u64,
+}
+
+/// Who is told how far a run has come.
+#[derive(Clone, Default)]
+struct Watch(Option<Arc<dyn Fn(Asking) + Send + Sync>>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watch").field(&self.0.is_some()).finish()
+    }
+}
+
+/// Writes made documents as JSON lines, each with its provenance; the file is there whole or not at all.
+///
+/// # Errors
+///
+/// [`DataError::Io`] if it cannot be written.
+pub fn write(path: impl AsRef<Path>, documents: impl IntoIterator<Item = Document>) -> Result<()> {
+    let mut file = Draft::create(path.as_ref())?;
+    for document in documents {
+        let record = record(document)?;
+        line(&record, &mut file).map_err(|error| file.failed(error))?;
+    }
+    file.finish()?;
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! When to ask, and when to ask again.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -119,14 +120,32 @@ impl Pace {
     }
 }
 
+/// How long a sleeper does not look whether the run was told to end: a flag cannot wake it.
+const BLINK: Duration = Duration::from_millis(100);
+
 /// Whether the run goes on; wakes those that sleep when it does not.
 #[derive(Debug, Default)]
 pub(super) struct Halt {
     stopped: Mutex<bool>,
     bell: Condvar,
+    /// Set from outside to end the run early.
+    told: Option<Arc<AtomicBool>>,
 }
 
 impl Halt {
+    pub(super) fn new(told: Option<Arc<AtomicBool>>) -> Self {
+        Self {
+            told,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the run was told to end.
+    pub(super) fn is_told(&self) -> bool {
+        let told = self.told.as_ref();
+        told.is_some_and(|told| told.load(Ordering::Relaxed))
+    }
+
     pub(super) fn stop(&self) {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.bell.notify_all();
@@ -136,13 +155,21 @@ impl Halt {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sleeps. `false` if the run was stopped.
+    /// Sleeps. `false` if the run was stopped or told to end.
     pub(super) fn sleep(&self, wait: Duration) -> bool {
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let slept = self
-            .bell
-            .wait_timeout_while(stopped, wait, |stopped| !*stopped);
-        !*slept.unwrap_or_else(PoisonError::into_inner).0
+        let begun = Instant::now();
+        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if *stopped || self.is_told() {
+                return false;
+            }
+            let left = wait.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            let slept = self.bell.wait_timeout(stopped, left.min(BLINK));
+            stopped = slept.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 

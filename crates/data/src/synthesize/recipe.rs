@@ -1,5 +1,9 @@
 //! What is asked for: a prompt template, and the form of the answer.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value as Variable};
@@ -17,6 +21,18 @@ const RECIPES: &str = include_str!("recipes.json");
 
 /// The field of a made document that says how it was made.
 pub(super) const PROVENANCE: &str = "synthesis";
+
+/// Fields that say where a record comes from, and nothing that a model should read.
+const PLACES: [&str; 5] = [
+    "chunk",
+    PROVENANCE,
+    "source_path",
+    "source_place",
+    "source_unit",
+];
+
+/// The longest file of a recipe, in bytes.
+const FILE: u64 = 1 << 20;
 
 /// What a template may use up.
 const FUEL: u64 = 1_000_000;
@@ -42,11 +58,16 @@ pub struct Recipe {
     /// itself becomes one.
     #[serde(default)]
     pub items: Option<String>,
+    /// The fields of the source that go into each document made of it, where the answer has none of that name; none by
+    /// default.
+    #[serde(default)]
+    pub keep: Vec<String>,
 }
 
 impl Recipe {
-    /// The recipes that come with this crate: `question-answers`, `paraphrases`, `harder` (harder variants of a task)
-    /// and `preferences`. What they make is found by the mappings without names being given.
+    /// The recipes that come with this crate: `question-answers`, `paraphrases` (of a text), `questions` (other wordings
+    /// of the field `prompt`, with the same `completion`), `harder` (harder variants of a task) and `preferences`. What
+    /// they make is found by the mappings without names being given.
     ///
     /// # Panics
     ///
@@ -72,6 +93,37 @@ impl Recipe {
             name: "recipe".into(),
             found: quoted(name),
             expected: format!("one of {}{hint}", names.join(", ")),
+        })
+    }
+
+    /// The recipe in a JSON file.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Io`] if the file cannot be read; [`DataError::JsonSyntax`] if it holds no recipe.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        serde_json::from_str(&text_at(path)?).map_err(|error| DataError::JsonSyntax {
+            place: Place::at(path, error.line() as u64, error.column() as u64),
+            message: format!(
+                "found no recipe: {}; expected name, template, shape, and perhaps system, items and keep",
+                escaped(&error.to_string())
+            ),
+        })
+    }
+
+    /// The same recipe with the template that a file holds, and the file's name without its extension as its own.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Io`] if the file cannot be read as UTF-8.
+    pub fn template_from(self, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.file_stem().unwrap_or_default();
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            template: text_at(path)?,
+            ..self
         })
     }
 
@@ -201,13 +253,20 @@ impl Prompts<'_> {
     ///
     /// # Errors
     ///
-    /// [`DataError::TemplateRender`] if the template names something that does not exist, or fails.
+    /// [`DataError::TemplateRender`] if the template names something that does not exist, or fails;
+    /// [`DataError::MissingField`] if the document lacks a field that is to be kept.
     pub(super) fn render(
         &self,
         document: &Document,
         count: u32,
         seed: Option<&Value>,
     ) -> Result<String> {
+        let lost = |name: &&String| !document.fields.contains_key(*name);
+        if let Some(name) = self.recipe.keep.iter().find(lost) {
+            let hint =
+                "The recipe keeps it: map the records first, or name another field in `keep`";
+            return Err(document.missing(name, hint));
+        }
         let fault = |error: minijinja::Error| DataError::TemplateRender {
             place: Place::from(&document.origin),
             name: quoted(&self.recipe.name),
@@ -230,12 +289,30 @@ impl Prompts<'_> {
     }
 }
 
+/// The text of a recipe's file.
+fn text_at(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(FILE + 1).read_to_string(&mut text));
+    let read = read.and_then(|length| match length as u64 {
+        0..=FILE => Ok(()),
+        _ => Err(std::io::Error::other(format!(
+            "it is longer than {FILE} bytes"
+        ))),
+    });
+    read.map_err(|source| DataError::Io {
+        place: Place::file(path),
+        operation: "read",
+        source,
+    })?;
+    Ok(text)
+}
+
 /// The text of a document, or its fields as JSON if it has none.
 fn text_of(document: &Document) -> String {
     if !document.text.trim().is_empty() {
         return document.text.clone();
     }
-    let told = |(name, _): &(&String, &Value)| !["chunk", PROVENANCE].contains(&name.as_str());
+    let told = |(name, _): &(&String, &Value)| !PLACES.contains(&name.as_str());
     let fields: Map<String, Value> = document
         .fields
         .iter()
@@ -275,25 +352,29 @@ mod tests {
     fn recipes_of_the_list_make_records_that_the_mappings_know() {
         let answers = json!({
             "pairs": [{"question": "q", "answer": "a"}], "paraphrases": [{"text": "p"}],
-            "variants": [{"prompt": "p", "completion": "c"}],
+            "questions": [{"prompt": "q"}], "variants": [{"prompt": "p", "completion": "c"}],
             "preferences": [{"prompt": "p", "chosen": "c", "rejected": "r"}],
         });
+        let source = document(
+            "The <text>.",
+            json!({"prompt": "The <text>.", "completion": "c"}),
+        );
         for recipe in Recipe::list() {
             let prompts = recipe.compile().unwrap();
-            let plain = prompts
-                .render(&document("The <text>.", json!({})), 3, None)
-                .unwrap();
+            let plain = prompts.render(&source, 3, None).unwrap();
             assert!(
                 plain.contains("The <text>.") && plain.contains(" 3 ") && !plain.contains("Aim"),
                 "{plain}"
             );
             assert!(plain.contains("\"minItems\":1"), "{plain}");
-            let seeded = prompts
-                .render(&document("T", json!({})), 3, Some(&json!("dates")))
-                .unwrap();
+            let aim = json!("dates");
+            let seeded = prompts.render(&source, 3, Some(&aim)).unwrap();
             assert!(seeded.contains("Aim at this: dates\n"), "{seeded}");
             let mut records = recipe.read(&answer(&answers.to_string())).unwrap();
-            let record = document("", Value::Object(records.remove(0)));
+            let mut record = document("", Value::Object(records.remove(0)));
+            let kept = recipe.keep.iter();
+            let kept = kept.map(|name| (name.clone(), source.fields[name].clone()));
+            record.fields.extend(kept);
             match recipe.name.as_str() {
                 "paraphrases" => drop(TextMapping::default().example(record).unwrap()),
                 "preferences" => drop(PreferenceMapping::default().example(record).unwrap()),
@@ -305,12 +386,43 @@ mod tests {
     }
 
     #[test]
+    fn a_recipe_or_its_template_is_read_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str, text: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let harder = Recipe::named("harder").unwrap();
+        let path = at("mine.json", &serde_json::to_vec(&harder).unwrap());
+        assert_eq!(Recipe::open(path).unwrap(), harder);
+        let path = at("short.jinja", "{{ text }}é".as_bytes());
+        let short = harder.clone().template_from(path).unwrap();
+        assert_eq!(
+            (short.name.as_str(), short.template.as_str()),
+            ("short", "{{ text }}é")
+        );
+        assert_eq!(short.shape, harder.shape);
+        for (text, part) in [
+            (b"{\n\"nam\": 1}".as_slice(), "bad:2:"),
+            (b"\xff", "bad: cannot read"),
+            (&vec![b' '; (1 << 20) + 1], "longer than 1048576 bytes"),
+        ] {
+            let error = Recipe::open(at("bad", text)).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
     fn a_record_without_text_is_shown_as_json() {
         let recipe = Recipe {
             template: "{{ text }} {{ fields.b }}".into(),
             ..Recipe::named("harder").unwrap()
         };
-        let record = document("", json!({"b": "x", "a": 1, "chunk": {"number": 1}}));
+        let record = document(
+            "",
+            json!({"b": "x", "a": 1, "chunk": {"number": 1}, "source_path": "p"}),
+        );
         let prompt = recipe.compile().unwrap().render(&record, 1, None).unwrap();
         assert_eq!(prompt, "{\"a\":1,\"b\":\"x\"} x");
     }

@@ -8,13 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::Synthesis;
 use super::ask::{Answer, Ask, Refusal, Request, Usage};
 use super::budget::{Ledger, most};
 use super::cache::Cache;
 use super::counts::{Counts, blame};
 use super::pace::{Halt, Pace};
 use super::recipe::{Invalid, PROVENANCE, Prompts};
+use super::{Asking, Synthesis};
 use crate::document::{Document, Fields};
 use crate::error::{DataError, Result, quoted};
 
@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
             cache: settings.cache.as_deref().map(Cache::open).transpose()?,
             pace: Pace::new(settings.rates),
             ledger: Ledger::new(settings.budget),
-            halt: Halt::default(),
+            halt: Halt::new(settings.stop.clone()),
             requests: AtomicU64::new(0),
         })
     }
@@ -115,6 +115,7 @@ impl<'a> Run<'a> {
             self.jobs.iter().map(|_| Mutex::new(None)).collect();
         // The fault of the first prompt that has one, whichever thread met it.
         let fatal: Mutex<Option<(usize, DataError)>> = Mutex::new(None);
+        let done = Mutex::new(0);
         let work = || {
             while !self.halt.is_stopped() {
                 let index = next.fetch_add(1, Ordering::Relaxed);
@@ -126,6 +127,7 @@ impl<'a> Run<'a> {
                         *outcomes[index]
                             .lock()
                             .unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+                        self.tell(&done);
                     }
                     Err(error) => {
                         let mut fatal = fatal.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,6 +153,18 @@ impl<'a> Run<'a> {
             .into_iter()
             .filter_map(|outcome| outcome.into_inner().unwrap_or_else(PoisonError::into_inner));
         Ok(self.gather(outcomes))
+    }
+
+    /// Tells that one more prompt is done with.
+    fn tell(&self, done: &Mutex<u64>) {
+        if let Some(watch) = &self.settings.watch.0 {
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            *done += 1;
+            watch(Asking {
+                done: *done,
+                total: self.jobs.len() as u64,
+            });
+        }
     }
 
     fn gather(&self, outcomes: impl Iterator<Item = Outcome>) -> (Vec<Document>, Counts) {
@@ -192,10 +206,21 @@ impl<'a> Run<'a> {
             "source": source.origin.to_string(),
             "chance": chance,
         });
+        if let Some(number) = source
+            .fields
+            .get("chunk")
+            .and_then(|lies| lies.get("number"))
+        {
+            provenance["chunk"] = number.clone();
+        }
         if let Some(seed) = job.seed {
             provenance["seed"] = self.settings.seeds[seed].clone();
         }
-        let mut fields: Fields = record.into_iter().collect();
+        let keep = &self.settings.recipe.keep;
+        let kept = keep
+            .iter()
+            .filter_map(|name| Some((name.clone(), source.fields.get(name)?.clone())));
+        let mut fields: Fields = kept.chain(record).collect();
         fields.insert(PROVENANCE.into(), provenance);
         Document {
             text: String::new(),
@@ -219,7 +244,13 @@ impl<'a> Run<'a> {
             invalid: Vec::new(),
             failure: None,
         };
-        for draw in 0..=self.settings.redraws {
+        // Where nothing is left to chance, the answer would be the same.
+        let redraws = if self.settings.temperature > 0.0 {
+            self.settings.redraws
+        } else {
+            0
+        };
+        for draw in 0..=redraws {
             let key = hash(&json!([job.key.to_string(), draw]));
             let request = Request {
                 system: self.settings.recipe.system.clone(),
@@ -277,13 +308,16 @@ impl<'a> Run<'a> {
         let tokens = most.prompt / 4 + most.completion;
         let mut tried = 0;
         loop {
+            if self.halt.is_told() {
+                return Err(self.halted());
+            }
             if !self.ledger.reserve(most) {
                 let message = "the budget does not allow another request".into();
                 return Err(Fault::Failed("budget", message));
             }
             if !self.pace.admit(tokens, &self.halt) {
                 self.ledger.settle(most, Usage::default());
-                return Err(Fault::Stopped);
+                return Err(self.halted());
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
             tried += 1;
@@ -345,8 +379,17 @@ impl<'a> Run<'a> {
         if self.halt.sleep(wait) {
             Ok(())
         } else {
-            Err(Fault::Stopped)
+            Err(self.halted())
         }
+    }
+
+    /// Why nothing more is asked.
+    fn halted(&self) -> Fault {
+        if self.halt.is_stopped() {
+            return Fault::Stopped;
+        }
+        let message = "the run was told to end; the next one goes on here".into();
+        Fault::Failed("stopped", message)
     }
 }
 

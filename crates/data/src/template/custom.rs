@@ -6,7 +6,7 @@ use crate::document::Value;
 use crate::error::{DataError, Place, Result, quoted};
 use crate::example::{Conversation, Role};
 
-use super::{Piece, Template, answer, tidy, turns};
+use super::{Piece, Template, answer, tidy, turns, words_only};
 
 /// A text with named fields in braces: `Facts: {facts}\nQ: {prompt}\nA: {completion}`.
 ///
@@ -63,6 +63,7 @@ impl CustomTemplate {
 
 impl Template for CustomTemplate {
     fn render(&self, conversation: &Conversation, open: bool) -> Result<Vec<Piece>> {
+        words_only(conversation)?;
         let asked = turns(conversation, open)?;
         let reply = conversation.answer().filter(|_| !open);
         if reply.is_none() && !open {

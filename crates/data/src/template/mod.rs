@@ -231,6 +231,25 @@ fn turns(conversation: &Conversation, open: bool) -> Result<&[Turn]> {
     Ok(turns)
 }
 
+/// Refuses what only the template of a model can write.
+fn words_only(conversation: &Conversation) -> Result<()> {
+    let mut turns = conversation.turns.iter();
+    let what = if !conversation.tools.is_empty() {
+        "tools that the model may call"
+    } else if turns.clone().any(|turn| !turn.tools.calls().is_empty()) {
+        "calls of tools"
+    } else if turns.any(|turn| turn.thought.is_some()) {
+        "what the assistant thinks"
+    } else {
+        return Ok(());
+    };
+    Err(DataError::Unsupported {
+        place: Place::from(&conversation.origin),
+        what: format!("{what} in a template of questions and answers"),
+        hint: "Use the template chat, or take them out of the record",
+    })
+}
+
 /// A question with its answer, `None` where the answer is to be written.
 struct Exchange<'a> {
     question: &'a str,
@@ -242,8 +261,10 @@ struct Exchange<'a> {
 ///
 /// # Errors
 ///
-/// [`DataError::RoleOrder`] where the order is another one, or the last answer is missing though the row is not open.
+/// [`DataError::RoleOrder`] where the order is another one, or the last answer is missing though the row is not open;
+/// [`DataError::Unsupported`] if there are tools or thoughts.
 fn exchanges(conversation: &Conversation, open: bool) -> Result<(Option<&str>, Vec<Exchange<'_>>)> {
+    words_only(conversation)?;
     let all = turns(conversation, open)?;
     let wrong = |turn: usize, found: String, expected: &'static str| DataError::RoleOrder {
         place: Place::from(&conversation.origin),

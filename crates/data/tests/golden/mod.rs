@@ -1,4 +1,4 @@
-//! The golden files that `tests/reference/make_templates.py` writes.
+//! The golden files that `tests/reference/make_templates.py` and `make_tools.py` write.
 
 #![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)] // each test uses its part
 
@@ -48,8 +48,9 @@ pub struct Case {
     pub mask: String,
 }
 
-pub fn goldens() -> Vec<Golden> {
-    let mut names: Vec<String> = fs::read_dir(folder().join("chat"))
+/// The templates of one folder: `chat`, or `tools`.
+pub fn goldens_of(kind: &str) -> Vec<Golden> {
+    let mut names: Vec<String> = fs::read_dir(folder().join(kind))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
@@ -59,9 +60,18 @@ pub fn goldens() -> Vec<Golden> {
         .into_iter()
         .map(|name| Golden {
             name: name.clone(),
-            ..serde_json::from_str(&read(&format!("chat/{name}.json"))).unwrap()
+            ..serde_json::from_str(&read(&format!("{kind}/{name}.json"))).unwrap()
         })
         .collect()
+}
+
+pub fn goldens() -> Vec<Golden> {
+    goldens_of("chat")
+}
+
+/// The records with tools and thoughts, by name.
+pub fn tool_records() -> Map<String, Value> {
+    serde_json::from_str(&read("tools.json")).unwrap()
 }
 
 pub fn golden(name: &str) -> Golden {

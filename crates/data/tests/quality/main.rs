@@ -4,11 +4,14 @@
 
 mod comparing;
 mod duplicates;
+mod files;
 mod gopher;
+mod many;
 mod report;
 mod sensitive;
 
-use finetune_data::{Origin, PlainText};
+use finetune_data::{Document, Origin, PlainText};
+use serde_json::Value;
 
 /// Texts as rows of a file `name`, from line 1.
 fn rows(name: &str, texts: &[&str]) -> Vec<PlainText> {
@@ -19,4 +22,13 @@ fn rows(name: &str, texts: &[&str]) -> Vec<PlainText> {
             origin: Origin::new(name, line),
         })
         .collect()
+}
+
+/// A record of a file `name`.
+fn document(name: &str, line: u64, fields: Value) -> Document {
+    Document {
+        text: String::new(),
+        fields: serde_json::from_value(fields).unwrap(),
+        origin: Origin::new(name, line),
+    }
 }

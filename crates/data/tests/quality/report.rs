@@ -3,14 +3,15 @@
 use finetune_data::encode::{Encoder, Truncation};
 use finetune_data::load::Counts;
 use finetune_data::quality::{
-    DataReport, EncodedRow, Funnel, Inspection, Reason, Sample, ShownRow,
+    Against, AnyExample, DataReport, EncodedRow, Funnel, Inspection, Reason,
 };
 use finetune_data::template::{Piece, Template};
 use finetune_data::tokenizer::Tokenizer;
-use finetune_data::{Conversation, Origin, PlainText, Result};
+use finetune_data::{Conversation, Origin, Result};
 use proptest::prelude::*;
+use serde_json::json;
 
-use super::rows;
+use super::{document, rows};
 
 /// A template that forgets to end the answer.
 struct NoEnd;
@@ -32,7 +33,7 @@ const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/assets/
 const LONG: &str = "la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la \
 la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la la";
 
-fn chats() -> Vec<Conversation> {
+fn chats() -> Vec<AnyExample> {
     let pairs = [
         ("What is a learning rate?", "The size of a step."),
         ("What is a learning rate?", "The size of a step."),
@@ -43,31 +44,31 @@ fn chats() -> Vec<Conversation> {
     let numbered = pairs.into_iter().zip(1..);
     numbered
         .map(|((prompt, answer), line)| {
-            Conversation::pair(prompt, answer).with_origin(Origin::new("chats.jsonl", line))
+            let origin = Origin::new("chats.jsonl", line);
+            Conversation::pair(prompt, answer)
+                .with_origin(origin)
+                .into()
         })
         .collect()
 }
 
 fn report() -> DataReport {
-    let chats = chats();
     let encoder = Encoder::open(MODEL, "chat")
         .unwrap()
         .length(60)
         .truncation(Truncation::Drop);
-    let encoded = EncodedRow::of_all(&encoder, &chats);
-    let samples: Vec<Sample<'_>> = chats.iter().map(Sample::from).collect();
-    let tests = rows(
-        "test.jsonl",
-        &["Tell me all.\nla la la la la la la la la la la la la la"],
-    );
-    let against: Vec<Sample<'_>> = tests.iter().map(Sample::from).collect();
+    let texts = ["Tell me all.\nla la la la la la la la la la la la la la"];
+    let tests = rows("test.jsonl", &texts).into_iter().map(AnyExample::from);
+    let item = document("songs.jsonl", 7, json!({"line": texts[0]}));
+    let against = Against::default()
+        .test_examples(tests)
+        .benchmark("songs", &[item]);
     let inspected = Inspection::default()
         .drop_for([Reason::ExactDuplicate, Reason::Debris, Reason::Truncated])
-        .run(&samples, &against, &encoded)
+        .run(&chats(), &against, Some(&encoder))
         .unwrap();
     assert_eq!(inspected.kept().collect::<Vec<_>>(), [0, 2]);
-    let shown = ShownRow::of(&encoder, &chats[0], 200).into_iter().collect();
-    inspected.report.show(shown)
+    inspected.report
 }
 
 #[test]
@@ -106,15 +107,16 @@ fn every_fault_is_counted_with_its_rows() {
 fn the_report_reads_back_and_shows_no_personal_data() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.json");
-    let mut report = report();
+    let report = report();
     report.write(&path).unwrap();
     assert_eq!(DataReport::read(&path).unwrap(), report);
-    report.shown.clear();
-    let (text, html) = (report.to_string(), report.html().unwrap());
-    for shown in [&text, &html] {
-        assert!(!shown.contains("a@b.co"), "{shown}");
-    }
+    let text = report.to_string();
     assert!(text.contains("5 read, 2 kept"), "{text}");
+    assert!(
+        text.contains("songs, songs.jsonl:7 share 17 words"),
+        "{text}"
+    );
+    assert!(text.contains("+ \"The size of a step."), "{text}");
     std::fs::write(&path, "{\"funnel\": {\"red\": 1}}").unwrap();
     let error = DataReport::read(&path).unwrap_err().to_string();
     assert!(
@@ -133,7 +135,12 @@ fn the_page_is_whole_and_escapes_what_comes_from_the_data() {
     }
     assert!(html.matches("<svg").count() == 3 && html.contains("class=\"l\""));
     // An empty report is a page too.
-    assert!(DataReport::default().html().unwrap().contains("Nothing."));
+    assert!(
+        DataReport::default()
+            .html()
+            .unwrap()
+            .contains("not looked for")
+    );
 }
 
 #[test]
@@ -141,7 +148,8 @@ fn rows_without_an_end_and_rows_that_cannot_be_encoded_are_found() {
     let chats = [
         Conversation::pair("Why?", "Because."),
         Conversation::prompt("Why?"),
-    ];
+    ]
+    .map(AnyExample::from);
     let tokenizer = Tokenizer::open(MODEL).unwrap();
     let rows = EncodedRow::of_all(&Encoder::new(tokenizer, Box::new(NoEnd)), &chats);
     assert!(rows[0].endless && rows[0].fault.is_none(), "{rows:?}");
@@ -173,7 +181,7 @@ fn what_loading_did_comes_before() {
 fn dropping_for_a_check_that_is_skipped_is_refused() {
     let error = Inspection::default()
         .drop_for([Reason::Prose])
-        .run(&[], &[], &[])
+        .run(&Vec::new(), &Against::default(), None)
         .unwrap_err();
     assert!(
         error.to_string().contains("drop: found not prose"),
@@ -205,9 +213,9 @@ proptest! {
         reasons in proptest::sample::subsequence(Reason::ALL.to_vec(), 0..Reason::ALL.len()),
     ) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let data: Vec<PlainText> = rows("a", &texts);
-        let samples: Vec<Sample<'_>> = data.iter().map(Sample::from).collect();
-        let inspected = Inspection::default().skipping([]).drop_for(reasons).run(&samples, &[], &[]).unwrap();
+        let data: Vec<AnyExample> = rows("a", &texts).into_iter().map(AnyExample::from).collect();
+        let inspection = Inspection::default().skipping([]).drop_for(reasons);
+        let inspected = inspection.run(&data, &Against::default(), None).unwrap();
         let report = inspected.report.clone();
         prop_assert!(report.funnel.balanced());
         prop_assert_eq!(report.funnel.read, data.len() as u64);

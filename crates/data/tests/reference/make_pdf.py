@@ -1,8 +1,8 @@
 """Writes PDF documents of many kinds, and what PyMuPDF or pypdf extracts from each, to ../golden/pdf; broken and
-malicious ones to ../hostile/pdf. All are the same at each run but for the two encrypted ones and the identifier of
+malicious ones to ../hostile/pdf. All are the same at each run but for the encrypted ones and the identifier of
 the scanned one.
 
-    pip install reportlab fpdf2 pymupdf pypdf cryptography
+    pip install reportlab fpdf2 uharfbuzz pymupdf pypdf cryptography
     python make_pdf.py
 
 The reference is PyMuPDF's text with its ligatures expanded and words joined that a line's end divides
@@ -141,6 +141,28 @@ def unicode(path):
     document.output(path)
 
 
+RIGHT_TO_LEFT = ["הנהר מתחיל בעמק צר שבו השלג נשאר עד סוף מאי.", "בשנת 1874 נבנו 12 טחנות לאורך הנהר.",
+                 "ينبع النهر من واد ضيق يبقى فيه الثلج حتى نهاية مايو.", "بنيت 12 طاحونة في عام 1874 على ضفاف النهر.",
+                 "אחת מהן (Old mill) עומדת עד היום, 412 מטר מעל הים.", "A line from left to right with the word שלום in it."]
+
+
+def right_to_left(path):
+    document = FPDF()
+    document.set_creation_date(datetime.datetime(2024, 3, 5, 8, 9, 10, tzinfo=datetime.timezone.utc))
+    document.add_font("DejaVu", "", str(next(Path("/usr").rglob("DejaVuSans.ttf"))))
+    document.set_font("DejaVu", size=11)
+    document.set_text_shaping(True)
+    document.add_page()
+    for line in RIGHT_TO_LEFT:
+        document.cell(0, 12, line, new_x="LMARGIN", new_y="NEXT")
+    document.output(path)
+
+
+def right_to_left_text(_):
+    """PyMuPDF puts the numbers elsewhere: the lines as they were written."""
+    return "\n".join(RIGHT_TO_LEFT)
+
+
 def many(path):
     page = canvas.Canvas(path, pagesize=A4, invariant=1)
     for number in range(40):
@@ -169,7 +191,7 @@ def scanned(path):
 
 
 REFERENCE = {single: "pymupdf", two_columns: "pymupdf", tables: "pymupdf", running: running_text, hyphens: hyphens_text,
-             rotated: "pymupdf", rotated_page: "pymupdf", unicode: "pypdf", many: "pypdf", form: None, scanned: None}
+             rotated: "pymupdf", rotated_page: "pymupdf", unicode: "pypdf", right_to_left: right_to_left_text, many: "pypdf", form: None, scanned: None}
 LIGATURES = {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"}
 
 
@@ -241,6 +263,11 @@ def hostile():
         buffer = io.BytesIO()
         writer.write(buffer)
         yield name, buffer.getvalue()
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(whole))
+    writer.encrypt(owner_password="owner", user_password="", algorithm="RC4-128")
+    buffer = io.BytesIO()
+    writer.write(buffer)
+    yield "rc4", buffer.getvalue()
 
 
 def main():

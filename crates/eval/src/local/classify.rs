@@ -6,7 +6,10 @@ use finetune_data::{
 };
 use finetune_model::{Classifier, ModelError, Noise, Side, Tokens};
 
-use crate::{EvalError, Outcome, Result, Run, metric::of_labels};
+use crate::{
+    EvalError, Outcome, Result, Run,
+    metric::{of_labels, of_several, several},
+};
 
 /// A classifier of this project with its tokenizer and labels, to be evaluated.
 pub struct LocalClassifier {
@@ -37,6 +40,9 @@ impl LocalClassifier {
     /// Classifies every example and measures accuracy, macro F1 and Matthews' correlation. The outcomes keep the
     /// log-probabilities of the classes.
     ///
+    /// Where labels are lists, every output is the odds of its class: those are given that are likelier than not, and
+    /// measured are micro F1 and equal sets.
+    ///
     /// # Errors
     /// [`EvalError::EmptyEvaluation`] without examples; [`EvalError::UnknownLabel`], with file and line, for a label that
     /// the classifier does not know; what the tokenizer says.
@@ -47,10 +53,10 @@ impl LocalClassifier {
         examples: &[Labeled],
     ) -> Result<Run> {
         let started = std::time::Instant::now();
-        let labels = examples
-            .iter()
-            .map(|example| self.label(task, example))
-            .collect::<Result<Vec<_>>>()?;
+        for example in examples {
+            self.check(task, example)?;
+        }
+        let lists = examples.iter().any(|example| example.label.is_list());
         let rows = self.encoder.labeled_all(examples)?;
         let rows: Vec<Encoded> = rows.into_iter().map(|row| row.encoded).collect();
         let mut order: Vec<usize> = (0..rows.len()).collect();
@@ -59,10 +65,20 @@ impl LocalClassifier {
         for chunk in order.chunks(self.rows) {
             let batch: Vec<&Encoded> = chunk.iter().map(|&index| &rows[index]).collect();
             for (&index, logits) in chunk.iter().zip(self.logits(&batch)?) {
-                outcomes[index] = Some(self.outcome(&examples[index], &labels[index], &logits)?);
+                let example = &examples[index];
+                finite(example, &logits)?;
+                outcomes[index] = Some(if lists {
+                    self.sets(example, &logits)
+                } else {
+                    self.outcome(example, &logits)
+                });
             }
         }
-        let metrics = of_labels(&self.labels);
+        let metrics = if lists {
+            of_several()
+        } else {
+            of_labels(&self.labels)
+        };
         let run = Run::of_outcomes(
             name,
             task,
@@ -105,28 +121,43 @@ impl LocalClassifier {
             .collect())
     }
 
-    /// The label of an example, one that the classifier knows.
-    fn label(&self, task: &str, example: &Labeled) -> Result<String> {
-        let label = example.label.to_string();
-        if self.labels.contains(&label) {
-            return Ok(label);
+    /// Refuses a label that the classifier does not know.
+    fn check(&self, task: &str, example: &Labeled) -> Result<()> {
+        let labels = example.label.classes();
+        match labels
+            .into_iter()
+            .find(|label| !self.labels.contains(label))
+        {
+            None => Ok(()),
+            Some(label) => Err(EvalError::UnknownLabel {
+                origin: example.origin.clone(),
+                task: task.to_owned(),
+                label,
+                labels: self.labels.clone(),
+            }),
         }
-        Err(EvalError::UnknownLabel {
-            origin: example.origin.clone(),
-            task: task.to_owned(),
-            label,
-            labels: self.labels.clone(),
-        })
     }
 
-    fn outcome(&self, example: &Labeled, label: &str, logits: &[f32]) -> Result<Outcome> {
-        if let Some(broken) = logits.iter().find(|logit| !logit.is_finite()) {
-            return Err(EvalError::NotFinite {
-                origin: example.origin.clone(),
-                score: "logit".to_owned(),
-                value: f64::from(*broken),
-            });
-        }
+    /// The outcome where every class is judged by itself.
+    fn sets(&self, example: &Labeled, odds: &[f32]) -> Outcome {
+        let likely = self
+            .labels
+            .iter()
+            .zip(odds)
+            .filter(|(_, odds)| **odds > 0.0);
+        let given = likely.map(|(label, _)| label.clone()).collect();
+        let mut outcome = several::outcome(example, given);
+        // log σ(x) = min(x, 0) − log(1 + e^−|x|), which no odds are too small for.
+        let log = |odds: &f32| {
+            let odds = f64::from(*odds);
+            odds.min(0.0) - (-odds.abs()).exp().ln_1p()
+        };
+        outcome.log_likelihoods = odds.iter().map(log).collect();
+        outcome
+    }
+
+    fn outcome(&self, example: &Labeled, logits: &[f32]) -> Outcome {
+        let label = example.label.to_string();
         let most = logits
             .iter()
             .copied()
@@ -141,12 +172,28 @@ impl LocalClassifier {
             .position(|logit| f64::from(*logit) >= most)
             .unwrap_or(0);
         let output = self.labels.get(best).map_or("", String::as_str);
-        let mut outcome = Outcome::new(example.origin.clone(), example.whole(), label, output)
-            .with_score("acc", f64::from(u8::from(output == label)));
+        let mut outcome = Outcome::new(
+            example.origin.clone(),
+            example.whole(),
+            label.as_str(),
+            output,
+        )
+        .with_score("acc", f64::from(u8::from(output == label)));
         outcome.log_likelihoods = logits
             .iter()
             .map(|logit| f64::from(*logit) - most - sum.ln())
             .collect();
-        Ok(outcome)
+        outcome
+    }
+}
+
+fn finite(example: &Labeled, logits: &[f32]) -> Result<()> {
+    match logits.iter().find(|logit| !logit.is_finite()) {
+        None => Ok(()),
+        Some(broken) => Err(EvalError::NotFinite {
+            origin: example.origin.clone(),
+            score: "logit".to_owned(),
+            value: f64::from(*broken),
+        }),
     }
 }

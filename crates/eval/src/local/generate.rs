@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use finetune_model::generate::{Autoregressive, Decoder, Length, Pieces};
+use finetune_model::generate::{Autoregressive, Decoder, Length, Pieces, Settings};
 use finetune_model::{Generated, Generator, Stops};
 
 use super::{Local, Writer};
@@ -41,6 +41,7 @@ impl Local {
         let made = self.write(
             &[self.prompt(prompt)?],
             prompt,
+            &self.settings,
             Stops::at(stops.tokens.iter().copied()),
             None,
             &mut |_, id| match stream.push(id) {
@@ -83,14 +84,20 @@ impl Local {
                 })
                 .collect();
             let ids: Vec<Vec<u32>> = group.iter().map(|&index| encoded[index].clone()).collect();
-            for (&index, answer) in group.iter().zip(self.group(&ids, like)?) {
+            for (&index, answer) in group.iter().zip(self.group(&ids, like, &self.settings)?) {
                 answers[index] = Some(answer);
             }
         }
         Ok(answers.into_iter().flatten().collect())
     }
 
-    fn group(&self, ids: &[Vec<u32>], like: &Prompt) -> Result<Vec<Generation>> {
+    /// Answers prompts like this one, written as the settings say.
+    pub(super) fn group(
+        &self,
+        ids: &[Vec<u32>],
+        like: &Prompt,
+        settings: &Settings,
+    ) -> Result<Vec<Generation>> {
         let tokenizer = self.encoder.tokenizer();
         let stops = self.stops(like);
         let decoder = || -> Pieces<'_> {
@@ -98,7 +105,7 @@ impl Local {
             Box::new(move |id| stream.push(id).ok().flatten().unwrap_or_default())
         };
         let on_token = &mut |_, _| ControlFlow::Continue(());
-        let made = self.write(ids, like, stops.clone(), Some(&decoder), on_token)?;
+        let made = self.write(ids, like, settings, stops.clone(), Some(&decoder), on_token)?;
         made.into_iter()
             .map(|made| {
                 let text = tokenizer.decode(&made.ids)?;
@@ -112,26 +119,27 @@ impl Local {
             .collect()
     }
 
-    /// Writes answers to prompts like this one.
+    /// Writes answers to prompts like this one, as the settings say.
     fn write<'m>(
         &'m self,
         ids: &[Vec<u32>],
         like: &Prompt,
+        settings: &Settings,
         stops: Stops,
         decoder: Option<&'m Decoder<'m>>,
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Result<Vec<Generated>> {
         let made = match &self.model {
             Writer::Causal(model) => {
-                let generator = self.generator(model, like, stops);
-                let longest = match self.settings.length {
+                let generator = self.generator(model, like, settings, stops);
+                let longest = match settings.length {
                     Some(Length::Whole(tokens)) => tokens.min(self.length),
                     _ => self.length,
                 };
                 with(generator, decoder, longest).stream(ids, on_token)
             }
             Writer::Answering(model) => {
-                let generator = self.generator(model, like, stops);
+                let generator = self.generator(model, like, settings, stops);
                 // The start token is read too.
                 with(generator, decoder, self.length + 1).stream(ids, on_token)
             }
@@ -143,10 +151,11 @@ impl Local {
         &self,
         model: &'m M,
         like: &Prompt,
+        settings: &Settings,
         stops: Stops,
     ) -> Generator<'m, M> {
         Generator::new(model)
-            .settings(&self.settings)
+            .settings(settings)
             .answers(1)
             .stops(stops)
             .new_tokens(like.max_tokens)

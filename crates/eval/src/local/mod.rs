@@ -1,5 +1,7 @@
-//! The models of this project behind [`LanguageModel`]. The only place of this crate that knows tensors and tokenizers.
+//! The models of this project behind [`LanguageModel`], and behind the seam of those that write data. The only place of
+//! this crate that knows tensors and tokenizers.
 
+mod author;
 mod classify;
 mod encode;
 mod generate;
@@ -14,6 +16,7 @@ use finetune_model::generate::Settings;
 use finetune_model::{Checkpoint, Sampling};
 use serde_json::Value;
 
+pub use author::Author;
 pub use classify::LocalClassifier;
 pub use writer::Writer;
 

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`Mean`] of a score (exact match, token F1, ROUGE-L, accuracy) | yes | `s/√n`; Wilson's interval where all scores are 0 or 1 |
 //! | [`Perplexity`], [`BitsPerByte`] | no: a ratio of sums over the corpus | linearised ratio (delta method) |
-//! | [`MacroF1`], [`Matthews`] | no | bootstrap over the items |
+//! | [`MacroF1`], [`MicroF1`], [`Matthews`] | no | bootstrap over the items |
 //!
 //! All intervals are at 95 %. All sums run in the order of the items, and the bootstrap draws from a generator that is
 //! seeded per resample, so every figure is the same for any number of threads.
@@ -15,6 +15,7 @@ mod label;
 mod likelihood;
 mod mean;
 mod rouge;
+pub(crate) mod several;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ pub use label::{ClassFigures, Confusion, MacroF1, Matthews, of_labels};
 pub use likelihood::{BitsPerByte, Perplexity};
 pub use mean::Mean;
 pub use rouge::{Overlap, rouge_l, rouge_n};
+pub use several::{MicroF1, of_several};
 pub use words::{Normalization, exact_match, token_f1};
 
 use crate::{EvalError, Outcome, Result};

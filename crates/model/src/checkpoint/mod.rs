@@ -208,6 +208,14 @@ impl Checkpoint {
         self
     }
 
+    /// The same with classes of one's own of which any number may hold for a row: `config.json` then says so
+    /// (`problem_type`), and transformers reads every output as the odds of its class.
+    pub fn with_label_sets<S: AsRef<str>>(self, labels: &[S]) -> Self {
+        let mut checkpoint = self.with_labels(labels);
+        checkpoint.config["problem_type"] = json!("multi_label_classification");
+        checkpoint
+    }
+
     /// What `config.json` holds.
     pub fn config(&self) -> &Value {
         &self.config

@@ -325,6 +325,10 @@ fn a_classifier_on_a_pretrained_trunk_has_a_new_head() {
     says(&error, &["\"score.weight\" is [3, 8], expected [2, 8]"]);
     // The trunk's own head came along.
     assert!(read(&copy.join("model.safetensors")).contains_key("lm_head.weight"));
+    assert_eq!(saved.config().get("problem_type"), None);
+    let sets = open(&folder).unwrap().with_label_sets(&["no", "yes"]);
+    assert_eq!(sets.labels(), ["no", "yes"]);
+    assert_eq!(sets.config()["problem_type"], "multi_label_classification");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Batches for causal language models.
 
+use std::borrow::Cow;
+
 use burn::tensor::Device;
 use finetune_data::Origin;
 use finetune_data::encode::Row;
@@ -8,6 +10,7 @@ use finetune_model::{Side, Targets, Tokens};
 
 use super::order;
 use super::rows::{self, Specials};
+use super::store::Rows;
 use super::{Batch, Batches};
 use crate::config::BatchConfig;
 use crate::error::Result;
@@ -86,9 +89,11 @@ impl CausalBatch {
 }
 
 /// Encoded rows as batches: padded on the right, or packed, in an order that (seed, epoch) fixes.
+///
+/// Rows on disk are read when their batch comes; what is held of each is its length and its place, some 50 bytes.
 #[derive(Clone, Debug)]
 pub struct CausalBatches {
-    rows: Vec<Row>,
+    rows: Rows,
     /// Which documents share a row.
     bins: Vec<Vec<usize>>,
     lengths: Vec<usize>,
@@ -103,7 +108,8 @@ impl CausalBatches {
     ///
     /// # Arguments
     ///
-    /// - `rows`: documents, at most `config.length` tokens each
+    /// - `rows`: documents, at most `config.length` tokens each: in memory (`Vec<Row>`), or on disk
+    ///   ([`Shards`](finetune_data::shard::Shards))
     /// - `seed`: fixes the order; usually [`TrainConfig::seed`](crate::TrainConfig::seed)
     /// - `specials`: ids with a meaning, usually those of the [`Encoder`](finetune_data::encode::Encoder) that made the
     ///   rows (`&encoder`); a stop token must be learned somewhere
@@ -114,14 +120,14 @@ impl CausalBatches {
     /// When there are no rows, or rows that would waste the run: without a learned token, longer than the batches,
     /// begun by two begin-of-text tokens, or none that learns a stop token.
     pub fn new(
-        rows: Vec<Row>,
+        rows: impl Into<Rows>,
         config: &BatchConfig,
         seed: u64,
         specials: impl Into<Specials>,
         device: &Device,
     ) -> Result<Self> {
-        let specials = specials.into();
-        rows::check(&rows, config.length, &specials)?;
+        let (rows, specials) = (rows.into(), specials.into());
+        rows::check(rows.iter(), config.length, &specials)?;
         Ok(Self::unchecked(rows, config, seed, specials, device))
     }
 
@@ -131,26 +137,26 @@ impl CausalBatches {
     ///
     /// As [`CausalBatches::new`], but for the stop token.
     pub fn validation(
-        rows: Vec<Row>,
+        rows: impl Into<Rows>,
         config: &BatchConfig,
         specials: impl Into<Specials>,
         device: &Device,
     ) -> Result<Self> {
-        let mut specials = specials.into();
+        let (rows, mut specials) = (rows.into(), specials.into());
         specials.stop.clear();
-        rows::check(&rows, config.length, &specials)?;
+        rows::check(rows.iter(), config.length, &specials)?;
         let config = config.in_order();
         Ok(Self::unchecked(rows, &config, 0, specials, device))
     }
 
     fn unchecked(
-        rows: Vec<Row>,
+        rows: Rows,
         config: &BatchConfig,
         seed: u64,
         specials: Specials,
         device: &Device,
     ) -> Self {
-        let tokens: Vec<usize> = rows.iter().map(|row| row.encoded.ids.len()).collect();
+        let tokens = rows.lengths();
         let bins = if config.pack {
             pack(&tokens, config.length)
         } else {
@@ -173,7 +179,7 @@ impl CausalBatches {
     }
 
     /// The documents.
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &Rows {
         &self.rows
     }
 
@@ -191,9 +197,18 @@ impl CausalBatches {
     }
 
     fn batch(&self, bins: &[usize]) -> Result<CausalBatch> {
-        let rows: Vec<Vec<&Row>> = bins
+        let rows: Vec<Vec<Cow<Row>>> = bins
             .iter()
-            .map(|bin| self.bins[*bin].iter().map(|row| &self.rows[*row]).collect())
+            .map(|bin| {
+                self.bins[*bin]
+                    .iter()
+                    .map(|row| self.rows.get(*row))
+                    .collect()
+            })
+            .collect();
+        let rows: Vec<Vec<&Row>> = rows
+            .iter()
+            .map(|row| row.iter().map(AsRef::as_ref).collect())
             .collect();
         CausalBatch::new(&rows, Side::Right, self.specials.pad, &self.device)
     }
@@ -211,7 +226,7 @@ impl Batches<CausalBatch> for CausalBatches {
 
     fn fingerprint(&self) -> String {
         rows::fingerprint(&self.config, self.seed, |hash| {
-            for row in &self.rows {
+            for row in self.rows.iter() {
                 rows::digest(hash, &row.encoded);
             }
         })

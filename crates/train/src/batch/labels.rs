@@ -126,7 +126,7 @@ impl LabelBatches {
         Self::new(rows, Labels::Classes(labels), config, seed, pad, device)
     }
 
-    /// Rows of which each has any number of named classes.
+    /// Rows of which each has any number of named classes; a label that is no list is one class.
     ///
     /// # Arguments
     ///
@@ -136,23 +136,21 @@ impl LabelBatches {
     ///
     /// As [`LabelBatches::classes`].
     pub fn several(
-        rows: Vec<(Row, Vec<Label>)>,
+        rows: Vec<(Row, Label)>,
         names: &[String],
         config: &BatchConfig,
         seed: u64,
         pad: u32,
         device: &Device,
     ) -> Result<Self> {
-        let (rows, labels): (Vec<Row>, Vec<Vec<Label>>) = rows.into_iter().unzip();
-        let of = |(row, labels): (&Row, &Vec<Label>)| -> Result<Vec<u32>> {
-            let labels = labels.iter();
-            labels
-                .map(|label| class(&row.origin, label, names))
-                .collect()
-        };
+        let (rows, labels): (Vec<Row>, Vec<Label>) = rows.into_iter().unzip();
         let labels = Labels::Several {
             classes: names.len(),
-            rows: rows.iter().zip(&labels).map(of).collect::<Result<_>>()?,
+            rows: rows
+                .iter()
+                .zip(&labels)
+                .map(|(row, label)| classes(&row.origin, label, names))
+                .collect::<Result<_>>()?,
         };
         Self::new(rows, labels, config, seed, pad, device)
     }
@@ -256,6 +254,13 @@ fn class(origin: &Origin, label: &Label, names: &[String]) -> Result<u32> {
                 (number.fract() == 0.0 && (0.0..names.len() as f64).contains(number))
                     .then_some(*number as usize)
             }),
+        Label::Classes(_) => {
+            return Err(TrainError::LabelInvalid {
+                origin: origin.clone(),
+                found: shown(label),
+                expected: "one class, not a list; LabelBatches::several takes lists".to_owned(),
+            });
+        }
     };
     found
         .map(|class| class as u32)
@@ -264,6 +269,17 @@ fn class(origin: &Origin, label: &Label, names: &[String]) -> Result<u32> {
             found: shown(label),
             expected: format!("one of {}", names.join(", ")),
         })
+}
+
+/// The numbers of all classes of a row.
+fn classes(origin: &Origin, label: &Label, names: &[String]) -> Result<Vec<u32>> {
+    match label {
+        Label::Classes(several) => several
+            .iter()
+            .map(|name| class(origin, &Label::Class(name.clone()), names))
+            .collect(),
+        one => Ok(vec![class(origin, one, names)?]),
+    }
 }
 
 fn number(origin: &Origin, label: &Label) -> Result<f32> {
@@ -282,5 +298,9 @@ fn shown(label: &Label) -> String {
     match label {
         Label::Class(name) => format!("{:?}", name.chars().take(200).collect::<String>()),
         Label::Number(number) => number.to_string(),
+        Label::Classes(_) => {
+            let names = label.to_string();
+            format!("{:?}", names.chars().take(200).collect::<String>())
+        }
     }
 }

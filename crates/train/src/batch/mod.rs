@@ -6,12 +6,14 @@ mod labels;
 mod order;
 mod read;
 mod rows;
+mod store;
 mod token_labels;
 
 pub use answers::{AnswerBatch, AnswerBatches};
 pub use causal::{CausalBatch, CausalBatches};
 pub use labels::{LabelBatch, LabelBatches, Labels};
 pub use rows::Specials;
+pub use store::Rows;
 pub use token_labels::{LabeledTokens, TokenLabelBatch, TokenLabelBatches};
 
 use finetune_data::Origin;

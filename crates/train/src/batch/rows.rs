@@ -1,5 +1,7 @@
 //! Checks of rows before any work is done with them.
 
+use std::borrow::Borrow;
+
 use finetune_data::Origin;
 use finetune_data::encode::{Encoded, Encoder, Row};
 use sha2::{Digest, Sha256};
@@ -48,28 +50,64 @@ pub(crate) fn targets(encoded: &Encoded) -> impl Iterator<Item = usize> + '_ {
 }
 
 /// Refuses rows that would waste the run: too long, nothing learned, begun twice, never stopped.
-pub(crate) fn check(rows: &[Row], length: usize, specials: &Specials) -> Result<()> {
-    if rows.is_empty() {
+pub(crate) fn check<R: Borrow<Row>>(
+    rows: impl IntoIterator<Item = R>,
+    length: usize,
+    specials: &Specials,
+) -> Result<()> {
+    let (mut count, mut stops) = (0, specials.stop.is_empty());
+    let (mut empty, mut twice) = (Found::default(), Found::default());
+    for row in rows {
+        let row: &Row = row.borrow();
+        check_size(row, length)?;
+        count += 1;
+        let ids = &row.encoded.ids;
+        empty.add_if(targets(&row.encoded).next().is_none(), row);
+        let bos = specials.bos;
+        twice.add_if(bos.is_some_and(|bos| ids.starts_with(&[bos, bos])), row);
+        stops |= targets(&row.encoded).any(|place| specials.stop.contains(&ids[place]));
+    }
+    if count == 0 {
         return Err(TrainError::NoRows);
     }
-    for row in rows {
-        check_size(row, length)?;
-    }
-    let empty = rows_where(rows, |row| targets(&row.encoded).next().is_none());
-    if let Some((count, origins)) = empty {
-        return Err(TrainError::EmptyMask { count, origins });
-    }
-    if let Some(bos) = specials.bos
-        && let Some((count, origins)) =
-            rows_where(rows, |row| row.encoded.ids.starts_with(&[bos, bos]))
-    {
-        return Err(TrainError::TwoBos {
-            count,
-            bos,
-            origins,
+    if empty.count > 0 {
+        return Err(TrainError::EmptyMask {
+            count: empty.count,
+            origins: empty.first,
         });
     }
-    check_stop(rows, &specials.stop)
+    if let Some(bos) = specials.bos.filter(|_| twice.count > 0) {
+        return Err(TrainError::TwoBos {
+            count: twice.count,
+            bos,
+            origins: twice.first,
+        });
+    }
+    if !stops {
+        return Err(TrainError::NoStop {
+            rows: count,
+            stop: specials.stop.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// How many rows are so, and where the first of them come from.
+#[derive(Default)]
+struct Found {
+    count: usize,
+    first: Vec<Origin>,
+}
+
+impl Found {
+    fn add_if(&mut self, so: bool, row: &Row) {
+        if so {
+            self.count += 1;
+            if self.first.len() < SHOWN {
+                self.first.push(row.origin.clone());
+            }
+        }
+    }
 }
 
 pub(crate) fn check_size(row: &Row, length: usize) -> Result<()> {
@@ -90,25 +128,6 @@ pub(crate) fn check_size(row: &Row, length: usize) -> Result<()> {
         });
     }
     Ok(())
-}
-
-fn check_stop(rows: &[Row], stop: &[u32]) -> Result<()> {
-    let stops =
-        |row: &Row| targets(&row.encoded).any(|place| stop.contains(&row.encoded.ids[place]));
-    if stop.is_empty() || rows.iter().any(stops) {
-        return Ok(());
-    }
-    Err(TrainError::NoStop {
-        rows: rows.len(),
-        stop: stop.to_vec(),
-    })
-}
-
-/// How many rows are so, and where the first of them come from.
-fn rows_where(rows: &[Row], so: impl Fn(&Row) -> bool) -> Option<(usize, Vec<Origin>)> {
-    let count = rows.iter().filter(|row| so(row)).count();
-    let first = rows.iter().filter(|row| so(row)).take(SHOWN);
-    (count > 0).then(|| (count, first.map(|row| row.origin.clone()).collect()))
 }
 
 /// The fingerprint of a source of batches: of its settings, and of what `content` adds.

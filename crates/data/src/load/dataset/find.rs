@@ -5,7 +5,6 @@ use std::path::{Component, Path, PathBuf};
 
 use super::card::{self, is_name};
 use super::pattern::matches;
-use super::{DatasetFolder, FolderSplit};
 use crate::error::{DataError, Place, Result, escaped, quoted};
 use crate::load::walk;
 
@@ -42,76 +41,73 @@ const FORMATS: [&[&str]; 5] = [
     &["txt"],
 ];
 
+/// The files of a data set by their paths inside of it, with `/` between names, in order.
+pub(super) type Files = BTreeMap<String, PathBuf>;
 type Splits = Vec<(String, Vec<PathBuf>)>;
 
 /// The splits of a folder with their files, by the patterns of its card or by the files' names.
-pub(super) fn splits(root: &Path, said: Option<&[(String, Vec<String>)]>) -> Result<Splits> {
-    let files = files(root)?;
+pub(super) fn splits(
+    root: &Path,
+    files: &Files,
+    said: Option<&[(String, Vec<String>)]>,
+) -> Result<Splits> {
     let splits = match said {
-        Some(said) => by_patterns(root, &files, said)?,
-        None => by_names(&files),
+        Some(said) => by_patterns(root, files, said)?,
+        None => by_names(files),
     };
     one_format(root, splits)
 }
 
-/// The splits of a folder that `save_to_disk` wrote.
-pub(super) fn saved(root: &Path) -> Result<DatasetFolder> {
-    let dictionary = root.join("dataset_dict.json");
-    let mut folders = vec![(None, root.to_path_buf())];
-    if dictionary.is_file() {
-        let names = card::json(&dictionary)?;
-        let names = names["splits"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|name| name.as_str());
-        let names: Result<Vec<_>> = names
-            .map(|name| {
-                Ok((
-                    Some(name.to_string()),
-                    root.join(inside(name, &dictionary)?),
-                ))
-            })
-            .collect();
-        folders = names?;
-    }
-    let mut set = DatasetFolder {
-        path: root.to_path_buf(),
-        configuration: "default".into(),
-        splits: Vec::new(),
-        features: Vec::new(),
-    };
-    for (name, folder) in folders {
-        let path = folder.join("state.json");
-        let state = card::json(&path)?;
-        if !state["_indices_data_files"].is_null() {
-            return Err(DataError::Unsupported {
-                place: Place::file(path),
-                what: "a data set whose rows are chosen by indices".into(),
-                hint: "Save it again after flatten_indices()",
-            });
-        }
-        let names = state["_data_files"].as_array().into_iter().flatten();
-        let files = names.map(|file| match file["filename"].as_str() {
-            Some(name) => Ok(folder.join(inside(name, &path)?)),
-            None => Err(card::broken(&path, "a data file has no filename")),
-        });
-        let files: Vec<PathBuf> = files.collect::<Result<_>>()?;
-        let name = name.or_else(|| state["_split"].as_str().map(str::to_string));
-        let name = name.unwrap_or_else(|| "train".into());
-        if files.is_empty() {
-            return Err(empty(&folder, &name));
-        }
-        let about = card::saved(&folder)?;
-        set.splits.push(FolderSplit {
-            // What is said of the whole set from which a split was selected is not said of the split.
-            rows: None,
-            name,
-            files,
-        });
-        set.features = about.features;
-    }
-    Ok(set)
+/// The files below a folder.
+pub(super) fn files(root: &Path) -> Result<Files> {
+    let files = walk::files(root)?.into_iter().map(|file| {
+        let below = file.strip_prefix(root).unwrap_or(&file);
+        let names = below
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy());
+        (names.collect::<Vec<_>>().join("/"), file)
+    });
+    Ok(files.filter(|(name, _)| !is_about(name)).collect())
+}
+
+/// The files of these paths in a folder, which need not be there yet: those that [`files`] would find.
+#[cfg(feature = "hub")]
+pub(super) fn listed<'a>(root: &Path, paths: impl Iterator<Item = &'a str>) -> Files {
+    let hidden = |path: &str| path.split('/').any(|name| name.starts_with('.'));
+    paths
+        .filter(|path| !hidden(path) && !is_about(path))
+        .map(|path| {
+            (
+                path.to_owned(),
+                path.split('/')
+                    .fold(root.to_path_buf(), |at, name| at.join(name)),
+            )
+        })
+        .collect()
+}
+
+fn is_about(path: &str) -> bool {
+    ABOUT.contains(&path.rsplit('/').next().unwrap_or(path))
+}
+
+/// The files in one of the folders, by their paths from there.
+pub(super) fn below(files: &Files, folder: &Path) -> Files {
+    let names = folder.components().filter_map(|part| match part {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    let start: String = names.flat_map(|name| [name, "/"]).collect();
+    let files = files.iter().filter_map(|(path, file)| {
+        let inside = path.strip_prefix(&start)?;
+        Some((inside.to_owned(), file.clone()))
+    });
+    files.collect()
+}
+
+/// Whether any file may hold rows.
+pub(super) fn any_rows(files: &Files) -> bool {
+    let is_rows = |file: &PathBuf| FORMATS.iter().any(|format| has_format(file, format));
+    files.values().any(is_rows)
 }
 
 /// A path below a folder, refused if it leads out of it.
@@ -129,24 +125,7 @@ pub(super) fn inside<'a>(name: &'a str, said_by: &Path) -> Result<&'a Path> {
     ))
 }
 
-/// The files below a folder by their paths, with `/` between names, in order.
-fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let files = walk::files(root)?.into_iter().map(|file| {
-        let below = file.strip_prefix(root).unwrap_or(&file);
-        let names = below
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy());
-        (names.collect::<Vec<_>>().join("/"), file)
-    });
-    let about = |name: &str| ABOUT.contains(&name.rsplit('/').next().unwrap_or(name));
-    Ok(files.filter(|(name, _)| !about(name)).collect())
-}
-
-fn by_patterns(
-    root: &Path,
-    files: &BTreeMap<String, PathBuf>,
-    said: &[(String, Vec<String>)],
-) -> Result<Splits> {
+fn by_patterns(root: &Path, files: &Files, said: &[(String, Vec<String>)]) -> Result<Splits> {
     let splits = said.iter().map(|(split, patterns)| {
         let mut found = Vec::new();
         for pattern in patterns {
@@ -173,7 +152,7 @@ fn by_patterns(
     splits.collect()
 }
 
-fn empty(root: &Path, split: &str) -> DataError {
+pub(super) fn empty(root: &Path, split: &str) -> DataError {
     card::broken(
         root,
         &format!("no file found for the split {}", quoted(split)),
@@ -181,7 +160,7 @@ fn empty(root: &Path, split: &str) -> DataError {
 }
 
 /// The first way of naming that any file follows.
-fn by_names(files: &BTreeMap<String, PathBuf>) -> Splits {
+fn by_names(files: &Files) -> Splits {
     let sharded = sharded(files);
     if !sharded.is_empty() {
         return sharded;
@@ -206,7 +185,7 @@ fn by_names(files: &BTreeMap<String, PathBuf>) -> Splits {
 }
 
 /// The files of one pattern after the other, each once.
-fn in_order(files: &BTreeMap<String, PathBuf>, patterns: &[String]) -> Vec<PathBuf> {
+fn in_order(files: &Files, patterns: &[String]) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     let found = patterns
         .iter()
@@ -218,7 +197,7 @@ fn in_order(files: &BTreeMap<String, PathBuf>, patterns: &[String]) -> Vec<PathB
 }
 
 /// Files named `data/SPLIT-00000-of-00002.EXTENSION`.
-fn sharded(files: &BTreeMap<String, PathBuf>) -> Splits {
+fn sharded(files: &Files) -> Splits {
     let digits = "[0-9]".repeat(5);
     let pattern = format!("data/*-{digits}-of-{digits}*.*");
     let mut splits: BTreeMap<(usize, String), Vec<PathBuf>> = BTreeMap::new();

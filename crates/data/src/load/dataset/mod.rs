@@ -4,17 +4,19 @@ mod card;
 mod find;
 mod pattern;
 mod rows;
+mod saved;
 
 use std::path::{Path, PathBuf};
-
-use serde_json::Value;
+use std::sync::Arc;
 
 use self::card::Card;
+use self::find::Files;
 use self::rows::TextRows;
 use super::Loaders;
-use super::chain::{Chain, Entry, until_error};
-use crate::document::{Document, Documents, documents};
-use crate::error::{DataError, Place, Result, quoted};
+use super::chain::{Chain, Entry, Member, until_error};
+use super::classes::Classes;
+use crate::document::{Documents, documents};
+use crate::error::{DataError, Result, quoted};
 
 /// A data set in a folder: its splits with their files, its columns, and the number of its rows.
 ///
@@ -94,27 +96,66 @@ impl DatasetFolder {
     }
 
     fn find(path: &Path, wanted: Option<&str>) -> Result<Self> {
+        let files = find::files(path)?;
+        let found = Self::among(path, &files, wanted, &path.display().to_string())?;
+        found.ok_or_else(|| find::empty(path, "train"))
+    }
+
+    /// The data set in a folder that has the files of these paths, of which so far only those must lie there that
+    /// [`DatasetFolder::is_description`] knows. `None` if no file can hold rows. `shown` stands for the folder in
+    /// messages.
+    #[cfg(feature = "hub")]
+    pub(super) fn listed<'a>(
+        folder: &Path,
+        paths: impl Iterator<Item = &'a str>,
+        wanted: Option<&str>,
+        shown: &str,
+    ) -> Result<Option<Self>> {
+        Self::among(folder, &find::listed(folder, paths), wanted, shown)
+    }
+
+    /// Whether a path inside a data set is that of a file which describes it.
+    #[cfg(feature = "hub")]
+    pub(super) fn is_description(path: &str) -> bool {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        match name {
+            "README.md" | "dataset_infos.json" | "dataset_dict.json" => folder.is_empty(),
+            "state.json" | "dataset_info.json" => !folder.contains('/'),
+            _ => false,
+        }
+    }
+
+    fn among(
+        path: &Path,
+        files: &Files,
+        wanted: Option<&str>,
+        shown: &str,
+    ) -> Result<Option<Self>> {
         if path.join("dataset_dict.json").is_file() || path.join("state.json").is_file() {
-            return find::saved(path);
+            return saved::read(path).map(Some);
         }
         let cards = card::read(path)?;
-        let (configuration, card) = choose(cards, wanted, path)?;
-        let root = match &card.folder {
-            Some(folder) => path.join(find::inside(folder, path)?),
-            None => path.to_path_buf(),
+        let (configuration, card) = choose(cards, wanted, shown)?;
+        let splits = match &card.folder {
+            Some(folder) => {
+                let folder = find::inside(folder, path)?;
+                let files = find::below(files, folder);
+                find::splits(&path.join(folder), &files, card.files.as_deref())?
+            }
+            None if card.files.is_none() && !find::any_rows(files) => return Ok(None),
+            None => find::splits(path, files, card.files.as_deref())?,
         };
-        let splits = find::splits(&root, card.files.as_deref())?;
         let splits = splits.into_iter().map(|(name, files)| FolderSplit {
             rows: card.about.rows.get(&name).copied(),
             name,
             files,
         });
-        Ok(Self {
+        Ok(Some(Self {
             path: path.to_path_buf(),
             configuration,
             splits: splits.collect(),
             features: card.about.features,
-        })
+        }))
     }
 
     /// The names of a column's classes, by their numbers; empty if the folder names none.
@@ -132,67 +173,58 @@ impl DatasetFolder {
     ///
     /// If there is no such split, or there is no loader for a file of it.
     pub fn load(&self, split: &str, loaders: &Loaders) -> Result<Documents> {
-        let Some(split) = self.splits.iter().find(|known| known.name == split) else {
+        let split = self.split(split)?;
+        let member = Member::data_set(self.path.clone(), self.path.clone(), self.classes());
+        let entries = split.entries(loaders, &member)?;
+        let chain = Chain::new(loaders.clone(), entries, |loader, path| {
+            loader.in_turn(path)
+        });
+        let rows = documents(until_error(chain));
+        Ok(counted(rows, split.clone(), self.path.clone()))
+    }
+
+    /// The split of this name.
+    pub(super) fn split(&self, name: &str) -> Result<&FolderSplit> {
+        let named = |split: &&FolderSplit| split.name == name;
+        self.splits.iter().find(named).ok_or_else(|| {
             let known: Vec<&str> = self
                 .splits
                 .iter()
                 .map(|split| split.name.as_str())
                 .collect();
-            return Err(DataError::Setting {
+            DataError::Setting {
                 name: "split".into(),
-                found: quoted(split),
+                found: quoted(name),
                 expected: format!("one of {}", known.join(", ")),
-            });
-        };
-        let loaders = loaders.clone().with(TextRows);
-        let entries = split
-            .files
-            .iter()
-            .map(|file| Ok(Entry::new(file.clone(), loaders.loader(file)?)));
-        let entries = entries.collect::<Result<_>>()?;
-        let features = self.features.clone();
-        let rows = documents(until_error(Chain::new(loaders, entries, |loader, path| {
-            loader.in_turn(path)
-        })))
-        .map(move |row| named(row?, &features));
-        Ok(counted(rows, split.clone(), self.path.clone()))
+            }
+        })
+    }
+
+    /// The classes of all columns.
+    pub(super) fn classes(&self) -> Classes {
+        let features = self.features.iter();
+        let named = features.filter(|feature| !feature.labels.is_empty());
+        Classes(
+            named
+                .map(|feature| (feature.name.clone(), feature.labels.clone()))
+                .collect(),
+        )
     }
 }
 
-/// Puts the names of classes in the place of their numbers.
-fn named(mut row: Document, features: &[Feature]) -> Result<Document> {
-    for feature in features.iter().filter(|feature| !feature.labels.is_empty()) {
-        let Some(value) = row.fields.get_mut(&feature.name) else {
-            continue;
-        };
-        let Some(number) = value.as_i64() else {
-            continue;
-        };
-        let label = usize::try_from(number)
-            .ok()
-            .and_then(|number| feature.labels.get(number));
-        *value = match label {
-            Some(label) => Value::String(label.clone()),
-            None if number == -1 => Value::Null,
-            None => {
-                return Err(DataError::WrongType {
-                    place: Place::from(&row.origin),
-                    field: quoted(&feature.name),
-                    found: "a number that no class has",
-                    expected: "one of the classes that the data set names",
-                });
-            }
-        };
+impl FolderSplit {
+    /// Its files, to be read as rows.
+    pub(super) fn entries(&self, loaders: &Loaders, member: &Arc<Member>) -> Result<Vec<Entry>> {
+        let loaders = loaders.clone().with(TextRows);
+        let files = self.files.iter();
+        files
+            .map(|file| Ok(Entry::new(file.clone(), loaders.loader(file)?).of(member)))
+            .collect()
     }
-    Ok(row)
 }
 
 /// The rows, and an error behind the last if they are not as many as the folder says.
-fn counted(
-    mut rows: impl Iterator<Item = Result<Document>> + Send + 'static,
-    split: FolderSplit,
-    path: PathBuf,
-) -> Documents {
+fn counted(mut rows: Documents, split: FolderSplit, path: PathBuf) -> Documents {
     let mut expected = split.rows;
     let mut found = 0;
     Box::new(std::iter::from_fn(move || {
@@ -218,7 +250,7 @@ fn counted(
 fn choose(
     mut cards: Vec<(String, Card)>,
     wanted: Option<&str>,
-    path: &Path,
+    shown: &str,
 ) -> Result<(String, Card)> {
     let with_files = cards
         .iter()
@@ -245,7 +277,7 @@ fn choose(
     }
     let known: Vec<String> = cards.iter().map(|(name, _)| quoted(name)).collect();
     Err(DataError::Setting {
-        name: format!("configuration of {}", path.display()),
+        name: format!("configuration of {shown}"),
         found: wanted.map_or_else(|| "none".into(), quoted),
         expected: format!(
             "one of {}",

@@ -3,7 +3,8 @@
 use quick_xml::escape::resolve_html5_entity;
 
 use crate::error::Result;
-use crate::load::blocks::{Blocks, Table, line, link};
+use crate::load::blocks::{Blocks, link};
+use crate::load::table::{Table, line};
 use crate::load::xml::{Element, Node, Xml};
 
 /// A page's text.
@@ -170,7 +171,10 @@ impl Flow {
                 "tr" => {
                     table.row();
                     while let Some(element) = xml.child()? {
-                        let mut inside = Self::default();
+                        let mut inside = Self {
+                            blocks: Blocks::cell(),
+                            ..Self::default()
+                        };
                         inside.children(xml)?;
                         inside.flush();
                         let text = inside.blocks.finish();

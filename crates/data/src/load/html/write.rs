@@ -3,6 +3,7 @@
 use dom_query::NodeRef;
 
 use super::{Content, Links};
+use crate::load::table::{Table, line};
 
 /// What is shown of an element and all below it.
 ///
@@ -196,7 +197,7 @@ impl Writer {
     fn heading(&mut self, node: NodeRef<'_>, level: &str) {
         self.end_block();
         self.children(node);
-        let heading = one_line(&std::mem::take(&mut self.block));
+        let heading = line(&std::mem::take(&mut self.block));
         if !heading.is_empty() {
             let level = level.parse().unwrap_or(1);
             self.write(&[&format!("{} {heading}", "#".repeat(level))]);
@@ -219,7 +220,7 @@ impl Writer {
     }
 
     fn inline_code(&mut self, node: NodeRef<'_>) {
-        let text = one_line(&node.text());
+        let text = line(&node.text());
         if !text.is_empty() {
             let fence = "`".repeat(longest_run(&text) + 1);
             self.block
@@ -237,7 +238,7 @@ impl Writer {
         let before = std::mem::take(&mut self.block);
         let written = self.text.len();
         self.children(node);
-        let words = one_line(&self.block);
+        let words = line(&self.block);
         // A link around whole blocks has no form in Markdown.
         if words.is_empty() || self.text.len() > written {
             self.block.insert_str(0, &before);
@@ -310,37 +311,23 @@ impl Writer {
             self.children(caption);
             self.end_block();
         }
-        let cells: Vec<Vec<String>> = rows.iter().map(|row| self.cells(*row)).collect();
-        let cells: Vec<Vec<String>> = cells
-            .into_iter()
-            .filter(|row| row.iter().any(|cell| !cell.is_empty()))
-            .collect();
-        let width = cells.iter().map(Vec::len).max().unwrap_or(0);
-        let mut lines = Vec::new();
-        for (index, mut row) in cells.into_iter().enumerate() {
-            row.resize(width, String::new());
-            lines.push(format!("| {} |", row.join(" | ")));
-            if index == 0 {
-                lines.push(format!("|{}", " --- |".repeat(width)));
+        let mut table = Table::default();
+        for row in rows {
+            table.row();
+            for cell in row.children_it(false).filter(|cell| is_cell(*cell)) {
+                let mut writer = Writer {
+                    links: self.links,
+                    content: self.content,
+                    ..Writer::default()
+                };
+                writer.children(cell);
+                writer.end_block();
+                table.cell(&writer.text, 1);
             }
         }
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let table = table.markdown();
+        let lines: Vec<&str> = table.lines().collect();
         self.write(&lines);
-    }
-
-    fn cells(&self, row: NodeRef<'_>) -> Vec<String> {
-        let cells = row.children_it(false).filter(|cell| is_cell(*cell));
-        let cells = cells.map(|cell| {
-            let mut writer = Writer {
-                links: self.links,
-                content: self.content,
-                ..Writer::default()
-            };
-            writer.children(cell);
-            writer.end_block();
-            one_line(&writer.text).replace('|', "\\|")
-        });
-        cells.collect()
     }
 }
 
@@ -405,10 +392,6 @@ fn language(node: NodeRef<'_>) -> Option<String> {
         })
     });
     named.into_iter().next()
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The length of the longest run of back quotes.

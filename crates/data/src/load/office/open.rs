@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{DataError, Place, Result};
-use crate::load::blocks::{Blocks, Table, link};
+use crate::load::blocks::{Blocks, link};
+use crate::load::table::Table;
 use crate::load::xml::{Element, Node, Xml};
 
 /// How many cells of text tables may stand for repetitions in one document.
@@ -318,7 +319,7 @@ impl Open {
                 .max(1);
             match element.name() {
                 "table-cell" => {
-                    let mut blocks = Blocks::default();
+                    let mut blocks = Blocks::cell();
                     self.blocks(xml, &mut blocks)?;
                     let text = blocks.finish();
                     if text.is_empty() {

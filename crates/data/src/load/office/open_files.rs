@@ -6,8 +6,9 @@ use super::open::Open;
 use super::slides::Slide;
 use crate::document::Fields;
 use crate::error::{DataError, Place, Result};
-use crate::load::blocks::{Blocks, line};
+use crate::load::blocks::Blocks;
 use crate::load::parts::Parts;
+use crate::load::table::line;
 use crate::load::xml::{Element, Xml};
 
 /// Refuses a document with a password, whose parts are not XML.

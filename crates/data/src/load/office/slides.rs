@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use super::package::Relations;
 use crate::error::Result;
-use crate::load::blocks::{Blocks, Table, line, link};
+use crate::load::blocks::{Blocks, link};
 use crate::load::parts::Parts;
+use crate::load::table::{Table, line};
 use crate::load::xml::{Element, Xml};
 
 /// What is read of a slide.

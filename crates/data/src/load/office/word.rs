@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use super::package::Relations;
 use super::styles::{Kind, Layout, Lists, Styles};
 use crate::error::Result;
-use crate::load::blocks::{Blocks, Table, link};
+use crate::load::blocks::{Blocks, link};
 use crate::load::parts::Parts;
+use crate::load::table::Table;
 use crate::load::xml::{Element, Xml};
 
 /// The document's text in Markdown.
@@ -327,7 +328,7 @@ impl Word<'_> {
 
     fn cell(&mut self, xml: &mut Xml<'_>, table: &mut Table) -> Result<()> {
         let mut span = 1;
-        let mut blocks = Blocks::default();
+        let mut blocks = Blocks::cell();
         let mut open = None;
         while let Some(element) = xml.child()? {
             if element.name() == "tcPr" {

@@ -1,5 +1,6 @@
 //! PDF documents, page by page.
 
+mod direction;
 mod facts;
 mod layout;
 mod mend;
@@ -33,14 +34,14 @@ const TIME_PER_PAGE: Duration = Duration::from_secs(1);
 /// Columns are read one after the other, lines of a paragraph are joined, words that a line's end divides are whole
 /// again, ligatures are letters. A row of a table is a line with tabs between its cells. Lines that stand at the same
 /// place of many pages (headers, footers, page numbers) are left out unless they are asked for; `left_out` counts
-/// them on each page.
+/// them on each page. Lines from right to left are in the order of reading, words of the other direction in them too.
 ///
 /// Fields: `page` (from 1), `pages`, and where the document says so `title`, `author`, `date` (of its creation),
 /// `subject`, `keywords`; on the first page `form`, the filled fields of a form by their names.
 ///
 /// A page without text, as a scanned one is, is dropped and counted under that reason: nothing can be learned from an
-/// empty text. A page that cannot be read is an error, and the next one follows. A document that needs a password is
-/// refused. Limits: 256 MiB, 20,000 pages, 8 seconds for a page.
+/// empty text. A page that cannot be read is an error, and the next one follows. A document that needs a password, or is
+/// encrypted by RC4 or AES-128, is refused. Limits: 256 MiB, 20,000 pages, 8 seconds for a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pdf {
     running: Running,
@@ -168,8 +169,10 @@ fn open(bytes: Vec<u8>, place: &Place) -> Result<Opened> {
     if pdf.is_encrypted() && !pdf.is_authenticated() {
         return Err(DataError::Unsupported {
             place: place.clone(),
-            what: "an encrypted PDF".into(),
-            hint: "Save it without its password first, such as with qpdf --decrypt",
+            // Of the old ciphers the parser does not even know whether the empty password opens them.
+            what: "a PDF that needs a password, or is encrypted by an old cipher (RC4, AES-128)"
+                .into(),
+            hint: "Save it without encryption first, such as with qpdf --decrypt",
         });
     }
     tree::check(&pdf, place)?;
@@ -229,9 +232,13 @@ fn page(opened: &Opened, index: usize, place: &Place) -> Result<Vec<Line>> {
     let pdf = Arc::clone(&opened.pdf);
     let at = place.clone();
     let page = guarded(&place.path, "PDF", TIME_LIMIT, move || {
-        let spans = pdf
+        let mut spans = pdf
             .extract_spans(index)
             .map_err(|error| broken(&at, &error))?;
+        if spans.iter().any(direction::mixed) {
+            let glyphs = pdf.extract_chars(index);
+            direction::mend(&mut spans, glyphs.map_err(|error| broken(&at, &error))?);
+        }
         if spans.is_empty() {
             // A page whose content cannot be unpacked looks like an empty one.
             let content = pdf.get_page_content_data(index);

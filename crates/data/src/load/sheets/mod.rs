@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::blocks::Table;
 use super::packing::Packing;
 use super::parts::Parts;
+use super::table::Table;
 use crate::document::{
     Document, Documents, Fields, Load, Origin, PlaceUnit, Record, Records, documents,
 };

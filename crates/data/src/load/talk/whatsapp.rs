@@ -42,6 +42,9 @@ pub(super) fn read(path: &Path) -> Result<Export> {
             .is_some_and(|head| line[..head.text].contains('/'))
     });
     let decided = decide(&found, custom(&found, slashes));
+    let marked = lines
+        .iter()
+        .any(|(line, head)| head.is_some() && line.trim_start_matches(is_mark).starts_with('['));
     let mut messages: Vec<Message> = Vec::new();
     for ((line, head), place) in lines.iter().zip(1..) {
         let begins = head
@@ -65,7 +68,10 @@ pub(super) fn read(path: &Path) -> Result<Export> {
     let mut thread = Thread {
         title: title(path),
         unit: PlaceUnit::Line,
-        messages: messages.into_iter().map(told_apart).collect(),
+        messages: messages
+            .into_iter()
+            .map(|message| told_apart(message, marked))
+            .collect(),
         ..Thread::default()
     };
     let order = json!(decided.name());
@@ -99,16 +105,18 @@ fn title(path: &Path) -> Option<String> {
     Some(title.to_owned())
 }
 
-/// Splits a message into who and what, and tells text from what the app wrote in its place.
-fn told_apart(mut message: Message) -> Message {
+/// Splits a message into who and what, and tells text from what the app wrote in its place. `marked` says that the app
+/// marks what it wrote: iOS does, whose lines begin with `[`. Elsewhere the mark is somebody's own, who writes from right
+/// to left.
+fn told_apart(mut message: Message, marked: bool) -> Message {
     let whole = std::mem::take(&mut message.text);
     let Some((name, text)) = said(&whole) else {
         message.leave_out("service", 1);
         return message;
     };
     message.name = name;
-    // On iOS what the app wrote begins with a mark, as do its lines about a chat under the chat's name.
-    let by_app = text.starts_with('\u{200e}');
+    // The app's lines about a chat stand under the chat's name.
+    let by_app = marked && text.starts_with('\u{200e}');
     let text = text.trim_matches(|character: char| is_mark(character) || character.is_whitespace());
     let (first, caption) = text.split_once('\n').unwrap_or((text, ""));
     if let Some(kind) = placeholder(first, by_app) {

@@ -1,5 +1,6 @@
 //! Dumps of Wikipedia and its sisters: the XML that `MediaWiki` exports, page by page.
 
+mod aside;
 mod pages;
 mod text;
 
@@ -17,9 +18,10 @@ use crate::error::{Place, Result};
 
 /// Loads `pages-articles.xml`, usually packed as `.xml.bz2`: a document per article, read one after the other.
 ///
-/// The text is the article without its markup: headings, lists, tables and preformatted lines stay as Markdown; templates,
-/// references, files and categories are left out. What the parser of the markup does not read (a formula, a table with
-/// merged cells) is reduced to its words, and the field `unread` counts such places. Fields: `title`, `id`, `url`,
+/// The text is the article without its markup: headings, lists, tables (their captions above them), preformatted lines and
+/// formulas (TeX in `$…$`, in `$$…$$` if they are displayed) stay as Markdown; templates, references, files and categories
+/// are left out. What the parser of the markup does not read (a table with merged cells) is reduced to its words, and the
+/// field `unread` counts such places. Fields: `title`, `id`, `url`,
 /// `date`, `author` (of the last revision), `language` and `licence`.
 ///
 /// Redirections and pages of other namespaces (talk, templates, categories) are dropped, each under its reason.

@@ -4,17 +4,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wikrs::ast::Node;
 
+use super::aside::Aside;
 use crate::error::{DataError, Place, Result};
+use crate::load::table::Table;
 
 /// The text of a page's markup, and how many constructs were not read but reduced to their words.
 pub(super) fn text(wikitext: &str, place: &Place) -> Result<(String, u64)> {
     let read = AssertUnwindSafe(|| {
-        let parsed = wikrs::parser::parse(wikitext);
+        let aside = Aside::of(wikitext);
+        let parsed = wikrs::parser::parse(&aside.wikitext);
         let mut text = Text::default();
         text.blocks(&parsed.nodes);
         // The renderer resolves what is left of entities, such as `&nbsp;`.
         let whole = Node::Text(text.done.into());
-        (wikrs::render::plain(&[whole]), text.unread)
+        let whole = wikrs::render::plain(&[whole]);
+        (aside.restored(&whole), text.unread)
     });
     catch_unwind(read).map_err(|_| DataError::Broken {
         place: place.clone(),
@@ -52,8 +56,14 @@ impl Text {
                     self.block(&format!("```\n{}\n```", lines.join("\n")));
                 }
                 Node::Table { rows } => {
-                    let rows: Vec<String> = rows.iter().map(|row| self.row(row)).collect();
-                    self.block(&rows.join("\n"));
+                    let mut table = Table::default();
+                    for row in rows {
+                        table.row();
+                        for cell in row {
+                            table.cell(&self.inline(cell), 1);
+                        }
+                    }
+                    self.block(&table.markdown());
                 }
                 Node::Unsupported(source) => {
                     let words = self.words(source);
@@ -104,14 +114,6 @@ impl Text {
                 }
             }
         }
-    }
-
-    fn row(&mut self, cells: &[Vec<Node<'_>>]) -> String {
-        let cells: Vec<String> = cells
-            .iter()
-            .map(|cell| self.inline(cell).trim().replace('\n', " "))
-            .collect();
-        format!("| {} |", cells.join(" | "))
     }
 
     fn inline(&mut self, nodes: &[Node<'_>]) -> String {

@@ -242,6 +242,23 @@ impl Sensitive {
     }
 }
 
+impl Sensitive {
+    /// A stretch of a text, masked as it is in the whole text: a border that cuts a secret leaves no half of it.
+    pub(crate) fn mask_part(&self, text: &str, part: &Range<usize>) -> String {
+        let mut masked = String::new();
+        let mut from = part.start;
+        for Finding { kind, span } in self.find(text) {
+            if span.end > part.start && span.start < part.end {
+                masked.push_str(&text[from..span.start.max(from)]);
+                masked.push_str(kind.placeholder());
+                from = span.end.min(part.end);
+            }
+        }
+        masked.push_str(&text[from..part.end]);
+        self.mask(&masked).0
+    }
+}
+
 fn replaced(text: &str, findings: &[Finding]) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut from = 0;

@@ -1,21 +1,26 @@
 //! Following the texts of a conversation through a template.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
-use minijinja::Value;
-
-use crate::error::{DataError, Place, Result};
-use crate::example::{Role, Turn};
+use crate::document::Value as Json;
+use crate::error::{DataError, Place, Result, quoted};
+use crate::example::Turn;
 
 use super::ChatTemplate;
 use super::jinja::{Budget, is_space};
 use super::marks::{Marks, Rendered, Style};
+use super::message::{CallForm, Kind, Messages, Text, is_plain};
 
 /// A conversation on its way through a template.
 pub(super) struct Following<'a> {
     pub(super) chat: &'a ChatTemplate,
     pub(super) turns: &'a [Turn],
     pub(super) place: Place,
+    messages: Messages,
+    /// For every turn, the number of the text that it says.
+    said: Vec<usize>,
+    /// How many texts there are up to the end of every turn; before that, how many the tools have.
+    counts: Vec<usize>,
     marks: Marks,
 }
 
@@ -23,39 +28,69 @@ impl<'a> Following<'a> {
     /// # Errors
     ///
     /// If the texts hold nearly all of the characters that mark texts.
-    pub(super) fn new(chat: &'a ChatTemplate, turns: &'a [Turn], place: Place) -> Result<Self> {
-        let marks = Marks::unused(turns.iter().map(|turn| turn.text.as_str()));
+    pub(super) fn new(
+        chat: &'a ChatTemplate,
+        (turns, tools): (&'a [Turn], &[Json]),
+        form: CallForm,
+        place: Place,
+    ) -> Result<Self> {
+        let messages = Messages::of(tools, turns, form);
+        let mut texts = Vec::new();
+        messages.values(turns.len(), |text| {
+            texts.push(text);
+            String::new()
+        });
+        let marks = Marks::unused(texts.iter().map(|text| text.text));
         let marks = marks.ok_or_else(|| DataError::TemplateCheck {
             name: chat.engine.name().to_owned(),
             message: format!(
                 "at {place} the texts hold nearly all of U+FDD0 to U+FDEF, which mark texts"
             ),
         })?;
+        // A turn that says nothing has a number that no text has.
+        let mut said = vec![usize::MAX; turns.len()];
+        let mut counts = vec![0; turns.len() + 1];
+        for (number, text) in texts.iter().enumerate() {
+            counts[text.message.map_or(0, |message| message + 1)] = number + 1;
+            if let Some(message) = text.message.filter(|_| text.kind == Kind::Said) {
+                said[message] = number;
+            }
+        }
+        for turn in 1..counts.len() {
+            counts[turn] = counts[turn].max(counts[turn - 1]);
+        }
         Ok(Self {
             chat,
             turns,
             place,
+            said,
+            counts,
             marks,
+            messages,
         })
+    }
+
+    /// Where in a render of all turns the text stands that a turn says.
+    pub(super) fn text_of<'r>(&self, turn: usize, rendered: &'r Rendered) -> &'r [Range<usize>] {
+        let texts = rendered.texts.get(self.said[turn]);
+        texts.map_or(&[], Vec::as_slice)
     }
 
     /// The render of the first turns as they are, without following their texts.
     pub(super) fn bare(&self, count: usize, open: bool) -> Result<Rendered> {
-        let turns = self.turns[..count].iter();
-        let plain = turns.map(|turn| (turn.role, Cow::Borrowed(turn.text.as_str())));
-        Ok(self.marks.read(&self.run(plain, open)?, count))
+        let rendered = self.run(count, open, |_, text| text.to_owned())?;
+        Ok(self.marks.read(&rendered, self.counts[count]))
     }
 
     /// The render of the first turns with marks around their texts. `None` if the template refuses them so.
-    pub(super) fn marked(&self, styles: &[Style], open: bool) -> Option<Rendered> {
+    pub(super) fn marked(&self, count: usize, styles: &[Style], open: bool) -> Option<Rendered> {
         let handled = &self.chat.engine.handled;
-        let marked = self.turns.iter().zip(styles).enumerate();
-        let marked = marked.map(|(number, (turn, style))| {
-            let text = self.marks.mark(&turn.text, number, *style, handled);
-            (turn.role, Cow::Owned(text))
-        });
-        let rendered = self.run(marked, open).ok()?;
-        Some(self.marks.read(&rendered, styles.len()))
+        let mark = |number: usize, text: &str| {
+            let style = styles.get(number).copied().unwrap_or(Style::Whole);
+            self.marks.mark(text, number, style, handled)
+        };
+        let rendered = self.run(count, open, mark).ok()?;
+        Some(self.marks.read(&rendered, self.counts[count]))
     }
 
     /// The render of all turns, with the place of every text.
@@ -65,32 +100,42 @@ impl<'a> Following<'a> {
     /// What the template says; [`DataError::TemplateCheck`] if a text with markup comes out so changed that it cannot
     /// be told from the template's own.
     pub(super) fn whole(&self, open: bool) -> Result<Rendered> {
-        let mut bare = self.bare(self.turns.len(), open)?;
-        let mut styles = vec![Style::Whole; self.turns.len()];
-        let mut torn = vec![true; self.turns.len()];
-        if let Some(marked) = self.marked(&styles, open)
+        let all = self.turns.len();
+        let mut bare = self.bare(all, open)?;
+        let texts = self.texts();
+        let mut styles = vec![Style::Whole; texts.len()];
+        let mut torn = vec![true; texts.len()];
+        if let Some(marked) = self.marked(all, &styles, open)
             && marked.text == bare.text
         {
             if !marked.torn.contains(&true) {
+                self.check_calls(&texts, &marked)?;
                 bare.texts = marked.texts;
                 return Ok(bare);
             }
             torn = marked.torn;
         }
+        // A template may compare the names of tools with those that it knows.
+        for (style, text) in styles.iter_mut().zip(&texts) {
+            if text.kind == Kind::Called && is_plain(text.text) {
+                *style = Style::Bare;
+            }
+        }
         // The template takes some of the texts apart. Follow their parts, if it is at strings that it looks for.
         let mut taken = Vec::new();
-        for (number, turn) in self.turns.iter().enumerate() {
+        for (number, text) in texts.iter().enumerate() {
             let mut handled = self.chat.engine.handled.iter();
-            if torn[number] && handled.any(|string| turn.text.contains(string.as_str())) {
+            if torn[number] && handled.any(|string| text.text.contains(string.as_str())) {
                 styles[number] = Style::Parts;
                 taken.push(number);
             }
         }
         let followed = |styles: &[Style]| {
-            let marked = self.marked(styles, open)?;
+            let marked = self.marked(all, styles, open)?;
             (marked.text == bare.text && !marked.torn.contains(&true)).then_some(marked)
         };
-        if let Some(mut marked) = followed(&styles).filter(|_| !taken.is_empty()) {
+        let changed = styles.iter().any(|style| *style != Style::Whole);
+        if let Some(mut marked) = followed(&styles).filter(|_| changed) {
             // A text that comes through as a whole is followed as a whole, or what stands between its parts would pass
             // for the template's.
             for number in taken.into_iter().filter(|_| torn.iter().all(|torn| *torn)) {
@@ -103,7 +148,7 @@ impl<'a> Following<'a> {
             bare.texts = marked.texts;
             return Ok(bare);
         }
-        if self.turns.iter().all(|turn| harmless(&turn.text)) {
+        if texts.iter().all(|text| harmless(text.text)) {
             return Ok(bare);
         }
         Err(DataError::TemplateCheck {
@@ -116,22 +161,54 @@ impl<'a> Following<'a> {
         })
     }
 
-    fn run<'t>(
+    /// Refuses a render in which a call is missing.
+    fn check_calls(&self, texts: &[Text], marked: &Rendered) -> Result<()> {
+        let mut numbered = texts.iter().enumerate();
+        let missing = numbered
+            .find(|(number, text)| text.kind == Kind::Called && marked.texts[*number].is_empty());
+        let Some((_, call)) = missing else {
+            return Ok(());
+        };
+        Err(DataError::TemplateCheck {
+            name: self.chat.engine.name().to_owned(),
+            message: format!(
+                "at {} it leaves out a call of {}; use a template that writes several calls in one turn, or give each a \
+                 turn of its own",
+                self.place,
+                quoted(call.text)
+            ),
+        })
+    }
+
+    /// All texts by their number.
+    fn texts(&self) -> Vec<Text<'_>> {
+        let mut texts = Vec::new();
+        self.messages.values(self.turns.len(), |text| {
+            texts.push(text);
+            String::new()
+        });
+        texts
+    }
+
+    /// Renders the first turns; `write` gets the texts with their numbers.
+    fn run(
         &self,
-        turns: impl Iterator<Item = (Role, Cow<'t, str>)>,
+        count: usize,
         open: bool,
+        write: impl Fn(usize, &str) -> String,
     ) -> Result<String> {
-        let mut bytes = 0;
-        let messages: Vec<Value> = turns
-            .map(|(role, text)| {
-                bytes += text.len();
-                Value::from_pairs([("role", role.name()), ("content", &text)])
-            })
-            .collect();
-        let budget = Budget::of(messages.len(), bytes);
-        let variables = self.chat.variables(Value::from(messages), open);
+        let mut numbers = 0..;
+        let [tools, messages] = self.messages.values(count, |text| {
+            write(numbers.next().unwrap_or_default(), text.text)
+        });
+        let mut variables = self.chat.variables(messages, open);
+        if !self.messages.tools.is_empty() {
+            variables.insert("tools".to_owned(), tools);
+        }
+        let (values, bytes) = self.messages.size();
         let engine = &self.chat.engine;
-        engine.render(variables, Some(self.marks.generation), budget, &self.place)
+        let marks = Some(self.marks.generation);
+        engine.render(variables, marks, Budget::of(values, bytes), &self.place)
     }
 }
 

@@ -28,6 +28,11 @@ pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     Ok(text)
 }
 
+/// A value as `json.dumps` writes it by default, but for characters beyond ASCII, which stay as they are.
+pub(super) fn dumps(value: &Value) -> Result<String, Error> {
+    tojson(value, Kwargs::from_iter([] as [(&str, Value); 0]))
+}
+
 impl Style {
     fn read(options: &Kwargs) -> Result<Self, Error> {
         let indent = match options.get::<Option<Value>>("indent")? {

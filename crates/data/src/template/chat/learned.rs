@@ -6,77 +6,13 @@
 
 use std::ops::Range;
 
-use crate::error::{DataError, Place, Result, quoted};
-use crate::example::{Role, Turn};
+use crate::error::{DataError, Result, quoted};
+use crate::example::Role;
 
+use super::Learn;
 use super::follow::Following;
 use super::jinja::is_space;
-use super::marks::{Rendered, Style};
-use super::{ChatTemplate, Learn};
-
-/// What a render of plain turns shows of a template.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Probe {
-    /// The end of an answer's turn, unless it could not be found out.
-    pub(super) end: Option<String>,
-    /// Why no conversation should be rendered with this template.
-    pub(super) fault: Option<String>,
-}
-
-impl Probe {
-    /// Renders two exchanges of plain words to see what the template does with them. `None` if it refuses them.
-    pub(super) fn of(chat: &ChatTemplate) -> Option<Self> {
-        let texts = [
-            "first question",
-            "first answer",
-            "second question",
-            "second answer",
-        ];
-        let roles = [Role::User, Role::Assistant];
-        let turns: Vec<Turn> = texts
-            .iter()
-            .zip(roles.iter().cycle())
-            .map(|(text, role)| Turn::new(*role, *text))
-            .collect();
-        let follow = |count: usize, open: bool| {
-            let following = Following::new(chat, &turns[..count], Place::default()).ok()?;
-            following.marked(&[Style::Whole; 4][..count], open)
-        };
-        let one = follow(2, false)?;
-        let stands = |number: usize| one.texts[number].len();
-        if let Some(number) = (0..2).find(|&number| stands(number) != 1) {
-            let (role, times) = (roles[number], stands(number));
-            return Some(Self {
-                end: None,
-                fault: Some(format!(
-                    "it writes the text of the {role}'s turn {times} times; expected once"
-                )),
-            });
-        }
-        let text_end = one.texts[1][0].end;
-        let mut spans = one.generation.iter();
-        let end = if let Some(span) = spans.find(|span| span.end >= text_end) {
-            one.text[text_end..span.end]
-                .trim_end_matches(is_space)
-                .to_owned()
-        } else {
-            let mut tails = vec![&one.text[text_end..]];
-            let (two, opened) = (follow(4, false), follow(2, true));
-            if let Some(two) = &two {
-                let (end, next) = (two.texts[1].last()?.end, two.texts[2].first()?.start);
-                tails.push(two.text.get(end..next)?);
-            }
-            if let Some(opened) = &opened {
-                tails.push(&opened.text[opened.texts[1].last()?.end..]);
-            }
-            end_of_turn(&tails).to_owned()
-        };
-        Some(Self {
-            end: Some(end),
-            fault: None,
-        })
-    }
-}
+use super::marks::Rendered;
 
 impl Following<'_> {
     /// What is learned of a whole render.
@@ -109,7 +45,7 @@ impl Following<'_> {
             .turns
             .iter()
             .rposition(|turn| turn.role != Role::Assistant);
-        let from = asked.and_then(|number| whole.texts[number].last());
+        let from = asked.and_then(|number| self.text_of(number, whole).last());
         let from = from.map_or(0, |span| span.end);
         spans
             .into_iter()
@@ -120,7 +56,7 @@ impl Following<'_> {
     /// The span of an answer with its end of turn.
     fn answer(&self, number: usize, whole: &Rendered) -> Result<Range<usize>> {
         let name = self.chat.engine.name();
-        let stands = whole.texts[number].last();
+        let stands = self.text_of(number, whole).last();
         let start = if number == 0 {
             stands.map_or(0, |span| span.start)
         } else {
@@ -148,7 +84,7 @@ impl Following<'_> {
     /// Where an answer's turn ends, if it ends as in the probe.
     fn known_end(&self, number: usize, whole: &Rendered, text_end: usize) -> Option<usize> {
         // A text that could not be followed ends nobody knows where.
-        whole.texts[number].last()?;
+        self.text_of(number, whole).last()?;
         let end = self.chat.probe().end.as_deref()?;
         // White space at the text's end stands outside of the marks, if the template leaves it there.
         let text = self.turns[number].text.as_str();
@@ -186,7 +122,7 @@ fn common(a: &str, b: &str) -> usize {
 ///
 /// That is what they have in common, without white space at its end, and without the beginning of a token that they
 /// happen to share (`<|` of `<|user|>` and `<|assistant|>`).
-fn end_of_turn<'a>(tails: &[&'a str]) -> &'a str {
+pub(super) fn end_of_turn<'a>(tails: &[&'a str]) -> &'a str {
     let Some((first, others)) = tails.split_first() else {
         return "";
     };

@@ -15,6 +15,8 @@ pub(super) enum Style {
     Whole,
     /// Around each part between strings that the template itself looks for in texts, such as `</think>`.
     Parts,
+    /// Not at all.
+    Bare,
 }
 
 /// The characters that mark one render.
@@ -74,6 +76,7 @@ impl Marks {
     ) -> String {
         let mut marked = String::with_capacity(text.len() + 32);
         match style {
+            Style::Bare => marked.push_str(text),
             Style::Whole => self.wrap(&mut marked, text, number),
             Style::Parts => {
                 let mut rest = text;

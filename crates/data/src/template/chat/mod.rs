@@ -8,7 +8,7 @@ use minijinja::Value;
 use minijinja::value::Serde;
 
 use crate::document::Value as Json;
-use crate::error::{DataError, Place, Result};
+use crate::error::{Place, Result};
 use crate::example::Conversation;
 use crate::tokenizer::Tokenizer;
 
@@ -21,13 +21,17 @@ mod jinja;
 mod json;
 mod learned;
 mod marks;
+mod message;
+mod probe;
 mod python;
 
 pub use clock::{Clock, Moment};
 
 use follow::Following;
 use jinja::{Budget, Engine};
-use learned::{Probe, union};
+use learned::union;
+use message::size;
+use probe::Probe;
 
 /// The Jinja template that a checkpoint publishes, rendered byte for byte as transformers renders it.
 ///
@@ -37,7 +41,11 @@ use learned::{Probe, union};
 /// answer is learned ([`Learn::Last`]).
 ///
 /// Texts of the record stay texts: each is followed through the template, so that a `<|im_end|>` in a record can be
-/// told from the template's own.
+/// told from the template's own; those in tools, calls and their arguments too.
+///
+/// Tools, calls and results of tools, and what the assistant thinks, are handed over as transformers does. A call's
+/// arguments are an object or their JSON text, whichever the template writes. A template that leaves out what a
+/// conversation has of these is refused, where transformers drops it without a word.
 ///
 /// ```
 /// use finetune_data::template::{ChatTemplate, Template};
@@ -143,12 +151,14 @@ impl ChatTemplate {
     ///
     /// What the template raises, what it does wrong, or the limit that it passes.
     pub fn text(&self, messages: &[Json], open: bool) -> Result<String> {
-        let bytes = messages.iter().map(size).sum();
+        let (values, bytes) = (messages.iter().map(size)).fold((0, 0), |sum, (values, bytes)| {
+            (sum.0 + values, sum.1 + bytes)
+        });
         let messages: Vec<Value> = messages
             .iter()
             .map(|message| Value::from(Serde(normalized(message))))
             .collect();
-        let budget = Budget::of(messages.len(), bytes);
+        let budget = Budget::of(values, bytes);
         let variables = self.variables(Value::from(messages), open);
         self.engine
             .render(variables, None, budget, &Place::default())
@@ -162,21 +172,16 @@ impl ChatTemplate {
     }
 
     fn probe(&self) -> &Probe {
-        self.probe
-            .get_or_init(|| Probe::of(self).unwrap_or_default())
+        self.probe.get_or_init(|| Probe::of(self))
     }
 }
 
 impl Template for ChatTemplate {
     fn render(&self, conversation: &Conversation, open: bool) -> Result<Vec<Piece>> {
-        if let Some(fault) = &self.probe().fault {
-            return Err(DataError::TemplateCheck {
-                name: self.engine.name().to_owned(),
-                message: fault.clone(),
-            });
-        }
-        let turns = turns(conversation, open)?;
-        let following = Following::new(self, turns, Place::from(&conversation.origin))?;
+        let given = (turns(conversation, open)?, conversation.tools.as_slice());
+        let (probe, place) = (self.probe(), Place::from(&conversation.origin));
+        probe.check(self, given, &place)?;
+        let following = Following::new(self, given, probe.form, place)?;
         let whole = following.whole(open)?;
         let learned = if open {
             Vec::new()
@@ -243,17 +248,4 @@ fn normalized(message: &Json) -> Json {
         message.insert("reasoning_content".to_owned(), reasoning);
     }
     Json::Object(message)
-}
-
-/// The bytes of the texts in a value.
-fn size(value: &Json) -> usize {
-    match value {
-        Json::String(text) => text.len(),
-        Json::Array(items) => items.iter().map(size).sum(),
-        Json::Object(entries) => entries
-            .iter()
-            .map(|(key, value)| key.len() + size(value))
-            .sum(),
-        _ => 8,
-    }
 }

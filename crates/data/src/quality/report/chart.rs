@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::length::Histogram;
+use super::super::length::Histogram;
 
 /// A plot of bars, for a drawing 640 wide.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,8 +34,8 @@ struct Caption {
 /// The width of the drawing.
 const WIDTH: f64 = 640.0;
 /// Where bars that lie begin, and how long the longest is.
-const LEFT: f64 = 220.0;
-const LONGEST: f64 = 340.0;
+const LEFT: f64 = 240.0;
+const LONGEST: f64 = 320.0;
 /// The height of a bar that lies, with the gap to the next.
 const LINE: f64 = 24.0;
 /// The height of the highest bar that stands, and the room for a text above and below.
@@ -43,9 +43,9 @@ const HIGHEST: f64 = 150.0;
 const TEXT: f64 = 20.0;
 
 impl Chart {
-    /// A bar that lies for each value; at most 20, the rest in one.
+    /// A bar that lies for each value; at most 21, the rest in one.
     pub(crate) fn lying(title: &str, values: impl IntoIterator<Item = (String, u64)>) -> Self {
-        const MOST: usize = 20;
+        const MOST: usize = 21;
         let mut values: Vec<(String, u64)> = values.into_iter().collect();
         if values.len() > MOST {
             let rest = values.split_off(MOST - 1);
