@@ -79,7 +79,7 @@ fn renders_masks_and_ids_equal_transformers() {
                     (Some(error), _) => Err(error.as_str()),
                     (None, Some(error)) => Err(error),
                     _ if rewrites(&golden, case) && !case.open && !tagged => {
-                        Err("rewrites earlier turns")
+                        Err("asked for an answer after 1 messages it writes")
                     }
                     _ => Ok(case.render.as_deref().unwrap()),
                 };
