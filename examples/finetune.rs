@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use finetune::data::Split;
+use finetune::data::shard::{EXTENSION, Shards};
 use finetune::data::split::Parts;
 use finetune::data::template::Plain;
 use finetune::model::{Network, Seq2Seq};
@@ -26,7 +27,8 @@ struct Flags {
     /// The base, a Hugging Face folder.
     #[arg(long, value_parser = program::model)]
     model: Option<PathBuf>,
-    /// Files of conversations or pairs.
+    /// Files of conversations or pairs; or shards of tokens, as `prepare` writes them with the same model, template,
+    /// length and truncation, which may be larger than memory and are all trained on.
     #[arg(long, num_args = 1..)]
     data: Vec<PathBuf>,
     /// The names of the fields: `prompt=question,completion=answer`; detected without it, or with `auto`.
@@ -104,8 +106,8 @@ fn main() -> Result<(), Failure> {
     encoder
         .tokenizer()
         .fits_model(checkpoint.blueprint().embedding.vocabulary)?;
-    let parts = conversations(&settings)?;
     if answers {
+        let parts = conversations(&settings)?;
         let model = checkpoint.seq2seq(&device)?;
         let (batches, held_out) = answer_batches(&settings, &encoder, &parts, &model)?;
         train(
@@ -118,7 +120,15 @@ fn main() -> Result<(), Failure> {
         )
     } else {
         let model = checkpoint.causal_lm(&device)?;
-        let (batches, held_out) = causal_batches(&settings, &encoder, &parts, &device)?;
+        let shard = |path: &PathBuf| path.extension().is_some_and(|name| name == EXTENSION);
+        let (batches, held_out) = if settings.data.iter().all(shard) {
+            let rows = Shards::open(&settings.data, &encoder.fingerprint())?;
+            let config = &settings.train;
+            let rows = CausalBatches::new(rows, &config.batch, config.seed, &encoder, &device)?;
+            (rows, None)
+        } else {
+            causal_batches(&settings, &encoder, &conversations(&settings)?, &device)?
+        };
         train(
             &flags,
             &settings,
