@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rayon::prelude::*;
 use tempfile::TempDir;
 
 use super::Loaders;
-use super::archive::{Archive, NESTING_LIMIT};
+use super::archive::{self, Archive, NESTING_LIMIT};
 use crate::document::{Content, Document, Load, Note, Read, Record, Records, Value};
 use crate::error::{DataError, Place, Result};
 
@@ -42,21 +43,30 @@ pub(crate) struct Member {
     /// What is shown for the folder: an archive, a name of the hub, or an address, which has one file.
     shown: PathBuf,
     alone: bool,
-    /// How many archives this one lies in, itself included.
-    depth: usize,
+    /// What holds for the archives in it, if it is an archive itself.
+    nesting: Option<Nesting>,
     /// Fields that its documents get, where they have none of that name.
     fields: BTreeMap<String, Value>,
     /// Keeps the folder until the last record has been dealt with.
     _folder: Option<TempDir>,
 }
 
+/// Where an archive lies.
+#[derive(Clone)]
+struct Nesting {
+    /// How many archives it lies in, itself included.
+    depth: usize,
+    /// How many bytes may still come out of the outermost one.
+    room: Arc<AtomicU64>,
+}
+
 impl Member {
-    fn archive(folder: TempDir, shown: PathBuf, depth: usize) -> Arc<Self> {
+    fn archive(folder: TempDir, shown: PathBuf, nesting: Nesting) -> Arc<Self> {
         Arc::new(Self {
             folder: folder.path().to_path_buf(),
             shown,
             alone: false,
-            depth,
+            nesting: Some(nesting),
             fields: BTreeMap::new(),
             _folder: Some(folder),
         })
@@ -69,7 +79,7 @@ impl Member {
             folder,
             shown,
             alone: false,
-            depth: 0,
+            nesting: None,
             fields: BTreeMap::new(),
             _folder: None,
         })
@@ -86,7 +96,7 @@ impl Member {
             folder: folder.path().to_path_buf(),
             shown: address,
             alone: true,
-            depth: 0,
+            nesting: None,
             fields,
             _folder: Some(folder),
         })
@@ -260,20 +270,33 @@ impl Chain {
     }
 
     /// The files of an archive.
-    fn inside(&self, archive: Archive, entry: &Entry) -> Result<Vec<Entry>> {
-        let depth = 1 + entry.member.as_ref().map_or(0, |member| member.depth);
-        if depth > NESTING_LIMIT {
+    fn inside(&self, kind: Archive, entry: &Entry) -> Result<Vec<Entry>> {
+        let around = entry
+            .member
+            .as_ref()
+            .and_then(|member| member.nesting.clone());
+        let nesting = match around {
+            Some(Nesting { depth, room }) => Nesting {
+                depth: depth + 1,
+                room,
+            },
+            None => Nesting {
+                depth: 1,
+                room: Arc::new(archive::room(&entry.path)?),
+            },
+        };
+        if nesting.depth > NESTING_LIMIT {
             return Err(DataError::LimitExceeded {
                 place: Place::file(&entry.path),
                 what: "the number of archives inside of each other",
-                found: depth as u64,
+                found: nesting.depth as u64,
                 limit: NESTING_LIMIT as u64,
                 hint: "Unpack it first",
             });
         }
-        let folder = super::archive::unpack(archive, &entry.path)?;
+        let folder = archive::unpack(kind, &entry.path, &nesting.room)?;
         let entries = self.loaders.entries(folder.path())?;
-        let member = Member::archive(folder, entry.shown(), depth);
+        let member = Member::archive(folder, entry.shown(), nesting);
         let inside = |entry: Entry| Entry { size: 0, ..entry }.of(&member);
         Ok(entries.into_iter().map(inside).collect())
     }

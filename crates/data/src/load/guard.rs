@@ -10,6 +10,8 @@ use crate::error::{DataError, Place, Result, escaped};
 
 /// The stack of a parser from outside; its recursion is not ours to bound.
 const STACK: usize = 64 << 20;
+/// What the thread is called in the message of a panic; `fuzz` knows by it that the panic is caught.
+const NAME: &str = "guarded parser";
 
 /// Runs a parser from outside: a panic becomes an error, and so does one that takes longer than `limit`, whose thread
 /// is then left to itself.
@@ -20,7 +22,9 @@ pub(super) fn guarded<T: Send + 'static>(
     read: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (sender, receiver) = mpsc::channel();
-    let thread = std::thread::Builder::new().stack_size(STACK);
+    let thread = std::thread::Builder::new()
+        .name(NAME.into())
+        .stack_size(STACK);
     let spawned = thread.spawn(move || {
         // Who gave up waiting wants no answer.
         let _ = sender.send(catch_unwind(AssertUnwindSafe(read)));

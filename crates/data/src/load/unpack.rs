@@ -3,6 +3,7 @@
 use std::fs::{File, create_dir_all};
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
@@ -13,18 +14,16 @@ use super::source::{RATIO_LIMIT, Source};
 use super::zip::{ENTRY_LIMIT, Zip, check_name, too_large, too_many};
 use crate::error::{DataError, Place, Result, escaped, quoted};
 
-/// How many bytes the files of an archive may have together.
-const SIZE_LIMIT: u64 = 16 << 30;
-
-/// Unpacks the files of an archive into a folder that vanishes when it is dropped.
+/// Unpacks the files of an archive into a folder that vanishes when it is dropped, and takes their bytes from the `room`
+/// that there is for them.
 ///
 /// Links and special files are not made. Names that lead out of the archive, or stand in it twice, are errors.
-pub(super) fn unpack(archive: Archive, path: &Path) -> Result<TempDir> {
+pub(super) fn unpack(archive: Archive, path: &Path, room: &AtomicU64) -> Result<TempDir> {
     let folder = tempfile::tempdir().map_err(|error| input(path, "unpack", error))?;
     let mut to = Unpacking {
         archive: path,
         folder: folder.path(),
-        left: SIZE_LIMIT,
+        room,
     };
     match archive {
         Archive::Zip => to.zip()?,
@@ -37,7 +36,7 @@ struct Unpacking<'a> {
     archive: &'a Path,
     folder: &'a Path,
     /// Bytes that may still be written.
-    left: u64,
+    room: &'a AtomicU64,
 }
 
 impl Unpacking<'_> {
@@ -66,7 +65,7 @@ impl Unpacking<'_> {
                 None => input(archive, "read", error),
             }
         };
-        let mut tar = tar::Archive::new(source.into_reader(SIZE_LIMIT));
+        let mut tar = tar::Archive::new(source.into_reader());
         for (index, entry) in tar.entries().map_err(fault)?.enumerate() {
             if index == ENTRY_LIMIT {
                 return Err(too_many(archive, index + 1));
@@ -99,15 +98,25 @@ impl Unpacking<'_> {
         let honest = packed.map_or(u64::MAX, |packed| {
             packed.saturating_mul(RATIO_LIMIT).max(1 << 20)
         });
-        let bound = self.left.min(honest);
+        let left = self.room.load(Ordering::Relaxed);
+        let bound = left.min(honest);
         let mut from = from.take(bound.saturating_add(1));
         let written = std::io::copy(&mut from, &mut file).map_err(|error| {
             packing::fault(&error, Place::file(self.archive)).unwrap_or_else(|| failed(error))
         })?;
+        if written > left {
+            return Err(DataError::LimitExceeded {
+                place: Place::file(self.archive),
+                what: "the unpacked size of the archive, and of those around it, in bytes beyond what was left,",
+                found: written,
+                limit: left,
+                hint: "If the file is what it should be, unpack it first",
+            });
+        }
         if written > bound {
             return Err(too_large(self.archive, written, bound));
         }
-        self.left -= written;
+        self.room.fetch_sub(written, Ordering::Relaxed);
         Ok(())
     }
 }

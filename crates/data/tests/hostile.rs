@@ -1,0 +1,230 @@
+//! Files that mean harm: each ends in a clear error or in what can be read, within its time and its memory, and leaves
+//! nothing behind.
+//!
+//! Every file is loaded by a process of its own, so that its peak of memory is its own, and a crash is its own too.
+
+#![cfg(all(
+    target_os = "linux",
+    feature = "archives",
+    feature = "arrow",
+    feature = "bz2",
+    feature = "datasets",
+    feature = "epub",
+    feature = "mail",
+    feature = "parquet",
+    feature = "pdf",
+    feature = "sheets",
+    feature = "sqlite",
+    feature = "wikipedia",
+    feature = "xz",
+    feature = "zstd"
+))]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use finetune_data::load::{DatasetFolder, Loaders, OnError};
+use rayon::prelude::*;
+
+/// The most memory that a file may cost, the program included.
+const PEAK: u64 = 512 << 20;
+/// The longest that a file may take.
+const TIME: Duration = Duration::from_secs(10);
+
+#[test]
+fn every_file_becomes_what_is_written_beside_it() {
+    let folder = hostile("");
+    let mut files = Vec::new();
+    collect(&folder, &mut files);
+    files.sort();
+    let found: Vec<String> = files
+        .par_iter()
+        .filter(|path| !path.ends_with("outcomes.txt"))
+        .map(|path| {
+            let name = path.strip_prefix(&folder).unwrap().display();
+            format!("{name}: {}\n", alone(path))
+        })
+        .collect();
+    let written = fs::read_to_string(folder.join("outcomes.txt")).unwrap();
+    let difference: Vec<&String> = found
+        .iter()
+        .filter(|line| !written.lines().any(|known| known == line.trim_end()))
+        .collect();
+    assert!(difference.is_empty(), "{difference:#?}");
+    assert_eq!(written.lines().count(), found.len());
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+fn hostile(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/hostile")
+        .join(name)
+}
+
+/// What another process that loads a file and does nothing else makes of it: the kind of the error, or the number of
+/// documents. Its folder and that for temporary files are empty before and behind it.
+fn alone(path: &Path) -> String {
+    let around = tempfile::tempdir().unwrap();
+    let [here, temporary] = ["here", "temporary"].map(|name| around.path().join(name));
+    fs::create_dir(&here).unwrap();
+    fs::create_dir(&temporary).unwrap();
+    let started = Instant::now();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "loads_alone", "--ignored", "--nocapture"])
+        .env("HOSTILE_FILE", path)
+        .env("TMPDIR", &temporary)
+        .current_dir(&here)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > TIME {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let took = started.elapsed();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find_map(|line| line.strip_prefix("loaded "));
+    let Some((peak, outcome)) = line.and_then(|line| line.split_once(' ')) else {
+        return format!("{} after {took:?}", output.status);
+    };
+    let peak: u64 = peak.parse().unwrap();
+    let left = [&here, &temporary].map(|folder| fs::read_dir(folder).unwrap().count());
+    let around = fs::read_dir(around.path()).unwrap().count();
+    println!("{}: {took:?}, {} MB", path.display(), peak >> 20);
+    if (left, around) != ([0, 0], 2) {
+        format!("{outcome}, and left {left:?} and {around} files behind")
+    } else if took > TIME || peak > PEAK {
+        format!("{outcome}, and took {took:?} and {} MB", peak >> 20)
+    } else {
+        outcome.to_owned()
+    }
+}
+
+#[test]
+#[ignore = "runs in a process of its own"]
+fn loads_alone() {
+    let Some(path) = std::env::var_os("HOSTILE_FILE") else {
+        return;
+    };
+    let path = Path::new(&path);
+    let outcome = match Loaders::default().load_all(&[path], &OnError::Stop) {
+        Ok((documents, counts)) => {
+            assert!(counts.balanced(), "{counts}");
+            format!("{} documents", documents.len())
+        }
+        Err(error) => {
+            let message = error.to_string();
+            let name = path.file_name().unwrap().to_string_lossy();
+            assert!(message.contains(&*name), "{message}");
+            assert!(!message.contains(char::is_control), "{message}");
+            assert!(message.len() < 2000, "{message}");
+            eprintln!("{message}");
+            error.kind().to_owned()
+        }
+    };
+    // A line of its own: the test's name stands before the first one.
+    println!("\nloaded {} {outcome}", peak());
+}
+
+/// The most memory that this process has had, in bytes.
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+    kilobytes.parse::<u64>().unwrap() * 1024
+}
+
+/// What a line of so many bytes without an end becomes, by the file's name.
+#[test]
+fn gigantic_lines_are_refused_or_read_in_bounded_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = b"word ".repeat(8 << 20);
+    let cases: [(&str, &[u8], &[u8], &str); 16] = [
+        ("a.txt", b"", b"", "?"),
+        ("a.md", b"# ", b"", "?"),
+        ("b.md", b"---\ntitle: ", b"\n---\n", "?"),
+        ("a.csv", b"a,b\n", b"", "?"),
+        ("b.csv", b"", b"\n", "?"),
+        ("a.jsonl", b"{\"a\":\"", b"\"}\n", "?"),
+        ("a.json", b"[{\"a\":\"", b"\"}]", "?"),
+        (
+            "a.ipynb",
+            b"{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":\"",
+            b"\"}]}",
+            "?",
+        ),
+        ("a.html", b"<html><p>", b"</p>", "?"),
+        ("b.html", b"<html><p class=\"", b"\">a</p>", "?"),
+        ("a.srt", b"1\n00:00:01,000 --> 00:00:02,000\n", b"\n", "?"),
+        ("a.vtt", b"WEBVTT\n\n00:01.000 --> 00:02.000\n", b"\n", "?"),
+        ("a.eml", b"Subject: ", b"\n\nbody", "?"),
+        ("b.eml", b"Subject: a\n\n", b"", "?"),
+        (
+            "a.mbox",
+            b"From a@b Tue Mar  5 08:09:10 2024\nSubject: a\n\n",
+            b"",
+            "?",
+        ),
+        (
+            "a.xml",
+            b"<mediawiki><page><ns>0</ns><revision><text>",
+            b"</text></revision></page></mediawiki>",
+            "?",
+        ),
+    ];
+    let paths = cases.map(|(name, before, behind, _)| {
+        let path = folder.path().join(name);
+        fs::write(&path, [before, &line, behind].concat()).unwrap();
+        path
+    });
+    let found: Vec<String> = paths.iter().map(|path| alone(path)).collect();
+    let expected = cases.map(|(.., outcome)| outcome);
+    assert_eq!(found, expected);
+}
+
+/// A data set's folder names no file outside of itself, and its card does not grow.
+#[test]
+fn cards_of_data_sets_stay_in_their_folder() {
+    let cases = [
+        ("absolute", "?"),
+        ("cycle", "?"),
+        ("deep", "?"),
+        ("dotdot", "?"),
+        ("laughs", "?"),
+        ("null", "?"),
+        ("stars", "?"),
+        ("type", "?"),
+    ];
+    let found = cases.map(|(name, _)| {
+        let started = Instant::now();
+        let folder = hostile("cards").join(name);
+        let outcome = match DatasetFolder::open(&folder) {
+            Ok(found) => {
+                let mut files = found.splits.iter().flat_map(|split| &split.files);
+                assert!(files.all(|file| file.starts_with(&folder)), "{found:?}");
+                format!("{} splits", found.splits.len())
+            }
+            Err(error) => error.kind().to_owned(),
+        };
+        assert!(started.elapsed() < TIME, "{name}");
+        outcome
+    });
+    assert_eq!(found, cases.map(|(_, outcome)| outcome.to_owned()));
+}
