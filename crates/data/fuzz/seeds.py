@@ -8,7 +8,9 @@ Files of more than 64 KiB are left out: they slow a fuzzer and show it nothing n
 
 import gzip
 import io
+import json
 import pathlib
+import struct
 import zipfile
 
 FUZZ = pathlib.Path(__file__).parent
@@ -96,8 +98,27 @@ def entries(data):
     return b"\0".join(small)
 
 
+def shard():
+    """A shard of two rows and three tokens; the target puts the right hashes in."""
+    sections = {"ends": struct.pack("<2Q", 1, 3), "places": struct.pack("<2Q", 1, 2), "ids": struct.pack("<3H", 5, 6, 7), "kinds": b"",
+                "files": struct.pack("<2I", 0, 0), "learn": b"\5", "names": b'[{"path":"a.txt","place":0}]'}
+    header = lambda places: json.dumps({
+        "fingerprint": {"tokenizer": "t", "template": "p", "settings": "s", "vocabulary": 100}, "rows": 2, "tokens": 3,
+        "sections": [{"name": name, "offset": place, "bytes": len(data), "xxh3": "0" * 16} for (name, data), place in zip(sections.items(), places)],
+    }, separators=(",", ":")).encode()
+    # Offsets of three digits: the header's length does not depend on them.
+    length = len(header([100] * len(sections)))
+    places, body, at = [], b"", 32 + length
+    for data in sections.values():
+        body += bytes(-at % 8)
+        places.append(at + -at % 8)
+        body += data
+        at = 32 + length + len(body)
+    return b"FTTOKENS" + struct.pack("<IIQQ", 1, length, 0, 0) + header(places) + body
+
+
 def main():
-    for target in sorted({*FILES, *TEXTS}):
+    for target in sorted({*FILES, *TEXTS, "shard"}):
         folder = FUZZ / "corpus" / target
         folder.mkdir(parents=True, exist_ok=True)
         seeds = [text.encode() for text in TEXTS.get(target, [])]
@@ -108,6 +129,8 @@ def main():
                     seeds.append(data)
                     if target in CONTAINERS:
                         seeds.append(entries(data))
+        if target == "shard":
+            seeds.append(shard())
         if target == "sqlite":
             seeds.append(gzip.decompress((TESTS / "golden/sqlite/packed.sqlite.gz").read_bytes()))
         for number, seed in enumerate(seed for seed in seeds if len(seed) <= LIMIT):

@@ -216,10 +216,18 @@ fn pptx(slides: &[Vec<Vec<String>>]) -> Vec<u8> {
 }
 
 fn epub(chapters: &[Vec<Block>]) -> Vec<u8> {
+    let paragraph = |words: &[String]| format!("<p>{}</p>", escaped(&words.join("\n  ")));
+    let table = ["<table>", "<tr>", "<td>", "</td>", "</tr>", "</table>"];
+    let page = |blocks: &Vec<Block>| blocks_xml(blocks, paragraph, table);
+    book(&chapters.iter().map(page).collect::<Vec<String>>())
+}
+
+/// A book of pages with these bodies.
+fn book(pages: &[String]) -> Vec<u8> {
     let container =
         "<container><rootfiles><rootfile full-path=\"b/a.opf\"/></rootfiles></container>";
     let (mut manifest, mut spine) = (String::new(), String::new());
-    for index in 0..chapters.len() {
+    for index in 0..pages.len() {
         write!(
             manifest,
             "<item id=\"c{index}\" href=\"{index}.xhtml\" media-type=\"application/xhtml+xml\"/>"
@@ -229,18 +237,11 @@ fn epub(chapters: &[Vec<Block>]) -> Vec<u8> {
     }
     let package =
         format!("<package><manifest>{manifest}</manifest><spine>{spine}</spine></package>");
-    let paragraph = |words: &[String]| format!("<p>{}</p>", escaped(&words.join("\n  ")));
-    let table = ["<table>", "<tr>", "<td>", "</td>", "</tr>", "</table>"];
-    let page = |blocks: &Vec<Block>| {
-        format!(
-            "<html><body>{}</body></html>",
-            blocks_xml(blocks, paragraph, table)
-        )
-    };
-    let pages: Vec<String> = chapters.iter().map(page).collect();
-    let names: Vec<String> = (0..chapters.len())
+    let page = |body: &String| format!("<html><body>{body}</body></html>");
+    let names: Vec<String> = (0..pages.len())
         .map(|index| format!("b/{index}.xhtml"))
         .collect();
+    let pages: Vec<String> = pages.iter().map(page).collect();
     let mut parts = vec![("META-INF/container.xml", container), ("b/a.opf", &package)];
     parts.extend(
         names
@@ -283,6 +284,23 @@ proptest! {
         let found: Vec<String> = load("a.epub", &epub(&chapters)).into_iter().map(|chapter| chapter.text).collect();
         let expected: Vec<String> = chapters.iter().map(|blocks| markdown(blocks)).collect();
         prop_assert_eq!(found, expected);
+    }
+}
+
+/// An empty block inside of a link takes the spaces before it away.
+#[test]
+fn a_link_around_blocks_is_no_link() {
+    let cases = [
+        ("<br/><a href='http://x'><div> </div></a>b", "b"),
+        (
+            "<p>a</p><br/><a href='http://x'><p>b</p>c</a>",
+            "a\n\nb\n\nc",
+        ),
+        ("a <a href='http://x'>b</a>", "a [b](http://x)"),
+    ];
+    for (body, expected) in cases {
+        let chapters = load("a.epub", &book(&[body.into()]));
+        assert_eq!(chapters[0].text, expected, "{body}");
     }
 }
 
