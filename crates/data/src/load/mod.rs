@@ -24,7 +24,8 @@ mod github;
     feature = "arrow",
     feature = "html",
     feature = "parquet",
-    feature = "pdf"
+    feature = "pdf",
+    feature = "wikipedia"
 ))]
 mod guard;
 #[cfg(feature = "html")]
