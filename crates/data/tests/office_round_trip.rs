@@ -308,9 +308,12 @@ fn a_link_around_blocks_is_no_link() {
 
 fn cell() -> impl Strategy<Value = Value> {
     prop_oneof![
-        2 => Just(Value::Null),
+        Just(Value::Null),
+        Just(Value::Null),
         any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_filter("a cell holds no infinity", |number| number.is_finite()).prop_map(Value::from),
+        any::<f64>()
+            .prop_filter("a cell holds no infinity", |number| number.is_finite())
+            .prop_map(Value::from),
         any::<bool>().prop_map(Value::from),
         "[a-z =+@_x0-9A-F\"<>&\né日🦀\u{1}\u{b}]{0,12}".prop_map(Value::from),
         "(_x00[0-9a-f]{2}_?|_x|[=+@-]){1,3}".prop_map(Value::from),
@@ -493,6 +496,7 @@ proptest! {
 
     #[test]
     fn cells_are_read_as_they_were_written(grid in grid()) {
+        prop_assume!(!expected(&grid).is_empty());
         prop_assert_eq!(found("a.xlsx", &xlsx(&grid)), expected(&grid));
         let printable = |cell: Value| match cell {
             Value::String(text) => text.replace(['\u{1}', '\u{b}'], "").into(),

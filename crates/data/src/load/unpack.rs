@@ -1,7 +1,7 @@
 //! The files of an archive, unpacked into a folder within bounds.
 
 use std::fs::{File, create_dir_all};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,6 +53,10 @@ impl Unpacking<'_> {
         let archive = self.archive;
         let source = Source::bytes(archive, |_| Ok(()))?;
         let fault = |error: std::io::Error| {
+            let error = match error.downcast::<DataError>() {
+                Ok(limit) => return limit,
+                Err(error) => error,
+            };
             let place = Place::file(archive);
             match packing::fault(&error, place.clone()) {
                 Some(truncated @ DataError::Truncated { .. }) => truncated,
@@ -85,24 +89,30 @@ impl Unpacking<'_> {
     fn file(&mut self, name: &str, from: &mut dyn Read, packed: Option<u64>) -> Result<()> {
         let failed = |error| input(self.archive, "unpack", error);
         let path = self.folder.join(name.replace('\\', "/"));
-        create_dir_all(path.parent().unwrap_or(self.folder)).map_err(failed)?;
-        let mut file = File::create_new(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => DataError::Broken {
+        let failed_to_make = |error: std::io::Error| match error.kind() {
+            // A name is that of two files, or of a file and of a folder.
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => DataError::Broken {
                 place: Place::file(self.archive),
                 format: "archive",
                 message: format!("the entry {} stands in it twice", quoted(name)),
                 hint: "Unpack it first",
             },
             _ => failed(error),
-        })?;
+        };
+        create_dir_all(path.parent().unwrap_or(self.folder)).map_err(failed_to_make)?;
+        let mut file = File::create_new(&path).map_err(failed_to_make)?;
         let honest = packed.map_or(u64::MAX, |packed| {
             packed.saturating_mul(RATIO_LIMIT).max(1 << 20)
         });
         let left = self.room.load(Ordering::Relaxed);
         let bound = left.min(honest);
         let mut from = from.take(bound.saturating_add(1));
-        let written = std::io::copy(&mut from, &mut file).map_err(|error| {
-            packing::fault(&error, Place::file(self.archive)).unwrap_or_else(|| failed(error))
+        let copied = std::io::copy(&mut from, &mut file);
+        let written = copied.map_err(|error| match error.downcast::<DataError>() {
+            Ok(limit) => limit,
+            Err(error) => {
+                packing::fault(&error, Place::file(self.archive)).unwrap_or_else(|| failed(error))
+            }
         })?;
         if written > left {
             return Err(DataError::LimitExceeded {

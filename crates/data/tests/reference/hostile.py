@@ -21,6 +21,7 @@ import zipfile
 TESTS = pathlib.Path(__file__).parent.parent
 GOLDEN, HOSTILE = TESTS / "golden", TESTS / "hostile"
 LINES = b"".join(b'{"text":"row %d"}\n' % number for number in range(1000))
+FEW = LINES[: LINES.index(b"row 60")].rpartition(b"\n")[0] + b"\n"
 OUTSIDE = "outside_of_the_archive.txt"
 
 
@@ -101,9 +102,9 @@ def patched(data, at, content):
 
 
 def archives():
-    small = zipped(("a.jsonl", LINES[:2000]), ("b.jsonl", LINES[:2000]))
+    small = zipped(("a.jsonl", FEW), ("b.jsonl", FEW))
     listed = small.index(b"PK\x01\x02")
-    row = tarred(("a.jsonl", LINES[:2000]))
+    row = tarred(("a.jsonl", FEW))
     packed = {"gz": gzip.compress(LINES, mtime=0), "bz2": bz2.compress(LINES), "xz": lzma.compress(LINES),
               "zst": zstd_raw(LINES)}
     for extension, data in packed.items():
@@ -160,7 +161,7 @@ YAML_LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
 
 def cards():
     files = lambda path: f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: '{path}'\n"
-    matter = {"laughs": YAML_LAUGHS, "deep": "configs: " + "[" * 10_000, "cycle": "configs: &a [*a]\n",
+    matter = {"laughs": YAML_LAUGHS, "deep": "configs: " + "[" * 10_000 + "\n", "cycle": "configs: &a [*a]\n",
               "dotdot": files("../../json/*"), "absolute": files("/etc/passwd"), "stars": files("**/" * 200 + "*"),
               "type": "configs: 7\n", "null": "configs:\n- config_name: 'a\0b'\n"}
     for name, content in matter.items():
