@@ -144,10 +144,11 @@ fn loads_alone() {
     println!("\nloaded {} {} {outcome}", peak(), seconds());
 }
 
-/// The number of documents, read one after the other as a stream does.
+/// The number of documents, read one after the other as a stream does: a thousand at most, for a file may repeat a long
+/// value as often as it likes.
 fn documents(path: &Path) -> Result<usize> {
     let mut count = 0;
-    for document in Loaders::default().load(path)? {
+    for document in Loaders::default().load(path)?.take(1000) {
         document?;
         count += 1;
     }
