@@ -26,8 +26,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use finetune_data::Result;
 use finetune_data::load::{DatasetFolder, Loaders};
+use finetune_data::{Result, Value};
 use rayon::prelude::*;
 
 /// The most memory that a file may cost, the program included.
@@ -144,13 +144,18 @@ fn loads_alone() {
     println!("\nloaded {} {} {outcome}", peak(), seconds());
 }
 
-/// The number of documents, read one after the other as a stream does: a thousand at most, for a file may repeat a long
-/// value as often as it likes.
+/// The number of documents, read one after the other as a stream does: those of the first 4 GiB, for a file may repeat a
+/// long value as often as it likes.
 fn documents(path: &Path) -> Result<usize> {
-    let mut count = 0;
-    for document in Loaders::default().load(path)?.take(1000) {
-        document?;
+    let (mut count, mut bytes) = (0, 0);
+    for document in Loaders::default().load(path)? {
+        let document = document?;
+        let texts = document.fields.values().filter_map(Value::as_str);
+        bytes += document.text.len() + texts.map(str::len).sum::<usize>();
         count += 1;
+        if bytes > 4 << 30 {
+            break;
+        }
     }
     Ok(count)
 }
@@ -242,7 +247,14 @@ fn large_files_end_in_bounded_time_and_memory() {
     let lists: Vec<u8> = (1..4000)
         .flat_map(|depth| [&b"*".repeat(depth)[..], b" a\n"].concat())
         .collect();
+    // Each name is compared with all before it, and not with one after the other.
+    let names: String = (0..1 << 20).map(|number| format!("{number},")).collect();
     check_made([
+        (
+            "columns.csv",
+            format!("{names}n\n1\n").into_bytes(),
+            "csv syntax",
+        ),
         ("lists.xml", wiki(lists), "1 documents"),
         ("links.xml", wiki(b"[[".repeat(2 << 20)), "1 documents"),
         ("templates.xml", wiki(b"{{".repeat(2 << 20)), "1 documents"),
