@@ -146,7 +146,9 @@ fn in_an_entry(container: &[u8], which: Index, damages: &[Damage]) -> Option<Vec
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).unwrap();
         if index == hurt {
-            damages.iter().for_each(|damage| damage.apply(&mut bytes));
+            for damage in damages {
+                damage.apply(&mut bytes);
+            }
         }
         written.start_file(name, options).unwrap();
         written.write_all(&bytes).unwrap();
@@ -180,7 +182,9 @@ proptest! {
         if let Some(container) = in_an_entry(&bytes, which, &damages) {
             survives(name, &container);
         }
-        damages.iter().for_each(|damage| damage.apply(&mut bytes));
+        for damage in &damages {
+            damage.apply(&mut bytes);
+        }
         survives(name, &bytes);
     }
 }
