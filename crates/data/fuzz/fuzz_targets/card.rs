@@ -9,7 +9,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(folder) = DatasetFolder::open(readme.parent().expect("it lies in a folder")) {
         for split in &folder.splits {
             assert!(split.files.iter().all(|file| file.is_file()));
-            let _ = folder.load(&split.name, &Loaders::default()).map(Iterator::count);
+            let _ = folder
+                .load(&split.name, &Loaders::default())
+                .map(Iterator::count);
         }
     }
 });

@@ -11,7 +11,11 @@ libfuzzer_sys::fuzz_target!(|input: (u8, u8, bool, &str)| {
     let limit = usize::from(limit).max(1);
     let overlap = usize::from(overlap) % limit;
     let form = if plain { Form::Plain } else { Form::Markdown };
-    let document = Document { text: text.into(), fields: BTreeMap::new(), origin: Origin::new("a.md", 1) };
+    let document = Document {
+        text: text.into(),
+        fields: BTreeMap::new(),
+        origin: Origin::new("a.md", 1),
+    };
     let chunker = Chunker::characters(limit).overlap(overlap).form(form);
     let mut covered = 0;
     for chunk in chunker.chunks(&document).expect("the limits are sound") {
@@ -20,7 +24,10 @@ libfuzzer_sys::fuzz_target!(|input: (u8, u8, bool, &str)| {
         assert_eq!(chunk.text, text[start..end]);
         assert!(chunk.text.chars().count() <= limit);
         assert!(end > covered);
-        assert!(text.get(covered..start).is_none_or(|lost| lost.trim().is_empty()));
+        assert!(
+            text.get(covered..start)
+                .is_none_or(|lost| lost.trim().is_empty())
+        );
         covered = end;
     }
     assert!(text[covered..].trim().is_empty());

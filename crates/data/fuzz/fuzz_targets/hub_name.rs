@@ -8,10 +8,16 @@ use finetune_data::hub::{HubName, Kind};
 libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Ok(name) = HubName::parse(text, Kind::Dataset) {
         let printed = name.to_string();
-        assert_eq!(HubName::parse(&printed, Kind::Model).expect("it is a name"), name);
+        assert_eq!(
+            HubName::parse(&printed, Kind::Model).expect("it is a name"),
+            name
+        );
         for part in [name.id(), name.revision(), name.path().unwrap_or("a")] {
             let mut parts = Path::new(part).components();
-            assert!(parts.all(|part| matches!(part, Component::Normal(_))), "{part}");
+            assert!(
+                parts.all(|part| matches!(part, Component::Normal(_))),
+                "{part}"
+            );
         }
     }
 });

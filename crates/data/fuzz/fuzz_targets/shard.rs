@@ -8,7 +8,10 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let path = finetune_data_fuzz::written("a.tokens", bytes);
         if let Ok(shard) = Shard::inspect(path) {
             let tokens: usize = shard.rows().map(|row| row.encoded.ids.len()).sum();
-            assert_eq!((shard.rows().count(), tokens), (shard.len(), shard.tokens()));
+            assert_eq!(
+                (shard.rows().count(), tokens),
+                (shard.len(), shard.tokens())
+            );
         }
     }
 });

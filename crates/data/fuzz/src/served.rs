@@ -57,7 +57,12 @@ fn serve(bytes: &[u8]) -> &'static Server {
             if asked("/revision/") {
                 Reply::ok(format!("{{\"sha\":\"{COMMIT}\"}}"))
             } else if asked("/robots.txt") || asked("/sitemap.xml") || asked("/tree/") {
-                Reply::ok(ANSWER.lock().unwrap_or_else(PoisonError::into_inner).clone())
+                Reply::ok(
+                    ANSWER
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .clone(),
+                )
             } else {
                 Reply::ok("")
             }
