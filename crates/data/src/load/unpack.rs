@@ -117,7 +117,7 @@ impl Unpacking<'_> {
         if written > left {
             return Err(DataError::LimitExceeded {
                 place: Place::file(self.archive),
-                what: "the unpacked size of the archive, and of those around it, in bytes beyond what was left,",
+                what: "the unpacked size of an entry in bytes, behind all that came out of the archive before,",
                 found: written,
                 limit: left,
                 hint: "If the file is what it should be, unpack it first",
