@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| finetune_data_fuzz::load("a.epub", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| finetune_data_fuzz::load_parts("a.epub", bytes));

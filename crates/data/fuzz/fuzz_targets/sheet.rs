@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| finetune_data_fuzz::load("a.xlsx", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| finetune_data_fuzz::load_parts("a.xlsx", bytes));

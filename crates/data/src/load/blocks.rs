@@ -75,12 +75,6 @@ impl Blocks {
         }
     }
 
-    #[cfg(feature = "epub")]
-    /// The length of the text so far, in bytes.
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
-    }
-
     /// The text, without a line end at its end.
     pub(super) fn finish(self) -> String {
         self.text

@@ -4,12 +4,13 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rayon::prelude::*;
 use tempfile::TempDir;
 
 use super::Loaders;
-use super::archive::{Archive, NESTING_LIMIT, Unpacked};
+use super::archive::{self, Archive, NESTING_LIMIT, Unpacked};
 use super::classes::Classes;
 use crate::document::{Content, Document, Fields, Load, Note, Read, Record, Records};
 use crate::error::{DataError, Place, Result};
@@ -43,8 +44,8 @@ pub(crate) struct Member {
     /// What is shown for the folder: an archive, a name of the hub, or an address, which has one file.
     shown: PathBuf,
     alone: bool,
-    /// How many archives this one lies in, itself included.
-    depth: usize,
+    /// What holds for the archives in it, if it is an archive itself.
+    nesting: Option<Nesting>,
     /// Fields that its documents get, where they have none of that name.
     fields: Fields,
     /// The classes of its columns.
@@ -53,14 +54,23 @@ pub(crate) struct Member {
     _folder: Option<TempDir>,
 }
 
+/// Where an archive lies.
+#[derive(Clone)]
+struct Nesting {
+    /// How many archives it lies in, itself included.
+    depth: usize,
+    /// How many bytes may still come out of the outermost one.
+    room: Arc<AtomicU64>,
+}
+
 impl Member {
-    fn archive(unpacked: Unpacked, entry: &Entry, depth: usize) -> Arc<Self> {
+    fn archive(unpacked: Unpacked, entry: &Entry, nesting: Nesting) -> Arc<Self> {
         let member = entry.member.as_ref();
         Arc::new(Self {
             folder: unpacked.path,
             shown: entry.shown(),
             alone: false,
-            depth,
+            nesting: Some(nesting),
             fields: Fields::new(),
             classes: member.map_or_else(Classes::default, |member| member.classes.clone()),
             _folder: Some(unpacked.folder),
@@ -74,7 +84,7 @@ impl Member {
             folder,
             shown,
             alone: false,
-            depth: 0,
+            nesting: None,
             fields: Fields::new(),
             classes,
             _folder: None,
@@ -88,7 +98,7 @@ impl Member {
             folder: folder.path().to_path_buf(),
             shown: address,
             alone: true,
-            depth: 0,
+            nesting: None,
             fields,
             classes: Classes::default(),
             _folder: Some(folder),
@@ -280,20 +290,33 @@ impl Chain {
     }
 
     /// The files of an archive.
-    fn inside(&self, archive: Archive, entry: &Entry) -> Result<Vec<Entry>> {
-        let depth = 1 + entry.member.as_ref().map_or(0, |member| member.depth);
-        if depth > NESTING_LIMIT {
+    fn inside(&self, kind: Archive, entry: &Entry) -> Result<Vec<Entry>> {
+        let around = entry
+            .member
+            .as_ref()
+            .and_then(|member| member.nesting.clone());
+        let nesting = match around {
+            Some(Nesting { depth, room }) => Nesting {
+                depth: depth + 1,
+                room,
+            },
+            None => Nesting {
+                depth: 1,
+                room: Arc::new(archive::room(&entry.path)?),
+            },
+        };
+        if nesting.depth > NESTING_LIMIT {
             return Err(DataError::LimitExceeded {
                 place: Place::file(&entry.path),
                 what: "the number of archives inside of each other",
-                found: depth as u64,
+                found: nesting.depth as u64,
                 limit: NESTING_LIMIT as u64,
                 hint: "Unpack it first",
             });
         }
-        let unpacked = super::archive::unpack(archive, &entry.path)?;
+        let unpacked = archive::unpack(kind, &entry.path, &nesting.room)?;
         let entries = self.loaders.entries(&unpacked.path)?;
-        let member = Member::archive(unpacked, entry, depth);
+        let member = Member::archive(unpacked, entry, nesting);
         let inside = |entry: Entry| Entry { size: 0, ..entry }.of(&member);
         Ok(entries.into_iter().map(inside).collect())
     }

@@ -1,6 +1,6 @@
 //! Tables of comma- or tab-separated values.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -303,18 +303,22 @@ const STRAY: &str =
 fn names(raw: &[u8], separator: u8, place: &Place) -> Result<Vec<String>> {
     let text = decode(raw, place)?;
     let mut names: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     for (start, name) in cells(raw, separator, place)? {
-        let place = locate(text, start, place);
+        let place = || locate(text, start, place);
         let name = name.trim().to_string();
         if name.is_empty() {
             let message =
                 "found a column without a name; expected the columns' names in the first line"
                     .into();
-            return Err(DataError::CsvSyntax { place, message });
+            return Err(DataError::CsvSyntax {
+                place: place(),
+                message,
+            });
         }
-        if names.contains(&name) {
+        if !seen.insert(name.clone()) {
             return Err(DataError::DuplicateKey {
-                place,
+                place: place(),
                 key: quoted(&name),
             });
         }

@@ -1,7 +1,6 @@
 //! Parsers from outside, kept in bounds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -10,24 +9,28 @@ use crate::error::{DataError, Place, Result, escaped};
 
 /// The stack of a parser from outside; its recursion is not ours to bound.
 const STACK: usize = 64 << 20;
+/// What the thread is called in the message of a panic; `fuzz` knows by it that the panic is caught.
+const NAME: &str = "guarded parser";
 
-/// Runs a parser from outside: a panic becomes an error, and so does one that takes longer than `limit`, whose thread
-/// is then left to itself.
+/// Runs a parser from outside on what stands at a place: a panic becomes an error, and so does one that takes longer than
+/// `limit`, whose thread is then left to itself.
 pub(super) fn guarded<T: Send + 'static>(
-    path: &Path,
+    place: &Place,
     format: &'static str,
     limit: Duration,
     read: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (sender, receiver) = mpsc::channel();
-    let thread = std::thread::Builder::new().stack_size(STACK);
+    let thread = std::thread::Builder::new()
+        .name(NAME.into())
+        .stack_size(STACK);
     let spawned = thread.spawn(move || {
         // Who gave up waiting wants no answer.
         let _ = sender.send(catch_unwind(AssertUnwindSafe(read)));
     });
-    spawned.map_err(|error| input(path, "start a thread for", error))?;
+    spawned.map_err(|error| input(&place.path, "start a thread for", error))?;
     let broken = |message: String| DataError::Broken {
-        place: Place::file(path),
+        place: place.clone(),
         format,
         message,
         hint: "Repair or convert the file",
@@ -57,13 +60,13 @@ mod tests {
 
     #[test]
     fn parsers_are_kept_in_bounds() {
-        let path = Path::new("a.x");
+        let place = Place::file("a.x");
         let second = Duration::from_secs(1);
-        assert_eq!(guarded(path, "thing", second, || Ok(1)).unwrap(), 1);
-        let panicked = guarded::<()>(path, "thing", second, || panic!("index {}", 3));
+        assert_eq!(guarded(&place, "thing", second, || Ok(1)).unwrap(), 1);
+        let panicked = guarded::<()>(&place, "thing", second, || panic!("index {}", 3));
         let message = panicked.unwrap_err().to_string();
         assert!(message.starts_with("a.x: cannot read the thing: its parser failed (index 3)"));
-        let slow = guarded(path, "thing", Duration::from_millis(20), || {
+        let slow = guarded(&place, "thing", Duration::from_millis(20), || {
             std::thread::sleep(Duration::from_secs(5));
             Ok(())
         });

@@ -25,7 +25,8 @@ mod github;
     feature = "arrow",
     feature = "html",
     feature = "parquet",
-    feature = "pdf"
+    feature = "pdf",
+    feature = "wikipedia"
 ))]
 mod guard;
 mod heads;

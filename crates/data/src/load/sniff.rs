@@ -39,7 +39,7 @@ impl Format {
 }
 
 /// Beginnings of files that are no text, and what they are.
-const BINARY: [(&[u8], &str); 10] = [
+const BINARY: [(&[u8], &str); 11] = [
     (b"\x1F\x8B", "gzip data"),
     (b"PK\x03\x04", "ZIP data"),
     (b"\x28\xB5\x2F\xFD", "zstd data"),
@@ -47,6 +47,7 @@ const BINARY: [(&[u8], &str); 10] = [
     (b"\xFD7zXZ\0", "xz data"),
     (b"%PDF-", "a PDF document"),
     (b"PAR1", "Parquet data"),
+    (b"ARROW1", "Arrow data"),
     (b"SQLite format 3\0", "an SQLite database"),
     (b"\x89PNG", "a PNG image"),
     (b"\xD0\xCF\x11\xE0", "an old Office document"),
@@ -82,6 +83,9 @@ pub(super) fn check(head: &[u8], path: &Path, format: Format, unpacked: bool) ->
             _ => "Unpack or convert it first".into(),
         };
         return wrong(found, hint);
+    }
+    if head.get(257..262) == Some(b"ustar".as_slice()) {
+        return wrong("a TAR archive", rename(path, "tar"));
     }
     if let Some(found) =
         wide(head).filter(|found| !format.any_encoding() || found.starts_with("UTF-32"))

@@ -121,13 +121,10 @@ impl Source {
         Ok(head)
     }
 
-    /// The unpacked bytes as a reader that fails behind `limit` of them, and at a ratio that no honest file has.
+    /// The unpacked bytes as a reader that fails at a ratio that no honest file has.
     #[cfg(feature = "archives")]
-    pub(super) fn into_reader(self, limit: u64) -> impl Read {
-        Bounded {
-            source: self,
-            limit,
-        }
+    pub(super) fn into_reader(self) -> impl Read {
+        Bounded(self)
     }
 
     /// Writes all bytes to a file, if there are no more than `limit`.
@@ -379,21 +376,14 @@ fn head(file: &mut File) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(feature = "archives")]
-struct Bounded {
-    source: Source,
-    limit: u64,
-}
+struct Bounded(Source);
 
 #[cfg(feature = "archives")]
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.reader.read(buffer)?;
-        self.source.position += count as u64;
-        self.source.check_ratio().map_err(io::Error::other)?;
-        if self.source.position > self.limit {
-            let error = self.source.too_large(self.limit, "Unpack it first");
-            return Err(io::Error::other(error));
-        }
+        let count = self.0.reader.read(buffer)?;
+        self.0.position += count as u64;
+        self.0.check_ratio().map_err(io::Error::other)?;
         Ok(count)
     }
 }

@@ -92,6 +92,9 @@ impl Time {
                 };
                 let offset = offset[1..].replace(':', "");
                 let (hours, minutes) = (digits(offset.get(..2)?)?, digits(offset.get(2..)?)?);
+                if hours >= 24 || minutes >= 60 {
+                    return None;
+                }
                 utc(time, sign * i64::from(hours * 60 + minutes))
             }
         }
@@ -147,6 +150,10 @@ mod tests {
             ("0001-01-01T00:00:00Z", Some("0001-01-01T00:00:00Z")),
             ("9999-12-31T23:59:59Z", Some("9999-12-31T23:59:59Z")),
             ("0001-01-01T00:00:00+14:00", None),
+            ("2024-01-02T00:00:00+24:00", None),
+            ("2024-01-02T00:00:00+00:60", None),
+            // What does not fit into the numbers that minutes are counted in.
+            ("2024-01-02T00:00:00+994294967295", None),
             ("2023-02-29T00:00:00", None),
             ("2024-13-01T00:00:00", None),
             ("2024-01-01T99:99:99", None),

@@ -1,8 +1,9 @@
 //! The files of an archive, unpacked into a folder within bounds.
 
 use std::fs::{File, create_dir_all};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::archive::{Archive, Unpacked};
 use super::file::input;
@@ -11,13 +12,10 @@ use super::source::{RATIO_LIMIT, Source};
 use super::zip::{ENTRY_LIMIT, Zip, check_name, too_large, too_many};
 use crate::error::{DataError, Place, Result, escaped, quoted};
 
-/// How many bytes the files of an archive may have together.
-const SIZE_LIMIT: u64 = 16 << 30;
-
-/// Unpacks the files of an archive into a folder.
+/// Unpacks the files of an archive into a folder, and takes their bytes from the `room` that there is for them.
 ///
 /// Links and special files are not made. Names that lead out of the archive, or stand in it twice, are errors.
-pub(super) fn unpack(archive: Archive, path: &Path) -> Result<Unpacked> {
+pub(super) fn unpack(archive: Archive, path: &Path, room: &AtomicU64) -> Result<Unpacked> {
     let failed = |error| input(path, "unpack", error);
     let folder = tempfile::tempdir().map_err(failed)?;
     let packed = Packing::stem(path);
@@ -26,7 +24,7 @@ pub(super) fn unpack(archive: Archive, path: &Path) -> Result<Unpacked> {
     let mut to = Unpacking {
         archive: path,
         folder: &inside,
-        left: SIZE_LIMIT,
+        room,
     };
     match archive {
         Archive::Zip => to.zip()?,
@@ -42,7 +40,7 @@ struct Unpacking<'a> {
     archive: &'a Path,
     folder: &'a Path,
     /// Bytes that may still be written.
-    left: u64,
+    room: &'a AtomicU64,
 }
 
 impl Unpacking<'_> {
@@ -59,6 +57,10 @@ impl Unpacking<'_> {
         let archive = self.archive;
         let source = Source::bytes(archive, |_| Ok(()))?;
         let fault = |error: std::io::Error| {
+            let error = match error.downcast::<DataError>() {
+                Ok(limit) => return limit,
+                Err(error) => error,
+            };
             let place = Place::file(archive);
             match packing::fault(&error, place.clone()) {
                 Some(truncated @ DataError::Truncated { .. }) => truncated,
@@ -71,7 +73,7 @@ impl Unpacking<'_> {
                 None => input(archive, "read", error),
             }
         };
-        let mut tar = tar::Archive::new(source.into_reader(SIZE_LIMIT));
+        let mut tar = tar::Archive::new(source.into_reader());
         for (index, entry) in tar.entries().map_err(fault)?.enumerate() {
             if index == ENTRY_LIMIT {
                 return Err(too_many(archive, index + 1));
@@ -91,28 +93,44 @@ impl Unpacking<'_> {
     fn file(&mut self, name: &str, from: &mut dyn Read, packed: Option<u64>) -> Result<()> {
         let failed = |error| input(self.archive, "unpack", error);
         let path = self.folder.join(name.replace('\\', "/"));
-        create_dir_all(path.parent().unwrap_or(self.folder)).map_err(failed)?;
-        let mut file = File::create_new(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => DataError::Broken {
+        let failed_to_make = |error: std::io::Error| match error.kind() {
+            // A name is that of two files, or of a file and of a folder.
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => DataError::Broken {
                 place: Place::file(self.archive),
                 format: "archive",
                 message: format!("the entry {} stands in it twice", quoted(name)),
                 hint: "Unpack it first",
             },
             _ => failed(error),
-        })?;
+        };
+        create_dir_all(path.parent().unwrap_or(self.folder)).map_err(failed_to_make)?;
+        let mut file = File::create_new(&path).map_err(failed_to_make)?;
         let honest = packed.map_or(u64::MAX, |packed| {
             packed.saturating_mul(RATIO_LIMIT).max(1 << 20)
         });
-        let bound = self.left.min(honest);
+        let left = self.room.load(Ordering::Relaxed);
+        let bound = left.min(honest);
         let mut from = from.take(bound.saturating_add(1));
-        let written = std::io::copy(&mut from, &mut file).map_err(|error| {
-            packing::fault(&error, Place::file(self.archive)).unwrap_or_else(|| failed(error))
+        let copied = std::io::copy(&mut from, &mut file);
+        let written = copied.map_err(|error| match error.downcast::<DataError>() {
+            Ok(limit) => limit,
+            Err(error) => {
+                packing::fault(&error, Place::file(self.archive)).unwrap_or_else(|| failed(error))
+            }
         })?;
+        if written > left {
+            return Err(DataError::LimitExceeded {
+                place: Place::file(self.archive),
+                what: "the unpacked size of an entry in bytes, behind all that came out of the archive before,",
+                found: written,
+                limit: left,
+                hint: "If the file is what it should be, unpack it first",
+            });
+        }
         if written > bound {
             return Err(too_large(self.archive, written, bound));
         }
-        self.left -= written;
+        self.room.fetch_sub(written, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! ZIP containers, which documents of offices and books are too.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use ::zip::ZipArchive;
 use ::zip::result::ZipError;
 
+use super::file::input;
 #[cfg(feature = "office")]
 use super::source::RATIO_LIMIT;
 use super::spool::spooled;
@@ -26,7 +27,16 @@ pub(super) struct Zip {
 impl Zip {
     /// Opens a container and checks its list of entries.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let archive = ZipArchive::new(spooled(path)?).map_err(|error| fault(path, error))?;
+        let mut file = spooled(path)?;
+        let copy = file
+            .try_clone()
+            .map_err(|error| input(path, "read", error))?;
+        let archive = ZipArchive::new(copy).map_err(|error| fault(path, error))?;
+        let listed = listed(&mut file, archive.comment().len())
+            .map_err(|error| input(path, "read", error))?;
+        if listed.is_some_and(|listed| listed != archive.len()) {
+            return Err(twice(path));
+        }
         if archive.len() > ENTRY_LIMIT {
             return Err(too_many(path, archive.len()));
         }
@@ -75,17 +85,46 @@ impl Zip {
         Ok(Some(bytes))
     }
 
-    /// Hands the unpacked bytes of an entry to `take`, with its packed size.
+    /// Hands the unpacked bytes of an entry to `take`, with its packed size; passes over a link.
     #[cfg(feature = "archives")]
-    pub(super) fn stream<T>(
+    pub(super) fn stream(
         &mut self,
         name: &str,
-        take: impl FnOnce(&mut dyn Read, u64) -> Result<T>,
-    ) -> Result<T> {
+        take: impl FnOnce(&mut dyn Read, u64) -> Result<()>,
+    ) -> Result<()> {
         let opened = self.archive.by_name(name);
         let mut entry = opened.map_err(|error| fault(&self.path, error))?;
+        if entry.is_symlink() {
+            return Ok(());
+        }
         let packed = entry.compressed_size().max(1);
         take(&mut entry, packed)
+    }
+}
+
+/// How many entries the last record of a container says that there are, if it can tell: of two entries with one name,
+/// the reader of the container shows one. `comment` is the length of the comment, which ends the file.
+fn listed(file: &mut File, comment: usize) -> std::io::Result<Option<usize>> {
+    const LENGTH: u64 = 22;
+    let behind = LENGTH + comment as u64;
+    let Some(start) = file.metadata()?.len().checked_sub(behind) else {
+        return Ok(None);
+    };
+    let mut record = [0; LENGTH as usize];
+    file.seek(SeekFrom::Start(start))?;
+    file.read_exact(&mut record)?;
+    let count = u16::from_le_bytes([record[10], record[11]]);
+    // The greatest count stands for one that is elsewhere.
+    let told = record.starts_with(b"PK\x05\x06") && count < u16::MAX;
+    Ok(told.then_some(usize::from(count)))
+}
+
+fn twice(path: &Path) -> DataError {
+    DataError::Broken {
+        place: Place::file(path),
+        format: "ZIP container",
+        message: "the name of an entry stands in it twice".into(),
+        hint: "Unpack it first",
     }
 }
 

@@ -225,8 +225,8 @@ def stream(data, extra="", length=None):
     return f"<< /Length {len(data) if length is None else length} {extra} >>\nstream\n".encode() + data + b"\nendstream"
 
 
-def page_with(content, resources="/Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>", more=()):
-    return assembled(["<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+def page_with(content, resources="/Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>", more=(), catalogue=""):
+    return assembled([f"<< /Type /Catalog /Pages 2 0 R{catalogue} >>", "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
                       f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R /Resources << {resources} >> >>",
                       content, *more])
 
@@ -256,6 +256,9 @@ def hostile():
     yield "huge_count", assembled(["<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [3 0 R] /Count 2147483647 >>",
                                    "<< /Type /Page /Parent 2 0 R >>"])
     yield "previous_cycle", whole.replace(b"/Root 1 0 R", b"/Root 1 0 R /Prev %d" % whole.rfind(b"xref\n0"))
+    entry = "<< /Title (a) /Parent {} 0 R /First {} 0 R /Last {} 0 R /Next {} 0 R /Dest [3 0 R /Fit] >>"
+    yield "outline_cycle", page_with(stream(text), more=["<< /Type /Outlines /First 6 0 R /Last 6 0 R /Count 2147483647 >>",
+        entry.format(5, 7, 7, 6), entry.format(6, 6, 6, 7)], catalogue=" /Outlines 5 0 R")
     yield "not_a_number", page_with(stream(b"BT /F 1e39 Tf 1e39 0 0 -1e39 1e39 99999999999999999999 Tm (x) Tj ET"))
     for name, arguments in [("encrypted", {"user_password": "secret"}), ("owner_only", {"user_password": ""})]:
         writer = pypdf.PdfWriter(clone_from=io.BytesIO(whole))

@@ -555,7 +555,7 @@ def hostile():
     )
     page = "<html><body><p>x</p></body></html>"
     cell = '<row r="1"><c r="A1" t="inlineStr"><is><t>a</t></is></c></row>'
-    many = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>0</v></c></row>' for n in range(2, 30000))
+    many = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>0</v></c></row>' for n in range(2, 5000))
     deck = lambda ids: zipped(
         {
             "_rels/.rels": relations(a=("officeDocument", "ppt/presentation.xml")),
@@ -564,10 +564,13 @@ def hostile():
             "ppt/slides/slide1.xml": "<p:sld xmlns:p='p'/>",
         }
     )
-    repeated = '<table:table table:name="S"><table:table-row table:number-rows-repeated="1048576"><table:table-cell office:value-type="float" office:value="1" table:number-columns-repeated="16384"/></table:table-row></table:table>'
+    head = '<table:table-row><table:table-cell office:value-type="string"><text:p>a</text:p></table:table-cell></table:table-row>'
+    repeated = f'<table:table table:name="S">{head}<table:table-row table:number-rows-repeated="1048575"><table:table-cell office:value-type="float" office:value="1" table:number-columns-repeated="16384"/></table:table-row></table:table>'
+    laughs = lambda name: LAUGHS.replace("w:document", name).split("]>")[0] + "]>"
+    cut = lambda name: (lambda data: data[: len(data) // 2])((GOLDEN / name).read_bytes())
     return {
         "truncated.docx": plain[: len(plain) // 2],
-        "bomb.docx": by_hand(body("<w:p/>" * 8_000_000)),
+        "bomb.docx": by_hand(body("<w:p/>" * 4_000_000)),
         "laughs.docx": by_hand(LAUGHS),
         "external.docx": by_hand(f'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]>{body("<w:p><w:r><w:t>&x;</w:t></w:r></w:p>")}'),
         "traversal.docx": zipped({"../../outside.xml": "x", "word/document.xml": body(paragraph)}),
@@ -602,6 +605,11 @@ def hostile():
         "laughs.epub": zipped({"META-INF/container.xml": container, "a.opf": opf('<itemref idref="a"/>'), "a.xhtml": '<!DOCTYPE html [<!ENTITY a "ha">]><html><body>&a;</body></html>'}),
         "protected.epub": zipped({"META-INF/container.xml": container, "a.opf": opf('<itemref idref="a"/>'), "a.xhtml": page, "META-INF/encryption.xml": '<encryption><EncryptedData><EncryptionMethod Algorithm="aes"/><CipherData><CipherReference URI="a.xhtml"/></CipherData></EncryptedData></encryption>'}),
         "missing.epub": zipped({"mimetype": "application/epub+zip"}),
+        "laughs.odt": zipped({"content.xml": laughs("office:document-content") + "<office:document-content>&j;</office:document-content>"}),
+        "laughs.ods": zipped({"content.xml": laughs("office:document-content") + "<office:document-content>&j;</office:document-content>"}),
+        "laughs.xlsx": sheet_by_hand(cell + '<row r="2"><c r="A2" t="s"><v>0</v></c></row>', laughs("sst") + "<sst><si><t>&j;</t></si></sst>"),
+        "laughs.pptx": repack(deck('<p:sldId id="1" r:id="s"/>'), {"ppt/slides/slide1.xml": laughs("p:sld") + "<p:sld xmlns:p='p'>&j;</p:sld>"}),
+        **{f"truncated.{name.split('.')[1]}": cut(name) for name in ["mill.pptx", "mill.odt", "mill.odp", "mill.epub", "harvest.xlsx", "harvest.ods"]},
     }
 
 

@@ -10,7 +10,7 @@ use super::batches;
 use super::guard::guarded;
 use super::spool::spooled;
 use crate::document::{Documents, Load, Records, documents};
-use crate::error::Result;
+use crate::error::{Place, Result};
 
 const FORMAT: &str = "Arrow file";
 /// How long reading a batch may take. Nothing but a hostile file takes this long.
@@ -55,7 +55,7 @@ impl Load for Arrow {
     fn records(&self, path: &Path) -> Result<Records> {
         let file = spooled(path)?;
         let (named, limit) = (path.to_path_buf(), self.batch_limit);
-        let messages = guarded(path, FORMAT, TIME_LIMIT, move || {
+        let messages = guarded(&Place::file(path), FORMAT, TIME_LIMIT, move || {
             Messages::open(named, file, limit)
         })?;
         let (path, mut messages) = (path.to_path_buf(), Some(messages));
@@ -64,7 +64,7 @@ impl Load for Arrow {
             let Some(mut open) = messages.take() else {
                 return Ok(None);
             };
-            let (open, batch) = guarded(&path, FORMAT, TIME_LIMIT, move || {
+            let (open, batch) = guarded(&Place::file(&path), FORMAT, TIME_LIMIT, move || {
                 let batch = open.batch()?;
                 Ok((open, batch))
             })?;

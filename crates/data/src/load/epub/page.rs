@@ -54,6 +54,8 @@ struct Flow {
     item: Option<(usize, String)>,
     /// How many lists are open.
     lists: usize,
+    /// How many lines have ended, those without text included.
+    ended: usize,
     /// The first heading.
     heading: Option<String>,
 }
@@ -93,12 +95,12 @@ impl Flow {
             }
             "a" => {
                 let start = self.line.len();
-                let blocks = self.blocks.len();
+                let ended = self.ended;
                 self.children(xml)?;
                 let address = element.attribute("href").unwrap_or_default();
                 let outside = address.starts_with("http") || address.starts_with("mailto:");
                 // A link around whole blocks has no place in one line.
-                if outside && self.blocks.len() == blocks {
+                if outside && self.ended == ended {
                     let text = link(&self.line[start..], &address);
                     self.line.truncate(start);
                     self.line.push_str(&text);
@@ -193,6 +195,7 @@ impl Flow {
 
     /// Ends the line as a block.
     fn flush(&mut self) {
+        self.ended += 1;
         if self.line.trim().is_empty() {
             self.line.clear();
             return;

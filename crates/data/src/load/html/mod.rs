@@ -120,9 +120,9 @@ impl Html {
     pub(super) fn read(self, html: String, url: Option<&str>, path: &Path) -> Result<Page> {
         let place = Place::file(path);
         bounded(&html, &place)?;
-        let url = url.map(str::to_owned);
-        guarded(path, "HTML page", TIME_LIMIT, move || {
-            self.parse(&html, url.as_deref(), &place)
+        let (url, at) = (url.map(str::to_owned), place.clone());
+        guarded(&place, "HTML page", TIME_LIMIT, move || {
+            self.parse(&html, url.as_deref(), &at)
         })
     }
 

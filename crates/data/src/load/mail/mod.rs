@@ -74,7 +74,7 @@ impl Mail {
             });
         }
         let (raw, at) = (raw.to_vec(), place.clone());
-        guarded(&place.path, "message", TIME_LIMIT, move || {
+        guarded(place, "message", TIME_LIMIT, move || {
             self.document(&raw, &at)
         })
     }

@@ -88,7 +88,7 @@ impl Load for Parquet {
 fn open(path: &Path) -> Result<(File, ArrowReaderMetadata)> {
     let mut file = spooled(path)?;
     let named = path.to_path_buf();
-    guarded(path, FORMAT, TIME_LIMIT, move || {
+    guarded(&Place::file(path), FORMAT, TIME_LIMIT, move || {
         check::footer(&mut file).map_err(|fault| explain(&named, fault, "", FOOTER_HINT))?;
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
             .map_err(|error| broken(&named, &error.to_string()))?;
@@ -128,7 +128,9 @@ impl Groups {
             };
             let path = self.path.clone();
             let (group, batches) =
-                guarded(&self.path, FORMAT, TIME_LIMIT, move || group.read(&path))?;
+                guarded(&Place::file(&self.path), FORMAT, TIME_LIMIT, move || {
+                    group.read(&path)
+                })?;
             self.open = group;
             if !batches.is_empty() {
                 return Ok(Some(batches));
@@ -144,7 +146,7 @@ impl Groups {
             .file
             .try_clone()
             .map_err(|error| input(&path, "read", error))?;
-        guarded(&self.path, FORMAT, TIME_LIMIT, move || {
+        guarded(&Place::file(&self.path), FORMAT, TIME_LIMIT, move || {
             let number = index + 1;
             let group = metadata.metadata().row_group(index);
             let explain =

@@ -90,7 +90,8 @@ impl Load for Pdf {
             });
         }
         let place = Place::file(path);
-        let opened = guarded(path, "PDF", TIME_LIMIT, move || open(bytes, &place))?;
+        let at = place.clone();
+        let opened = guarded(&place, "PDF", TIME_LIMIT, move || open(bytes, &at))?;
         let mut pages = read(path, &opened);
         let counts = self.take_out(&mut pages);
         let hyphenated = mend::hyphenated(pages.iter().flatten().flatten());
@@ -231,7 +232,7 @@ fn read(path: &Path, opened: &Opened) -> Vec<Result<Vec<Line>>> {
 fn page(opened: &Opened, index: usize, place: &Place) -> Result<Vec<Line>> {
     let pdf = Arc::clone(&opened.pdf);
     let at = place.clone();
-    let page = guarded(&place.path, "PDF", TIME_LIMIT, move || {
+    let page = guarded(place, "PDF", TIME_LIMIT, move || {
         let mut spans = pdf
             .extract_spans(index)
             .map_err(|error| broken(&at, &error))?;

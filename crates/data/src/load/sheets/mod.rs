@@ -26,6 +26,8 @@ use crate::error::{DataError, Place, Result, quoted};
 const ROW_LIMIT: u64 = 1 << 20;
 /// How many columns a sheet may have.
 const COLUMN_LIMIT: usize = 1 << 14;
+/// What a cell takes as a field of a document beside its text, in bytes.
+const CELL: usize = 64;
 
 /// How much of a spreadsheet makes one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -167,11 +169,10 @@ impl Book {
             let Some(row) = row else {
                 return Ok(None);
             };
-            // Sixteen bytes stand for the cell itself.
             let texts = row
                 .cells
                 .iter()
-                .map(|(_, value)| 16 + value.as_str().map_or(0, str::len));
+                .map(|(_, value)| CELL + value.as_str().map_or(0, str::len));
             self.parts.spend(texts.sum())?;
             if row.number > ROW_LIMIT {
                 return Err(self.limit("the number of rows", row.number, ROW_LIMIT));
@@ -253,7 +254,7 @@ impl Step for RowRecords {
                 && let Some(row) = self.book.row()?
             {
                 // Each row repeats the names, and has a null for each empty cell.
-                let names = head.values().map(|name| 16 + name.len());
+                let names = head.values().map(|name| CELL + name.len());
                 self.book.parts.spend(names.sum())?;
                 return Ok(Some(Record::ready(self.document(row, &head))));
             }

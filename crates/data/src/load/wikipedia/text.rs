@@ -1,30 +1,29 @@
 //! Wikitext as text. `wikrs` reads the markup; what becomes of each construct is decided here.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use wikrs::ast::Node;
 
 use super::aside::Aside;
-use crate::error::{DataError, Place, Result};
+use crate::error::{Place, Result};
+use crate::load::guard::guarded;
 use crate::load::table::Table;
+
+/// The longest that a page may take.
+const TIME_LIMIT: Duration = Duration::from_secs(9);
 
 /// The text of a page's markup, and how many constructs were not read but reduced to their words.
 pub(super) fn text(wikitext: &str, place: &Place) -> Result<(String, u64)> {
-    let read = AssertUnwindSafe(|| {
-        let aside = Aside::of(wikitext);
+    let aside = Aside::of(wikitext);
+    // Lists inside of lists are read by recursion, and unclosed links take the square of their number.
+    guarded(place, "wikitext", TIME_LIMIT, move || {
         let parsed = wikrs::parser::parse(&aside.wikitext);
         let mut text = Text::default();
         text.blocks(&parsed.nodes);
         // The renderer resolves what is left of entities, such as `&nbsp;`.
         let whole = Node::Text(text.done.into());
         let whole = wikrs::render::plain(&[whole]);
-        (aside.restored(&whole), text.unread)
-    });
-    catch_unwind(read).map_err(|_| DataError::Broken {
-        place: place.clone(),
-        format: "wikitext",
-        message: "its parser failed".into(),
-        hint: "Leave the page out",
+        Ok((aside.restored(&whole), text.unread))
     })
 }
 
