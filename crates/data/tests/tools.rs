@@ -177,7 +177,7 @@ fn records_become_turns() {
         for tools in [tools.clone(), json!(tools.to_string()), json!([framed])] {
             let record = json!({"messages": [ask, message], "tools": tools});
             let found = conversation(record).unwrap();
-            assert_eq!(found.tools, [framed.clone()], "{case}");
+            assert_eq!(found.tools, std::slice::from_ref(&framed), "{case}");
             let turn = Turn {
                 tools: expected.clone(),
                 ..Turn::new(Role::Assistant, "")

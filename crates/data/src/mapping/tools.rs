@@ -21,7 +21,7 @@ pub(super) fn find(fields: &Fields) -> Option<&'static str> {
         _ => false,
     };
     let mut names = TOOLS.iter().copied();
-    names.find(|name| fields.get(*name).is_some_and(is_list))
+    names.find(|name| fields.get(name).is_some_and(is_list))
 }
 
 /// The tools that a record declares: a list of descriptions, or its JSON text. A bare function (a `name` with its

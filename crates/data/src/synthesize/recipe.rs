@@ -261,7 +261,7 @@ impl Prompts<'_> {
         count: u32,
         seed: Option<&Value>,
     ) -> Result<String> {
-        let lost = |name: &&String| !document.fields.contains_key(*name);
+        let lost = |name: &&String| !document.fields.contains_key(name);
         if let Some(name) = self.recipe.keep.iter().find(lost) {
             let hint =
                 "The recipe keeps it: map the records first, or name another field in `keep`";

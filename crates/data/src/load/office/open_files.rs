@@ -64,10 +64,8 @@ pub(in crate::load) fn properties(parts: &mut Parts) -> Result<Fields> {
         } else if first {
             // Who made the document, and when, comes before who changed it last.
             fields.insert(field.to_owned(), Value::from(text));
-        } else {
-            if !fields.contains_key(field) {
-                fields.insert(field.to_owned(), text.into());
-            }
+        } else if !fields.contains_key(field) {
+            fields.insert(field.to_owned(), text.into());
         }
     }
     if !keywords.is_empty() {

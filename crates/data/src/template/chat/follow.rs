@@ -9,7 +9,7 @@ use crate::example::Turn;
 use super::ChatTemplate;
 use super::jinja::{Budget, is_space};
 use super::marks::{Marks, Rendered, Style};
-use super::message::{CallForm, Kind, Messages, Text, is_plain};
+use super::message::{CallForm, Given, Kind, Messages, is_plain};
 
 /// A conversation on its way through a template.
 pub(super) struct Following<'a> {
@@ -63,10 +63,10 @@ impl<'a> Following<'a> {
             chat,
             turns,
             place,
+            messages,
             said,
             counts,
             marks,
-            messages,
         })
     }
 
@@ -162,7 +162,7 @@ impl<'a> Following<'a> {
     }
 
     /// Refuses a render in which a call is missing.
-    fn check_calls(&self, texts: &[Text], marked: &Rendered) -> Result<()> {
+    fn check_calls(&self, texts: &[Given], marked: &Rendered) -> Result<()> {
         let mut numbered = texts.iter().enumerate();
         let missing = numbered
             .find(|(number, text)| text.kind == Kind::Called && marked.texts[*number].is_empty());
@@ -181,7 +181,7 @@ impl<'a> Following<'a> {
     }
 
     /// All texts by their number.
-    fn texts(&self) -> Vec<Text<'_>> {
+    fn texts(&self) -> Vec<Given<'_>> {
         let mut texts = Vec::new();
         self.messages.values(self.turns.len(), |text| {
             texts.push(text);

@@ -33,7 +33,7 @@ pub(super) struct Messages {
 
 /// A text on its way into a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Text<'a> {
+pub(super) struct Given<'a> {
     pub(super) text: &'a str,
     /// The message that it stands in; `None` in a tool's description.
     pub(super) message: Option<usize>,
@@ -65,11 +65,11 @@ impl Messages {
     pub(super) fn values<'a>(
         &'a self,
         count: usize,
-        mut write: impl FnMut(Text<'a>) -> String,
+        mut write: impl FnMut(Given<'a>) -> String,
     ) -> [Value; 2] {
         let tools = self.tools.iter();
         let mut of_tools = |text, kind| {
-            write(Text {
+            write(Given {
                 text,
                 message: None,
                 kind,
@@ -82,7 +82,7 @@ impl Messages {
         let messages: Vec<Value> = messages
             .map(|(number, message)| {
                 let mut of_message = |text, kind| {
-                    write(Text {
+                    write(Given {
                         text,
                         message: Some(number),
                         kind,
