@@ -133,7 +133,9 @@ fn loads_alone() {
         Err(error) => {
             let message = error.to_string();
             let name = path.file_name().unwrap().to_string_lossy();
-            assert!(message.contains(&*name), "{message}");
+            // An export of Slack names its people in a file beside its folders.
+            let named = [&*name, "users.json"].map(|name| message.contains(name));
+            assert!(named.contains(&true), "{message}");
             assert!(!message.contains(char::is_control), "{message}");
             assert!(message.len() < 2000, "{message}");
             eprintln!("{message}");

@@ -45,6 +45,8 @@ fn spans(pieces: &[Piece]) -> Vec<(usize, usize)> {
 /// What this template does not write of this record, which transformers drops without a word.
 fn left_out(golden: &Golden, case: &Case) -> Option<&'static str> {
     match (golden.name.as_str(), case.conversation.as_str()) {
+        // In the other the thought goes with the answer that is asked for.
+        (_, "thought") if case.open => None,
         ("hermes" | "header_ids" | "brackets" | "fenced_text", "thought" | "thought_call") => {
             Some("leaves out what the assistant thinks")
         }
@@ -102,8 +104,8 @@ fn renders_masks_and_ids_equal_transformers() {
                     continue;
                 }
                 assert_eq!(spans(&pieces), case.spans, "{name}");
-                if case.conversation == "hostile" || case.conversation == "thought" {
-                    // Control tokens in a record are text here and tokens there.
+                // Control tokens in a record are text here and tokens there.
+                if spelt(&golden, &pieces) {
                     assert_ne!(encoded.ids, case.ids, "{name}");
                     continue;
                 }
@@ -119,6 +121,18 @@ fn renders_masks_and_ids_equal_transformers() {
         renders > 210 && masks > 80 && refusals > 20,
         "{renders} {masks} {refusals}"
     );
+}
+
+/// Whether a text of the record spells a token of the vocabulary.
+fn spelt(golden: &Golden, pieces: &[Piece]) -> bool {
+    let tokens = golden.added_tokens.as_array().unwrap();
+    let mut texts = pieces.iter().filter(|piece| piece.source == Source::Text);
+    texts.any(|piece| {
+        let mut contents = tokens
+            .iter()
+            .map(|token| token["content"].as_str().unwrap());
+        contents.any(|content| !content.trim().is_empty() && piece.text.contains(content))
+    })
 }
 
 /// Checks that a row has as many control tokens as the template wrote.
