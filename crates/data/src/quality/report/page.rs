@@ -18,7 +18,7 @@ impl DataReport {
     ///
     /// # Errors
     ///
-    /// [`DataError::Unsupported`] as [`DataReport::write`].
+    /// [`Unsupported`](crate::DataError::Unsupported) as [`DataReport::write`].
     pub fn html(&self) -> Result<String> {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Html);

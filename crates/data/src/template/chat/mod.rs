@@ -85,7 +85,8 @@ impl ChatTemplate {
     ///
     /// # Errors
     ///
-    /// [`DataError::TemplateSyntax`], or [`DataError::TemplateLimit`] if the source is longer than 256 KiB.
+    /// [`TemplateSyntax`](crate::DataError::TemplateSyntax), or [`TemplateLimit`](crate::DataError::TemplateLimit) if
+    /// the source is longer than 256 KiB.
     pub fn new(source: &str) -> Result<Self> {
         Self::named("chat_template", source)
     }
@@ -94,8 +95,8 @@ impl ChatTemplate {
     ///
     /// # Errors
     ///
-    /// [`DataError::NoTemplate`] if the tokenizer has none, or several and none of them named `default`; and the
-    /// errors of [`ChatTemplate::new`].
+    /// [`NoTemplate`](crate::DataError::NoTemplate) if the tokenizer has none, or several and none of them named
+    /// `default`; and the errors of [`ChatTemplate::new`].
     pub fn of(tokenizer: &Tokenizer) -> Result<Self> {
         let (name, source) = tokenizer.default_chat_template()?;
         let mut template = Self::named(&name, source)?;
