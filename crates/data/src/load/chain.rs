@@ -146,6 +146,14 @@ impl Member {
 }
 
 impl Entry {
+    /// The loader of a file that is shown as what it is and where it lies.
+    pub(super) fn loader_alone(&self) -> Option<Arc<dyn Load>> {
+        match &self.what {
+            What::File(loader) if self.member.is_none() => Some(Arc::clone(loader)),
+            _ => None,
+        }
+    }
+
     pub(super) fn new(path: PathBuf, what: What) -> Self {
         let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
         Self {
@@ -323,12 +331,6 @@ impl Chain {
 }
 
 /// The records up to the first error, which concerns the file.
-#[cfg(any(
-    feature = "arrow",
-    feature = "datasets",
-    feature = "parquet",
-    feature = "sqlite"
-))]
 pub(super) fn until_error(
     mut records: impl Iterator<Item = Result<Record>> + Send + 'static,
 ) -> Records {

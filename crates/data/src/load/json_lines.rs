@@ -9,7 +9,7 @@ use super::parse;
 use super::sniff::Format;
 use super::source::Source;
 use super::text::too_long;
-use crate::document::{Document, Documents, Load, Origin, Raw, Read, Record, Records, documents};
+use crate::document::{Document, Documents, Load, Origin, Raw, Read, Record, Records};
 use crate::error::{Place, Result};
 
 /// Loads `.jsonl` and `.ndjson` files, plain or as `.gz`: every line is an object, whose members become the fields of
@@ -26,7 +26,7 @@ impl Load for JsonLines {
     }
 
     fn load(&self, path: &Path) -> Result<Documents> {
-        Ok(documents(self.in_turn(path)?))
+        Ok(Box::new(InTurn::open(path)?))
     }
 
     fn records(&self, path: &Path) -> Result<Records> {
@@ -38,14 +38,7 @@ impl Load for JsonLines {
     }
 
     fn in_turn(&self, path: &Path) -> Result<Records> {
-        let source = Source::open(path, Format::JsonLines)?;
-        Ok(records(InTurn {
-            place: Place::at(source.path(), 0, 1),
-            objects: Objects {
-                lines: Lines::new(source),
-                read: reader(),
-            },
-        }))
+        Ok(records(InTurn::open(path)?))
     }
 }
 
@@ -97,26 +90,70 @@ struct InTurn {
     objects: Objects,
     /// Of the current line.
     place: Place,
+    ended: bool,
+}
+
+impl InTurn {
+    fn open(path: &Path) -> Result<Self> {
+        let source = Source::open(path, Format::JsonLines)?;
+        Ok(Self {
+            place: Place::at(source.path(), 0, 1),
+            objects: Objects {
+                lines: Lines::new(source),
+                read: reader(),
+            },
+            ended: false,
+        })
+    }
+
+    /// Reads the next line, unless it is blank: false if it goes on beyond what has been read of the file, and is to be
+    /// [cut](Objects::cut). A document is large for a short line, and so it is not handed on but put where it is wanted.
+    #[inline]
+    fn within(&mut self, document: &mut Option<Result<Document>>) -> Result<bool> {
+        let Objects { lines, read } = &mut self.objects;
+        let place = &mut self.place;
+        let here = lines.within(|line, number| {
+            if !line.trim_ascii().is_empty() {
+                place.line = number;
+                *document = Some(read(line, place));
+            }
+        })?;
+        Ok(here.is_some())
+    }
 }
 
 impl Cut for InTurn {
     fn cut(&mut self) -> Result<Option<Record>> {
-        let Objects { lines, read } = &mut self.objects;
-        let place = &mut self.place;
-        let record = lines.within(|line, number| {
-            if line.trim_ascii().is_empty() {
-                return Record::blank();
-            }
-            place.line = number;
-            Record::ready(read(line, place))
-        })?;
-        match record {
-            Some(record) => Ok(Some(record)),
-            None => self.objects.cut(),
+        let mut document = None;
+        if self.within(&mut document)? {
+            return Ok(Some(document.map_or_else(Record::blank, Record::ready)));
         }
+        self.objects.cut()
     }
 
     fn source(&self) -> &Source {
         &self.objects.lines.source
+    }
+}
+
+impl Iterator for InTurn {
+    type Item = Result<Document>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut document = None;
+        while !self.ended {
+            let cut = match self.within(&mut document) {
+                Ok(true) if document.is_some() => return document,
+                Ok(true) => continue,
+                Ok(false) => self.objects.cut(),
+                Err(error) => Err(error),
+            };
+            self.ended = !matches!(cut, Ok(Some(_)));
+            document = cut.transpose()?.and_then(Record::document).transpose();
+            if document.is_some() {
+                return document;
+            }
+        }
+        None
     }
 }

@@ -136,10 +136,10 @@ pub use wikipedia::Wikipedia;
 
 use rayon::prelude::*;
 
-use crate::document::{Documents, Load};
+use crate::document::{Document, Documents, Load, documents};
 use crate::error::{DataError, Place, Result, quoted};
 use archive::Archive;
-use chain::{Chain, Entry, What};
+use chain::{Chain, Entry, What, until_error};
 use packing::Packing;
 use remote::Remote;
 
@@ -297,30 +297,28 @@ impl Loaders {
     /// If the path does not exist, is neither a regular file nor a folder, or has no loader.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Documents> {
         let path = path.as_ref();
-        let mut empty = Some(DataError::EmptyDataset {
-            place: Place::file(path),
-            blank: 0,
-            broken: 0,
-            dropped: 0,
-        });
-        let in_turn = |loader: &dyn Load, path: &Path| loader.in_turn(path);
-        let mut records = Some(Chain::new(self.clone(), self.entries(path)?, in_turn));
-        Ok(Box::new(std::iter::from_fn(move || {
-            while let Some(record) = records.as_mut()?.next() {
-                let document = match record {
-                    Ok(record) => record.document(),
-                    Err(error) => {
-                        records = None;
-                        Err(error)
-                    }
-                };
-                if let Some(document) = document.transpose() {
-                    empty = None;
-                    return Some(document);
-                }
-            }
-            empty.take().map(Err)
-        })))
+        let entries = self.entries(path)?;
+        // A short record takes no longer to be read than to be handed on, so a file alone goes without the chain.
+        let open: Open = if let [entry] = entries.as_slice()
+            && let Some(loader) = entry.loader_alone()
+        {
+            let path = entry.path.clone();
+            Box::new(move || loader.load(&path))
+        } else {
+            let in_turn = |loader: &dyn Load, path: &Path| loader.in_turn(path);
+            let chain = Chain::new(self.clone(), entries, in_turn);
+            Box::new(move || Ok(documents(until_error(chain))))
+        };
+        Ok(Box::new(Loaded {
+            open: Some(open),
+            documents: Box::new(std::iter::empty()),
+            empty: Some(DataError::EmptyDataset {
+                place: Place::file(path),
+                blank: 0,
+                broken: 0,
+                dropped: 0,
+            }),
+        }))
     }
 
     /// The files that a path leads to, in order.
@@ -387,6 +385,40 @@ impl Loaders {
             found,
             known: known.join(", "),
         }
+    }
+}
+
+type Open = Box<dyn FnOnce() -> Result<Documents> + Send>;
+
+/// The documents of a path, which is opened when the first is asked for.
+struct Loaded {
+    open: Option<Open>,
+    documents: Documents,
+    /// The error for a path without any record, until there is one.
+    empty: Option<DataError>,
+}
+
+impl Iterator for Loaded {
+    type Item = Result<Document>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(open) = self.open.take() {
+            match open() {
+                Ok(documents) => self.documents = documents,
+                Err(error) => {
+                    self.empty = None;
+                    return Some(Err(error));
+                }
+            }
+        }
+        let document = self.documents.next();
+        if document.is_none() {
+            return self.empty.take().map(Err);
+        }
+        if self.empty.is_some() {
+            self.empty = None;
+        }
+        document
     }
 }
 
