@@ -8,6 +8,7 @@ use super::completion::SYSTEM;
 use super::fields::Fields;
 use super::offer::Part;
 use super::tools;
+use super::turns;
 use super::{Mapping, assignments};
 use crate::document::Document;
 use crate::error::{DataError, Place, Result, quoted};
@@ -72,13 +73,8 @@ impl Mapping for ChatMapping {
             None => Vec::new(),
         };
         let mut turns = self.turns(name, messages, &place)?;
-        if let Some(text) = system
-            && turns.first().is_none_or(|turn| turn.role != Role::System)
-        {
-            turns.insert(0, Turn::new(Role::System, text));
-        }
+        turns::put_system(&mut turns, system);
         check_order(&turns, &place)?;
-        tools::check_results(&turns, &place)?;
         if !turns.iter().any(|turn| turn.role == Role::Assistant) {
             let found = "the end of the conversation".into();
             return Err(DataError::RoleOrder {
@@ -276,7 +272,7 @@ pub(super) fn wrong_type(
 }
 
 /// Checks that a template can render the turns: an optional system turn, then user and assistant in alternation, with
-/// results of tools between turns of the assistant.
+/// results of tools between turns of the assistant, each of a call that was made.
 pub(super) fn check_order(turns: &[Turn], place: &Place) -> Result<()> {
     let mut before: Option<Role> = None;
     for (index, turn) in turns.iter().enumerate() {
@@ -310,7 +306,7 @@ pub(super) fn check_order(turns: &[Turn], place: &Place) -> Result<()> {
         }
         before = Some(turn.role);
     }
-    Ok(())
+    tools::check_results(turns, place)
 }
 
 impl FromStr for ChatMapping {

@@ -8,7 +8,7 @@ use super::chat::check_order;
 use super::fields::{Fields, is_list_of_objects};
 use super::offer::Part;
 use super::tools;
-use super::turns::{behind, input_name, take_turns};
+use super::turns::{behind, input_name, put_system, take_turns};
 use super::{Mapping, assignments};
 use crate::document::Document;
 use crate::error::{DataError, Result};
@@ -105,14 +105,9 @@ impl Mapping for CompletionMapping {
         if let (Some(input), Some(turn)) = (input, turns.last_mut()) {
             turn.text.extend(["\n\n", &input]);
         }
-        if let Some(text) = system
-            && turns.first().is_none_or(|turn| turn.role != Role::System)
-        {
-            turns.insert(0, Turn::new(Role::System, text));
-        }
+        put_system(&mut turns, system);
         turns.extend(completion);
         check_order(&turns, &fields.place())?;
-        tools::check_results(&turns, &fields.place())?;
         if let Some((instruction, input)) = kept {
             let fields = &mut fields.rest;
             fields.insert("instruction".into(), Value::String(instruction));

@@ -75,11 +75,7 @@ pub(super) fn complete(
     fields: &Fields,
 ) -> Result<Vec<Turn>> {
     const WANTED: [Part; 1] = [("prompt", &PROMPT)];
-    if let Some(text) = system
-        && prompt.first().is_none_or(|turn| turn.role != Role::System)
-    {
-        prompt.insert(0, Turn::new(Role::System, text));
-    }
+    put_system(&mut prompt, system);
     if !prompt.iter().any(|turn| turn.role == Role::User) {
         return Err(fields.missing("prompt", fields.suggest(&WANTED)));
     }
@@ -90,8 +86,16 @@ pub(super) fn complete(
     prompt.push(Turn::new(Role::Assistant, ""));
     check_order(&prompt, &place)?;
     prompt.pop();
-    tools::check_results(&prompt, &place)?;
     Ok(prompt)
+}
+
+/// Puts a system prompt before the turns, unless they begin with one.
+pub(super) fn put_system(turns: &mut Vec<Turn>, system: Option<String>) {
+    if let Some(text) = system
+        && turns.first().is_none_or(|turn| turn.role != Role::System)
+    {
+        turns.insert(0, Turn::new(Role::System, text));
+    }
 }
 
 /// A text as one turn of `role`, or the turns of a transcript, of a message or of a list of messages.

@@ -8,7 +8,9 @@ use crate::document::{Document, Origin};
 use crate::error::{DataError, Place, Result};
 use crate::example::{Conversation, Labeled, PlainText, Preference};
 use crate::load::Loaders;
-use crate::mapping::{AnyChat, AnyPreference, Format, LabelMapping, Mapping, TextMapping};
+use crate::mapping::{
+    AnyChat, AnyPreference, Detecting, Format, LabelMapping, Mapping, TextMapping,
+};
 
 /// An example of whatever kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,27 +138,24 @@ impl AnyMapping {
     /// As [`AnyMapping::detect`].
     pub fn of(documents: &[Document]) -> Result<Self> {
         let detected = Format::detect(documents)?;
-        Ok(match detected.format {
-            // Each record may have another of the usual forms.
-            Format::Messages | Format::ShareGpt | Format::Alpaca | Format::Completion => {
-                Self::Chat(AnyChat::Detect)
-            }
-            Format::Preference | Format::Comparison | Format::Rated => {
-                Self::Preference(AnyPreference::Detect)
-            }
-            Format::Label | Format::Labels | Format::LabeledPair => {
-                Self::Label(LabelMapping::default())
-            }
-            Format::Text => Self::Text(TextMapping::default()),
-            Format::Judged | Format::Steps => {
-                let origin = documents.first().map(|document| &document.origin);
-                return Err(DataError::Unsupported {
-                    place: origin.map_or_else(Place::default, Place::from),
-                    what: detected.to_string(),
-                    hint: "Say which answers are learned, such as \"prompt=FIELD,completion=FIELD,good=FIELD\"",
-                });
-            }
-        })
+        let reads = |formats: &[Format]| formats.contains(&detected.format);
+        // Each record may have another of the usual forms. A label beside a text comes before the text alone.
+        if reads(AnyChat::READS) {
+            Ok(Self::Chat(AnyChat::Detect))
+        } else if reads(AnyPreference::READS) {
+            Ok(Self::Preference(AnyPreference::Detect))
+        } else if reads(LabelMapping::READS) {
+            Ok(Self::Label(LabelMapping::default()))
+        } else if reads(TextMapping::READS) {
+            Ok(Self::Text(TextMapping::default()))
+        } else {
+            let origin = documents.first().map(|document| &document.origin);
+            Err(DataError::Unsupported {
+                place: origin.map_or_else(Place::default, Place::from),
+                what: detected.to_string(),
+                hint: "Say which answers are learned, such as \"prompt=FIELD,completion=FIELD,good=FIELD\"",
+            })
+        }
     }
 }
 

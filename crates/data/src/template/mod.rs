@@ -12,6 +12,7 @@ use crate::tokenizer::Tokenizer;
 mod alpaca;
 mod chat;
 mod custom;
+mod part;
 mod plain;
 mod question;
 
@@ -20,6 +21,8 @@ pub use chat::{ChatTemplate, Clock, Learn, Moment};
 pub use custom::CustomTemplate;
 pub use plain::Plain;
 pub use question::QuestionAnswer;
+
+use part::Part;
 
 /// Who wrote a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -233,19 +236,14 @@ fn turns(conversation: &Conversation, open: bool) -> Result<&[Turn]> {
 
 /// Refuses what only the template of a model can write.
 fn words_only(conversation: &Conversation) -> Result<()> {
-    let mut turns = conversation.turns.iter();
-    let what = if !conversation.tools.is_empty() {
-        "tools that the model may call"
-    } else if turns.clone().any(|turn| !turn.tools.calls().is_empty()) {
-        "calls of tools"
-    } else if turns.any(|turn| turn.thought.is_some()) {
-        "what the assistant thinks"
-    } else {
+    let parts = [Part::Tools, Part::Calls, Part::Thoughts];
+    let has = |part: &Part| part.is_in(&conversation.turns, &conversation.tools);
+    let Some(part) = parts.into_iter().find(has) else {
         return Ok(());
     };
     Err(DataError::Unsupported {
         place: Place::from(&conversation.origin),
-        what: format!("{what} in a template of questions and answers"),
+        what: format!("{part} in a template of questions and answers"),
         hint: "Use the template chat, or take them out of the record",
     })
 }

@@ -2,21 +2,22 @@
 
 use std::ops::Range;
 
-use crate::document::Value as Json;
 use crate::error::{DataError, Place, Result, quoted};
 use crate::example::Turn;
 
 use super::ChatTemplate;
 use super::jinja::{Budget, is_space};
 use super::marks::{Marks, Rendered, Style};
-use super::message::{CallForm, Given, Kind, Messages, is_plain};
+use super::message::{Given, Kind, Messages, is_plain};
 
 /// A conversation on its way through a template.
 pub(super) struct Following<'a> {
     pub(super) chat: &'a ChatTemplate,
     pub(super) turns: &'a [Turn],
     pub(super) place: Place,
-    messages: Messages,
+    messages: &'a Messages<'a>,
+    /// All texts by their number.
+    texts: Vec<Given<'a>>,
     /// For every turn, the number of the text that it says.
     said: Vec<usize>,
     /// How many texts there are up to the end of every turn; before that, how many the tools have.
@@ -30,11 +31,10 @@ impl<'a> Following<'a> {
     /// If the texts hold nearly all of the characters that mark texts.
     pub(super) fn new(
         chat: &'a ChatTemplate,
-        (turns, tools): (&'a [Turn], &[Json]),
-        form: CallForm,
+        turns: &'a [Turn],
+        messages: &'a Messages<'a>,
         place: Place,
     ) -> Result<Self> {
-        let messages = Messages::of(tools, turns, form);
         let mut texts = Vec::new();
         messages.values(turns.len(), |text| {
             texts.push(text);
@@ -64,6 +64,7 @@ impl<'a> Following<'a> {
             turns,
             place,
             messages,
+            texts,
             said,
             counts,
             marks,
@@ -102,21 +103,21 @@ impl<'a> Following<'a> {
     pub(super) fn whole(&self, open: bool) -> Result<Rendered> {
         let all = self.turns.len();
         let mut bare = self.bare(all, open)?;
-        let texts = self.texts();
+        let texts = &self.texts;
         let mut styles = vec![Style::Whole; texts.len()];
         let mut torn = vec![true; texts.len()];
         if let Some(marked) = self.marked(all, &styles, open)
             && marked.text == bare.text
         {
             if !marked.torn.contains(&true) {
-                self.check_calls(&texts, &marked)?;
+                self.check_calls(&marked)?;
                 bare.texts = marked.texts;
                 return Ok(bare);
             }
             torn = marked.torn;
         }
         // A template may compare the names of tools with those that it knows.
-        for (style, text) in styles.iter_mut().zip(&texts) {
+        for (style, text) in styles.iter_mut().zip(texts) {
             if text.kind == Kind::Called && is_plain(text.text) {
                 *style = Style::Bare;
             }
@@ -162,8 +163,8 @@ impl<'a> Following<'a> {
     }
 
     /// Refuses a render in which a call is missing.
-    fn check_calls(&self, texts: &[Given], marked: &Rendered) -> Result<()> {
-        let mut numbered = texts.iter().enumerate();
+    fn check_calls(&self, marked: &Rendered) -> Result<()> {
+        let mut numbered = self.texts.iter().enumerate();
         let missing = numbered
             .find(|(number, text)| text.kind == Kind::Called && marked.texts[*number].is_empty());
         let Some((_, call)) = missing else {
@@ -178,16 +179,6 @@ impl<'a> Following<'a> {
                 quoted(call.text)
             ),
         })
-    }
-
-    /// All texts by their number.
-    fn texts(&self) -> Vec<Given<'_>> {
-        let mut texts = Vec::new();
-        self.messages.values(self.turns.len(), |text| {
-            texts.push(text);
-            String::new()
-        });
-        texts
     }
 
     /// Renders the first turns; `write` gets the texts with their numbers.

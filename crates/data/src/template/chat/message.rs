@@ -26,9 +26,9 @@ pub(super) struct CallForm {
 
 /// The messages of a conversation and the tools that it declares.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Messages {
-    pub(super) tools: Vec<Json>,
-    pub(super) list: Vec<Json>,
+pub(super) struct Messages<'t> {
+    pub(super) tools: &'t [Json],
+    list: Vec<Json>,
 }
 
 /// A text on its way into a template.
@@ -51,11 +51,11 @@ pub(super) enum Kind {
     Other,
 }
 
-impl Messages {
+impl<'t> Messages<'t> {
     /// The messages of these turns.
-    pub(super) fn of(tools: &[Json], turns: &[Turn], form: CallForm) -> Self {
+    pub(super) fn of(tools: &'t [Json], turns: &[Turn], form: CallForm) -> Self {
         Self {
-            tools: tools.to_vec(),
+            tools,
             list: turns.iter().map(|turn| message(turn, form)).collect(),
         }
     }

@@ -30,7 +30,7 @@ pub use clock::{Clock, Moment};
 use follow::Following;
 use jinja::{Budget, Engine};
 use learned::union;
-use message::size;
+use message::{Messages, size};
 use probe::Probe;
 
 /// The Jinja template that a checkpoint publishes, rendered byte for byte as transformers renders it.
@@ -179,10 +179,11 @@ impl ChatTemplate {
 
 impl Template for ChatTemplate {
     fn render(&self, conversation: &Conversation, open: bool) -> Result<Vec<Piece>> {
-        let given = (turns(conversation, open)?, conversation.tools.as_slice());
+        let (turns, tools) = (turns(conversation, open)?, conversation.tools.as_slice());
         let (probe, place) = (self.probe(), Place::from(&conversation.origin));
-        probe.check(self, given, &place)?;
-        let following = Following::new(self, given, probe.form, place)?;
+        probe.check(self, (turns, tools), &place)?;
+        let messages = Messages::of(tools, turns, probe.form);
+        let following = Following::new(self, turns, &messages, place)?;
         let whole = following.whole(open)?;
         let learned = if open {
             Vec::new()

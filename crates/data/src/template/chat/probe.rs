@@ -6,11 +6,12 @@ use crate::document::Value as Json;
 use crate::error::{DataError, Place, Result};
 use crate::example::{Role, ToolCall, ToolUse, Turn};
 
+use super::super::part::Part;
 use super::ChatTemplate;
 use super::follow::Following;
 use super::jinja::is_space;
 use super::learned::end_of_turn;
-use super::message::CallForm;
+use super::message::{CallForm, Messages};
 
 /// What renders of plain words show of a template.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,15 +24,6 @@ pub(super) struct Probe {
     pub(super) form: CallForm,
     /// What it leaves out, in words; a conversation that has it must not be rendered.
     left_out: Vec<Part>,
-}
-
-/// A part of a conversation that many templates do not write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Tools,
-    Calls,
-    Results,
-    Thoughts,
 }
 
 impl Probe {
@@ -89,33 +81,19 @@ impl Probe {
                 message: fault.clone(),
             });
         }
-        let has = |part: &Part| match part {
-            Part::Tools => !tools.is_empty(),
-            Part::Calls => turns.iter().any(|turn| !turn.tools.calls().is_empty()),
-            Part::Results => {
-                let is_result = |turn: &Turn| matches!(turn.tools, ToolUse::Result { .. });
-                turns
-                    .iter()
-                    .any(|turn| is_result(turn) || turn.role == Role::Tool)
-            }
-            Part::Thoughts => turns.iter().any(|turn| turn.thought.is_some()),
-        };
-        let Some(part) = self.left_out.iter().find(|part| has(part)) else {
+        let Some(part) = self.left_out.iter().find(|part| part.is_in(turns, tools)) else {
             return Ok(());
         };
-        let (what, instead) = match part {
-            Part::Tools => (
-                "the tools that the conversation declares",
-                "remove the field tools",
-            ),
-            Part::Calls => ("calls of tools", "write the calls into the content"),
-            Part::Results => ("results of tools", "write them into a turn of the user"),
-            Part::Thoughts => ("what the assistant thinks", "remove reasoning_content"),
+        let instead = match part {
+            Part::Tools => "remove the field tools",
+            Part::Calls => "write the calls into the content",
+            Part::Results => "write them into a turn of the user",
+            Part::Thoughts => "remove reasoning_content",
         };
         Err(DataError::TemplateCheck {
             name: chat.engine.name().to_owned(),
             message: format!(
-                "at {place}: it leaves out {what}; use the template of a model that knows them, or {instead}"
+                "at {place}: it leaves out {part}; use the template of a model that knows them, or {instead}"
             ),
         })
     }
@@ -155,7 +133,8 @@ impl Shown {
             result,
             Turn::new(Role::Assistant, "first answer"),
         ];
-        let following = Following::new(chat, (&turns, &[]), form, Place::default()).ok()?;
+        let messages = Messages::of(&[], &turns, form);
+        let following = Following::new(chat, &turns, &messages, Place::default()).ok()?;
         let text = following.bare(turns.len(), false).ok()?.text;
         Some(Self {
             calls: text.contains(TOOL) && text.contains("first argument"),
@@ -165,8 +144,8 @@ impl Shown {
 }
 
 fn bare(chat: &ChatTemplate, (turns, tools): (&[Turn], &[Json]), open: bool) -> Option<String> {
-    let form = CallForm::default();
-    let following = Following::new(chat, (turns, tools), form, Place::default()).ok()?;
+    let messages = Messages::of(tools, turns, CallForm::default());
+    let following = Following::new(chat, turns, &messages, Place::default()).ok()?;
     Some(following.bare(turns.len(), open).ok()?.text)
 }
 
@@ -186,8 +165,8 @@ fn exchange(chat: &ChatTemplate) -> Option<(Option<String>, Option<String>)> {
         .collect();
     let follow = |count: usize, open: bool| {
         let turns = &turns[..count];
-        let form = CallForm::default();
-        let following = Following::new(chat, (turns, &[]), form, Place::default()).ok()?;
+        let messages = Messages::of(&[], turns, CallForm::default());
+        let following = Following::new(chat, turns, &messages, Place::default()).ok()?;
         following.marked(count, &[], open)
     };
     // Every turn has one text, so the text of a turn has the turn's number.
