@@ -7,7 +7,7 @@ mod golden;
 use finetune_data::mapping::{ChatMapping, Mapping};
 use finetune_data::template::{Alpaca, ChatTemplate, Piece, Source, Template};
 use finetune_data::{Conversation, Document, Origin, Role, ToolCall, ToolUse, Turn};
-use golden::{Case, Golden, goldens_of, tool_records};
+use golden::{Case, Golden, goldens_of, joined, spans, spelt, tool_records};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -20,26 +20,6 @@ fn conversation(record: Value) -> finetune_data::Result<Conversation> {
         fields: fields.into_iter().collect(),
         origin: Origin::new("chats.jsonl", 3),
     })
-}
-
-fn joined(pieces: &[Piece]) -> String {
-    pieces.iter().map(|piece| piece.text.as_str()).collect()
-}
-
-/// The learned spans of a render, in bytes.
-fn spans(pieces: &[Piece]) -> Vec<(usize, usize)> {
-    let mut spans: Vec<(usize, usize)> = Vec::new();
-    let mut place = 0;
-    for piece in pieces {
-        let end = place + piece.text.len();
-        match spans.last_mut() {
-            Some(last) if piece.learn && last.1 == place => last.1 = end,
-            _ if piece.learn => spans.push((place, end)),
-            _ => {}
-        }
-        place = end;
-    }
-    spans
 }
 
 /// What this template does not write of this record, which transformers drops without a word.
@@ -121,18 +101,6 @@ fn renders_masks_and_ids_equal_transformers() {
         renders > 210 && masks > 80 && refusals > 20,
         "{renders} {masks} {refusals}"
     );
-}
-
-/// Whether a text of the record spells a token of the vocabulary.
-fn spelt(golden: &Golden, pieces: &[Piece]) -> bool {
-    let tokens = golden.added_tokens.as_array().unwrap();
-    let mut texts = pieces.iter().filter(|piece| piece.source == Source::Text);
-    texts.any(|piece| {
-        let mut contents = tokens
-            .iter()
-            .map(|token| token["content"].as_str().unwrap());
-        contents.any(|content| !content.trim().is_empty() && piece.text.contains(content))
-    })
 }
 
 /// Checks that a row has as many control tokens as the template wrote.

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use finetune_data::template::{ChatTemplate, Clock, Moment};
+use finetune_data::template::{ChatTemplate, Clock, Moment, Piece, Source};
 use finetune_data::tokenizer::Tokenizer;
 use finetune_data::{Conversation, Turn};
 use serde::Deserialize;
@@ -143,4 +143,38 @@ pub fn conversations() -> Vec<(String, Conversation)> {
 pub fn conversation(name: &str) -> Conversation {
     let mut all = conversations().into_iter();
     all.find(|(known, _)| known == name).unwrap().1
+}
+
+/// The text of a render.
+pub fn joined(pieces: &[Piece]) -> String {
+    pieces.iter().map(|piece| piece.text.as_str()).collect()
+}
+
+/// The learned spans of a render, in bytes.
+pub fn spans(pieces: &[Piece]) -> Vec<(usize, usize)> {
+    let mut spans: Vec<(usize, usize)> = Vec::new();
+    let mut place = 0;
+    for piece in pieces {
+        let end = place + piece.text.len();
+        if piece.learn {
+            match spans.last_mut() {
+                Some(last) if last.1 == place => last.1 = end,
+                _ => spans.push((place, end)),
+            }
+        }
+        place = end;
+    }
+    spans
+}
+
+/// Whether a text of the record spells a token of the vocabulary.
+pub fn spelt(golden: &Golden, pieces: &[Piece]) -> bool {
+    let tokens = golden.added_tokens.as_array().unwrap();
+    let mut texts = pieces.iter().filter(|piece| piece.source == Source::Text);
+    texts.any(|piece| {
+        let mut contents = tokens
+            .iter()
+            .map(|token| token["content"].as_str().unwrap());
+        contents.any(|content| !content.trim().is_empty() && piece.text.contains(content))
+    })
 }
