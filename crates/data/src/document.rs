@@ -251,6 +251,16 @@ pub(crate) enum Content {
     },
 }
 
+impl Content {
+    /// Whether it is a document, or the fault where there should be one: what the records of a file are numbered by.
+    pub(crate) fn is_numbered(&self) -> bool {
+        match self {
+            Self::Blank | Self::Note(_) | Self::Dropped(_) => false,
+            Self::End(_) | Self::Ready(_) | Self::Later { .. } => true,
+        }
+    }
+}
+
 /// What is counted beside records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Note {

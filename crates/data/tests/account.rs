@@ -120,6 +120,76 @@ fn a_hundred_thousand_rows_with_five_thousand_broken() {
     assert!(path.metadata().unwrap().len() > 1_000_000);
 }
 
+#[test]
+fn what_is_read_is_handed_on_chunk_by_chunk_and_a_sink_may_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.jsonl");
+    let rows: Vec<Vec<u8>> = (0..10_000).map(good).collect();
+    fs::write(&path, rows.join(&b'\n')).unwrap();
+    let read = std::sync::atomic::AtomicU64::new(0);
+    let count = |document: finetune_data::Document| {
+        read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(document.origin.place)
+    };
+    let (mut next, mut held) = (1, 0);
+    let counts = Loaders::default()
+        .each(&[&path], &OnError::Skip, count, |place| {
+            assert_eq!(place, next);
+            held = held.max(read.load(std::sync::atomic::Ordering::Relaxed) - (next - 1));
+            next += 1;
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!((counts.read, counts.kept, next), (10_000, 10_000, 10_001));
+    assert!(
+        (2..=1024).contains(&held),
+        "{held} read and not yet handed on"
+    );
+
+    // What a sink says ends the load, whatever the policy.
+    let mut taken = 0;
+    let stopped = Loaders::default().each(&[&path], &OnError::Skip, Ok, |document| {
+        taken += 1;
+        match document.origin.place {
+            1_500 => Err(DataError::Undecodable {
+                place: (&document.origin).into(),
+                encoding: "full disk",
+            }),
+            _ => Ok(()),
+        }
+    });
+    let error = stopped.unwrap_err().to_string();
+    assert!(error.contains("data.jsonl:1500: "), "{error}");
+    assert_eq!(taken, 1_500);
+
+    // That nothing is kept is for the caller to judge.
+    let nothing = |document: finetune_data::Document| -> Result<()> {
+        Err(DataError::Undecodable {
+            place: (&document.origin).into(),
+            encoding: "nothing",
+        })
+    };
+    let counts = Loaders::default()
+        .each(&[&path], &OnError::Skip, nothing, |()| Ok(()))
+        .unwrap();
+    assert_eq!((counts.kept, counts.skipped), (0, 10_000));
+}
+
+#[test]
+fn the_last_look_of_a_watch_is_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.jsonl");
+    // As many records as are read at a time: the file's end is met only when one more is asked for.
+    let rows: Vec<Vec<u8>> = (0..1_024).map(good).collect();
+    fs::write(&path, rows.join(&b'\n')).unwrap();
+    let last = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let seen = std::sync::Arc::clone(&last);
+    let loaders = Loaders::default().watch(move |reading| *seen.lock().unwrap() = Some(reading));
+    loaders.load_all(&[&path], &OnError::Stop).unwrap();
+    let last = last.lock().unwrap().unwrap();
+    assert_eq!((last.done, last.records), (last.total, 1_024));
+}
+
 #[derive(Debug, Clone)]
 enum Row {
     Good,

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::DataError;
+use crate::error::{DataError, Place};
 
 /// What became of the records of one load. Nothing is lost:
 /// `read = kept + skipped + quarantined + blank + dropped`, where `dropped` is the sum over its reasons.
@@ -68,6 +69,16 @@ impl Counts {
     /// Broken records.
     pub fn broken(&self) -> u64 {
         self.skipped + self.quarantined
+    }
+
+    /// The error for data of which no record was kept. Its place is the first of the paths.
+    pub(crate) fn nothing_kept<P: AsRef<Path>>(&self, paths: &[P]) -> DataError {
+        DataError::EmptyDataset {
+            place: Place::file(paths.first().map_or(Path::new(""), AsRef::as_ref)),
+            blank: self.blank,
+            broken: self.broken(),
+            dropped: self.left_out(),
+        }
     }
 
     pub(super) fn blame(&mut self, error: &DataError) {

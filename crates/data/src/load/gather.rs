@@ -1,18 +1,17 @@
-//! Loading everything at once, with a policy for broken records and an account of every one.
+//! Loading everything there is, with a policy for broken records and an account of every one.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use rayon::prelude::*;
-use serde_json::Value;
 
 use super::chain::{Chain, Member};
 use super::counts::Counts;
+use super::outcome::Outcome;
 use super::quarantine::Quarantine;
 use super::{Loaders, Reading};
 use crate::document::{Content, Document, Note, Raw, Record};
-use crate::error::{DataError, Place, Result, quoted};
+use crate::error::{DataError, Result, quoted};
 use crate::mapping::Mapping;
 
 /// How many records, and about how many bytes of them, are read in parallel at a time.
@@ -83,16 +82,13 @@ impl Loaders {
     /// What `read` makes of all documents of files and folders, in order: [`Loaders::examples`] with a closure for a
     /// mapping.
     ///
-    /// Records are read in parallel on rayon's current pool; the result does not depend on the number of threads.
-    ///
     /// # Errors
     ///
-    /// The first broken record or file under [`OnError::Stop`]; a path that is not there always;
-    /// [`DataError::EmptyDataset`] if no record is kept.
+    /// As [`Loaders::each`]; [`DataError::EmptyDataset`] if no record is kept.
     ///
     /// # Panics
     ///
-    /// If the counts do not add up, which would be an error of this crate.
+    /// As [`Loaders::each`].
     pub fn collect<P, T, F>(
         &self,
         paths: &[P],
@@ -104,8 +100,83 @@ impl Loaders {
         T: Send,
         F: Fn(Document) -> Result<T> + Sync,
     {
+        let mut kept = Vec::new();
+        let counts = self.each(paths, on_error, read, |value| {
+            kept.push(value);
+            Ok(())
+        })?;
+        if kept.is_empty() {
+            return Err(counts.nothing_kept(paths));
+        }
+        Ok((kept, counts))
+    }
+
+    /// Hands what `read` makes of all documents of files and folders to `sink`, in order; with what became of every
+    /// record. Whether it is a fault that none was kept is for the caller to say.
+    ///
+    /// Records are read in parallel on rayon's current pool, some thousand or some megabytes of them at a time, and no
+    /// more are held; what `sink` gets does not depend on the number of threads.
+    ///
+    /// ```
+    /// use finetune_data::{Loaders, OnError};
+    ///
+    /// # fn main() -> finetune_data::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let file = folder.path().join("data.jsonl");
+    /// # std::fs::write(&file, "{\"n\": 1}\n{\"n\": }\n{\"n\": 3}\n").unwrap();
+    /// let mut lines = Vec::new();
+    /// let read = |document: finetune_data::Document| Ok(document.origin.place);
+    /// let counts = Loaders::default().each(&[file], &OnError::Skip, read, |line| {
+    ///     lines.push(line);
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!((lines, counts.skipped), (vec![1, 3], 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first broken record or file under [`OnError::Stop`]; a path that is not there, and what `sink` says, always.
+    ///
+    /// # Panics
+    ///
+    /// If the counts do not add up, which would be an error of this crate.
+    pub fn each<P, T, F, S>(
+        &self,
+        paths: &[P],
+        on_error: &OnError,
+        read: F,
+        sink: S,
+    ) -> Result<Counts>
+    where
+        P: AsRef<Path>,
+        T: Send,
+        F: Fn(Document) -> Result<T> + Sync,
+        S: FnMut(T) -> Result<()>,
+    {
+        let (counts, _) = self.each_of(paths, on_error, &|_| true, read, sink)?;
+        Ok(counts)
+    }
+
+    /// The same for those records that `takes` takes by their number, from 0; with how many there are in all. What has
+    /// no number, as a blank line, goes with the record behind it.
+    pub(crate) fn each_of<P, T, F, S>(
+        &self,
+        paths: &[P],
+        on_error: &OnError,
+        takes: &dyn Fn(u64) -> bool,
+        read: F,
+        sink: S,
+    ) -> Result<(Counts, u64)>
+    where
+        P: AsRef<Path>,
+        T: Send,
+        F: Fn(Document) -> Result<T> + Sync,
+        S: FnMut(T) -> Result<()>,
+    {
         let mut gathering = Gathering {
-            kept: Vec::new(),
+            sink,
             counts: Counts::default(),
             quarantine: None,
             on_error,
@@ -121,155 +192,84 @@ impl Loaders {
             gathering.quarantine = Some(Quarantine::create(quarantine, &files)?);
         }
         let total = found.iter().map(|file| file.size).sum();
-        let mut records = Chain::new(self.clone(), found, |loader, path| loader.records(path));
-        let strict = self.strict;
-        loop {
-            let chunk = chunk(&mut records);
-            if chunk.is_empty() {
-                break;
-            }
+        let mut records = Numbered {
+            chain: Chain::new(self.clone(), found, |loader, path| loader.records(path)),
+            takes,
+            next: 0,
+            ended: false,
+        };
+        while let Some(chunk) = records.chunk() {
             let outcomes: Vec<Outcome<T>> = chunk
                 .into_par_iter()
-                .map(|record| outcome(record, strict, &read))
+                .map(|record| Outcome::of(record, self.strict, &read))
                 .collect();
             outcomes
                 .into_iter()
                 .try_for_each(|outcome| gathering.add(outcome))?;
             if let Some(watch) = &self.watch {
                 watch(Reading {
-                    done: records.done(),
+                    done: records.chain.done(),
                     total,
                     records: gathering.counts.read,
                 });
             }
         }
-        gathering.finish(paths.first().map(AsRef::as_ref))
+        Ok((gathering.finish()?, records.next))
     }
 }
 
-/// The next records, not yet read.
-fn chunk(records: &mut Chain) -> Vec<Record> {
-    let mut chunk = Vec::new();
-    let mut bytes = 0;
-    while chunk.len() < CHUNK && bytes < CHUNK_BYTES {
-        match records.next() {
-            // The records before it are accounted for first: one of them may have to be reported.
-            Some(Err(error)) => {
-                chunk.push(Record::of(Content::End(Box::new(error))));
+/// Records with their numbers, of which some are taken.
+struct Numbered<'a> {
+    chain: Chain,
+    takes: &'a dyn Fn(u64) -> bool,
+    /// The number of the next record.
+    next: u64,
+    ended: bool,
+}
+
+impl Numbered<'_> {
+    /// The next records that are taken, not yet read; `None` behind the last.
+    fn chunk(&mut self) -> Option<Vec<Record>> {
+        if self.ended {
+            return None;
+        }
+        let mut chunk = Vec::new();
+        let (mut count, mut bytes) = (0, 0);
+        while count < CHUNK && bytes < CHUNK_BYTES {
+            let Some(record) = self.chain.next() else {
+                self.ended = true;
                 break;
-            }
-            Some(Ok(record)) => {
-                bytes += record.raw.len();
+            };
+            // The records before it are accounted for first: one of them may have to be reported.
+            let end = record.is_err();
+            let record = record.unwrap_or_else(|error| Record::of(Content::End(Box::new(error))));
+            count += 1;
+            bytes += record.raw.len();
+            let taken = (self.takes)(self.next);
+            self.next += u64::from(record.content.is_numbered());
+            if taken {
                 chunk.push(record);
             }
-            None => break,
+            if end {
+                break;
+            }
         }
-    }
-    chunk
-}
-
-enum Outcome<T> {
-    Blank,
-    Note(Note),
-    Dropped(&'static str),
-    Kept {
-        value: T,
-        control_chars: u64,
-    },
-    Broken {
-        error: DataError,
-        raw: Raw,
-        member: Option<Arc<Member>>,
-        control_chars: u64,
-    },
-    End(DataError),
-}
-
-fn outcome<T>(record: Record, strict: bool, read: impl Fn(Document) -> Result<T>) -> Outcome<T> {
-    let Record {
-        raw,
-        content,
-        member,
-    } = record;
-    let document = match content {
-        Content::Blank => return Outcome::Blank,
-        Content::Note(note) => return Outcome::Note(note),
-        Content::Dropped(reason) => return Outcome::Dropped(reason),
-        Content::End(error) => return Outcome::End(*error),
-        Content::Ready(document) => document.map_err(|error| *error),
-        Content::Later { place, read } => read(raw.bytes(), &place),
-    };
-    let document = match document {
-        Ok(document) => document,
-        Err(error) => {
-            return Outcome::Broken {
-                error,
-                raw,
-                member,
-                control_chars: 0,
-            };
-        }
-    };
-    let (control_chars, first) = control_chars(&document);
-    let value = match first {
-        Some(character) if strict => Err(DataError::ControlChar {
-            place: Place::from(&document.origin),
-            character: character.into(),
-        }),
-        _ => read(document),
-    };
-    match value {
-        Ok(value) => Outcome::Kept {
-            value,
-            control_chars,
-        },
-        Err(DataError::LeftOut { reason, .. }) => Outcome::Dropped(reason),
-        Err(error) => Outcome::Broken {
-            error,
-            raw,
-            member,
-            control_chars,
-        },
+        Some(chunk)
     }
 }
 
-/// The number of control characters in a document's texts, and the first.
-fn control_chars(document: &Document) -> (u64, Option<char>) {
-    let mut found = (0, None);
-    count(&document.text, &mut found);
-    document
-        .fields
-        .values()
-        .for_each(|value| count_value(value, &mut found));
-    found
-}
-
-fn count_value(value: &Value, found: &mut (u64, Option<char>)) {
-    match value {
-        Value::String(text) => count(text, found),
-        Value::Array(values) => values.iter().for_each(|value| count_value(value, found)),
-        Value::Object(fields) => fields.values().for_each(|value| count_value(value, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-fn count(text: &str, found: &mut (u64, Option<char>)) {
-    let forbidden = |byte: &u8| matches!(byte, 0..=8 | 11 | 12 | 14..=31 | 127);
-    for byte in text.bytes().filter(forbidden) {
-        found.0 += 1;
-        found.1.get_or_insert(char::from(byte));
-    }
-}
-
-struct Gathering<'a, T> {
-    kept: Vec<T>,
+struct Gathering<'a, S> {
+    sink: S,
     counts: Counts,
     quarantine: Option<Quarantine>,
     on_error: &'a OnError,
 }
 
-impl<T> Gathering<'_, T> {
-    fn add(&mut self, outcome: Outcome<T>) -> Result<()> {
+impl<S> Gathering<'_, S> {
+    fn add<T>(&mut self, outcome: Outcome<T>) -> Result<()>
+    where
+        S: FnMut(T) -> Result<()>,
+    {
         match outcome {
             Outcome::Note(note) => {
                 self.note(note);
@@ -286,7 +286,7 @@ impl<T> Gathering<'_, T> {
             } => {
                 self.counts.kept += 1;
                 self.counts.control_chars += control_chars;
-                self.kept.push(value);
+                (self.sink)(value)?;
             }
             Outcome::Broken {
                 error,
@@ -350,7 +350,7 @@ impl<T> Gathering<'_, T> {
         self.counts.blame(error);
     }
 
-    fn finish(self, first: Option<&Path>) -> Result<(Vec<T>, Counts)> {
+    fn finish(self) -> Result<Counts> {
         if let Some(quarantine) = self.quarantine {
             quarantine.finish()?;
         }
@@ -359,15 +359,6 @@ impl<T> Gathering<'_, T> {
             counts.balanced(),
             "every record is kept, skipped, quarantined or blank: {counts:?}"
         );
-        if self.kept.is_empty() {
-            let place = Place::file(first.unwrap_or(Path::new("")));
-            return Err(DataError::EmptyDataset {
-                place,
-                blank: counts.blank,
-                broken: counts.broken(),
-                dropped: counts.left_out(),
-            });
-        }
-        Ok((self.kept, counts))
+        Ok(counts)
     }
 }

@@ -41,6 +41,7 @@ mod markdown;
 mod notebook;
 #[cfg(feature = "office")]
 mod office;
+mod outcome;
 mod outline;
 mod packing;
 #[cfg(feature = "parquet")]
@@ -280,7 +281,7 @@ impl Loaders {
         self
     }
 
-    /// Calls `watch` now and then while everything is loaded at once, for a bar.
+    /// Calls `watch` now and then while everything is loaded ([`Loaders::each`]), and at the end, for a bar.
     pub fn watch(mut self, watch: impl Fn(Reading) + Send + Sync + 'static) -> Self {
         self.watch = Some(Arc::new(watch));
         self

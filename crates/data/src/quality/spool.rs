@@ -42,7 +42,6 @@ struct Writing {
     end: u64,
     paths: Vec<SharedPath>,
     numbers: HashMap<SharedPath, u32>,
-    failed: Option<DataError>,
 }
 
 impl Spool {
@@ -60,24 +59,26 @@ impl Spool {
         on_error: &OnError,
         mapping: AnyMapping,
     ) -> Result<(Self, Counts)> {
-        let writing = Mutex::new(Writing {
+        let mut writing = Writing {
             file: tempfile::spooled_tempfile(Self::HELD),
             end: 0,
             paths: Vec::new(),
             numbers: HashMap::new(),
-            failed: None,
-        });
-        let read = loaders.collect(paths, on_error, |document: Document| {
+        };
+        let mut slots = Vec::new();
+        let read = |document: Document| {
             let packed = pack(&document).map_err(|source| failed("write", source))?;
             let origin = document.origin.clone();
             mapping.example(document)?;
-            locked(&writing).add(&packed, &origin)
-        });
-        let writing = writing.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = writing.failed {
-            return Err(error);
+            Ok((packed, origin))
+        };
+        let counts = loaders.each(paths, on_error, read, |(packed, origin)| {
+            slots.push(writing.add(&packed, &origin)?);
+            Ok(())
+        })?;
+        if slots.is_empty() {
+            return Err(counts.nothing_kept(paths));
         }
-        let (slots, counts) = read?;
         let spool = Self {
             file: Mutex::new(writing.file),
             slots,
@@ -129,13 +130,10 @@ impl Rows for Spool {
 }
 
 impl Writing {
-    /// Adds a document. Documents of several threads come in any order: only their slots are in order.
+    /// Adds a document.
     fn add(&mut self, packed: &[u8], origin: &Origin) -> Result<Slot> {
-        if let Err(source) = self.file.write_all(packed) {
-            // Under a policy that skips what is broken a full disk would pass for so many broken records.
-            self.failed.get_or_insert(failed("write", source));
-            return Err(failed("write", io::Error::other("see the first error")));
-        }
+        let written = self.file.write_all(packed);
+        written.map_err(|source| failed("write", source))?;
         let known = self.numbers.get(&origin.path).copied();
         let path = known.unwrap_or_else(|| {
             let number = self.paths.len() as u32;
