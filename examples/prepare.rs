@@ -9,9 +9,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use finetune::data::DataError;
-use finetune::data::encode::Fingerprint;
-use finetune::data::parts::{Job, Share, merge};
+use finetune::data::parts::{Inputs, Job, Share, merge};
 use finetune::prelude::*;
 
 /// Write the part of one machine, or check that all parts are there.
@@ -41,6 +39,10 @@ struct Flags {
     /// The most tokens of a row; longer ones lose their ends.
     #[arg(long, default_value_t = 1024)]
     length: usize,
+    /// Broken records: stop, skip or quarantine=FILE. With several machines each has a file of its own,
+    /// FILE-00001-of-00003.
+    #[arg(long, default_value = "stop")]
+    on_error: OnError,
     /// The folder of the parts.
     #[arg(long)]
     output: PathBuf,
@@ -54,43 +56,40 @@ fn main() -> Result<(), Failure> {
     let flags = Flags::parse();
     if flags.merge {
         let all = merge(&flags.output)?;
+        if let Some(counts) = &all.counts {
+            println!("{counts}");
+        }
         println!("{} rows in {} parts", all.rows, all.parts.len());
         return Ok(());
     }
     let share = Share::new(flags.rank, flags.world)?;
-    let loaders = program::loaders();
-    let documents = share.documents(&loaders, &flags.inputs);
+    let inputs = Inputs {
+        loaders: &program::loaders(),
+        paths: &flags.inputs,
+        on_error: &flags.on_error,
+    };
     let job = Job::new(share, &flags.output);
     let part = if flags.format == "tokens" {
         let mapping: AnyChat = program::mapping(&flags.inputs, flags.map.as_deref())?;
         let encoder = Encoder::open(&flags.tokenizer, &flags.template)?
             .length(flags.length)
             .truncation(Truncation::CutRight);
-        let fingerprint: Fingerprint = encoder.fingerprint();
-        let mut left_out = 0;
-        let chats = documents.map(|document| mapping.example(document?));
-        let chats = chats.filter(|chat| {
-            let out = matches!(chat, Err(DataError::LeftOut { .. }));
-            left_out += u64::from(out);
-            !out
-        });
-        let rows = chats.map(|chat| {
-            let chat = chat?;
-            let encoded = encoder.encode(&chat)?;
-            Ok(Row {
-                encoded,
-                origin: chat.origin,
-            })
-        });
-        let part = job
-            .settings(format!("{:?}, {:?}", flags.inputs, fingerprint))
-            .rows(fingerprint.clone(), rows)?;
-        println!("{left_out} records left out by the mapping");
+        let fingerprint = encoder.fingerprint();
+        let (part, report) = job
+            .settings(format!("{:?}, {mapping:?}, {fingerprint:?}", flags.inputs))
+            .load_tokens(&inputs, &encoder, &mapping)?;
+        println!("{report}");
         part
     } else {
         job.settings(format!("{:?}", flags.inputs))
-            .documents(flags.format.parse()?, documents)?
+            .load_documents(&inputs, flags.format.parse()?)?
     };
+    if let Some(counts) = &part.counts {
+        println!("{counts}");
+        if let (OnError::Quarantine(path), 1..) = (&flags.on_error, counts.quarantined) {
+            println!("broken records: {}", share.quarantine(path).display());
+        }
+    }
     println!("{}: {} rows, {} bytes", part.file, part.rows, part.bytes);
     Ok(())
 }

@@ -174,6 +174,33 @@ impl Encoder {
         Ok(row)
     }
 
+    /// A conversation as a row for training, with what was done to it: for one after the other, as
+    /// [`encode_all`](Encoder::encode_all) is for all at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_all`](Encoder::encode_all); [`DataError::LeftOut`] if a policy drops the row.
+    pub fn row(&self, conversation: &Conversation) -> Result<(Row, EncodeReport)> {
+        let outcome = self.outcome(conversation)?;
+        let longest = outcome.report.longest;
+        let (rows, report) = outcome.counted();
+        if let Some(row) = rows.into_iter().next() {
+            return Ok((row, report));
+        }
+        let (reason, why) = match self.length {
+            Some(length) if report.too_long > 0 => (
+                "too long",
+                format!("the row has {longest} tokens, limit {length}"),
+            ),
+            _ => (
+                "without anything to learn",
+                "no answer is learned".to_owned(),
+            ),
+        };
+        let place = Place::from(&conversation.origin);
+        Err(DataError::LeftOut { place, reason, why })
+    }
+
     /// Conversations as rows for training: in parallel, in the order in which they came.
     ///
     /// # Errors
@@ -182,17 +209,7 @@ impl Encoder {
     pub fn encode_all(&self, conversations: &[Conversation]) -> Result<(Vec<Row>, EncodeReport)> {
         let outcomes: Vec<Result<Outcome>> = conversations
             .par_iter()
-            .map(|conversation| {
-                let (mut encoded, mut report) = self.whole(conversation)?;
-                let place = Place::from(&conversation.origin);
-                let rows = self.fit(&mut encoded, &mut report, &place)?.map(|()| {
-                    vec![Row {
-                        encoded,
-                        origin: conversation.origin.clone(),
-                    }]
-                });
-                Ok(Outcome { rows, report })
-            })
+            .map(|conversation| self.outcome(conversation))
             .collect();
         Self::collect(outcomes)
     }
@@ -272,6 +289,19 @@ impl Encoder {
         ids
     }
 
+    /// What becomes of a conversation.
+    fn outcome(&self, conversation: &Conversation) -> Result<Outcome> {
+        let (mut encoded, mut report) = self.whole(conversation)?;
+        let place = Place::from(&conversation.origin);
+        let rows = self.fit(&mut encoded, &mut report, &place)?.map(|()| {
+            vec![Row {
+                encoded,
+                origin: conversation.origin.clone(),
+            }]
+        });
+        Ok(Outcome { rows, report })
+    }
+
     /// A whole conversation, before anything is cut.
     fn whole(&self, conversation: &Conversation) -> Result<(Encoded, EncodeReport)> {
         let pieces = self.template.render(conversation, false)?;
@@ -339,22 +369,34 @@ impl Encoder {
         let mut all = Vec::with_capacity(outcomes.len());
         let mut report = EncodeReport::default();
         for outcome in outcomes {
-            let mut outcome = outcome?;
-            match outcome.rows {
-                Ok(rows) => {
-                    for row in rows {
-                        outcome.report.kept += 1;
-                        outcome.report.tokens += row.encoded.ids.len() as u64;
-                        outcome.report.learned += row.encoded.targets() as u64;
-                        all.push(row);
-                    }
-                }
-                Err(Dropped::TooLong) => outcome.report.too_long += 1,
-                Err(Dropped::Untrainable) => outcome.report.untrainable += 1,
-            }
-            report.add(&outcome.report);
+            let (rows, counted) = outcome?.counted();
+            all.extend(rows);
+            report.add(&counted);
         }
         Ok((all, report))
+    }
+}
+
+impl Outcome {
+    /// The rows, and the report with their numbers.
+    fn counted(self) -> (Vec<Row>, EncodeReport) {
+        let mut report = self.report;
+        let rows = match self.rows {
+            Ok(rows) => rows,
+            Err(dropped) => {
+                match dropped {
+                    Dropped::TooLong => report.too_long += 1,
+                    Dropped::Untrainable => report.untrainable += 1,
+                }
+                return (Vec::new(), report);
+            }
+        };
+        for row in &rows {
+            report.kept += 1;
+            report.tokens += row.encoded.ids.len() as u64;
+            report.learned += row.encoded.targets() as u64;
+        }
+        (rows, report)
     }
 }
 

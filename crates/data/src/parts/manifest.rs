@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::Share;
 use crate::draft::Draft;
 use crate::error::{DataError, Place, Result, escaped, quoted};
+use crate::load::Counts;
 
 /// The longest description of a part, in bytes.
 const LIMIT: u64 = 4 << 20;
@@ -37,6 +38,12 @@ pub struct Part {
     /// The types of the columns of a Parquet file. A column in which nothing but null stands is not written.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, String>,
+    /// What became of the records, if it was made of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    /// How many documents and broken records the inputs have, if every machine has read all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
     /// What it has in common with the other parts.
     pub settings: String,
 }
@@ -52,6 +59,9 @@ pub struct Manifest {
     pub tokens: Option<u64>,
     /// Bytes of all parts.
     pub bytes: u64,
+    /// What became of the records of all inputs, if the parts were made of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
     /// The parts, by rank.
     pub parts: Vec<Part>,
 }
@@ -62,7 +72,8 @@ pub struct Manifest {
 /// # Errors
 ///
 /// [`DataError::Broken`] that names the ranks which are missing, or the part that is not what its description says, or
-/// differs from the first in its settings, its format or the type of a column; what the system says.
+/// differs from the first in its settings, its format, the type of a column, or how many records its machine has counted
+/// in the inputs; [`DataError::EmptyDataset`] if no part has a row; what the system says.
 pub fn merge(folder: impl AsRef<Path>) -> Result<Manifest> {
     let folder = folder.as_ref();
     let parts = parts(folder)?;
@@ -88,6 +99,7 @@ pub fn merge(folder: impl AsRef<Path>) -> Result<Manifest> {
         rows: 0,
         tokens: None,
         bytes: 0,
+        counts: None,
         parts: Vec::new(),
     };
     let mut columns: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
@@ -111,6 +123,14 @@ pub fn merge(folder: impl AsRef<Path>) -> Result<Manifest> {
         if let Some(tokens) = part.tokens {
             manifest.tokens = Some(add(manifest.tokens.unwrap_or_default(), tokens)?);
         }
+        if let Some(counts) = &part.counts {
+            let sum = manifest.counts.get_or_insert_default();
+            *sum += counts.clone();
+        }
+    }
+    if manifest.rows == 0 {
+        let counts = manifest.counts.unwrap_or_default();
+        return Err(counts.nothing_kept(&[folder]));
     }
     manifest.parts = parts.into_values().collect();
     write(&folder.join("manifest.json"), &manifest)?;
@@ -190,6 +210,20 @@ fn check(folder: &Path, part: &Part, first: &Part) -> Result<()> {
         if !same {
             return Err(broken(&path, format!("it has {what} than {}", first.file)));
         }
+    }
+    // Records are shared out by their numbers, so machines that read other inputs lose some and take others twice.
+    if part.records != first.records {
+        let counted = |part: &Part| {
+            part.records
+                .map_or("none".to_owned(), |records| records.to_string())
+        };
+        let message = format!(
+            "its machine has counted {} records in the inputs, that of {} {}: they have read different files",
+            counted(part),
+            first.file,
+            counted(first)
+        );
+        return Err(broken(&path, message));
     }
     let mut file = File::open(&path).map_err(|source| input(&path, source))?;
     let (mut hash, mut bytes) = (Xxh3::new(), 0);

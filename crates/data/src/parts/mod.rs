@@ -13,6 +13,8 @@
 #[cfg(feature = "parquet")]
 mod columns;
 mod manifest;
+mod share;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -20,69 +22,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use manifest::{Manifest, Part, merge};
+pub use share::{Account, Inputs, Share};
 
 use crate::document::{Document, Fields};
-use crate::draft::{Draft, Written};
-use crate::encode::{Fingerprint, Row};
+use crate::draft::Written;
+use crate::encode::{EncodeReport, Encoder, Fingerprint, Row};
 use crate::error::{DataError, Place, Result, quoted};
-use crate::load::Loaders;
+use crate::example::Conversation;
+use crate::mapping::Mapping;
 use crate::shard::{self, ShardWriter};
-
-/// What one of several machines does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    rank: u32,
-    world: u32,
-}
-
-impl Share {
-    /// The share of machine `rank`, from 0, of `world`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Setting`] if the rank is not below the number of machines.
-    pub fn new(rank: u32, world: u32) -> Result<Self> {
-        if rank < world {
-            return Ok(Self { rank, world });
-        }
-        Err(DataError::Setting {
-            name: "rank".into(),
-            found: format!("{rank} of {world}"),
-            expected: "a rank from 0, below the world's size".into(),
-        })
-    }
-
-    /// Whether input number `input`, from 0, belongs to it: every `world`th does.
-    pub fn takes(&self, input: u64) -> bool {
-        input % u64::from(self.world) == u64::from(self.rank)
-    }
-
-    /// Its documents of these files, in order. If there are at least as many files as machines, it takes whole files,
-    /// and reads no others; else it reads all, and takes every `world`th record.
-    pub fn documents<'a>(
-        &self,
-        loaders: &'a Loaders,
-        files: &'a [PathBuf],
-    ) -> impl Iterator<Item = Result<Document>> + use<'a> {
-        let share = *self;
-        let whole = files.len() as u64 >= u64::from(self.world);
-        let files = (0..).zip(files);
-        let files = files.filter(move |(number, _)| !whole || share.takes(*number));
-        let documents = files.flat_map(|(_, file)| match loaders.load(file) {
-            Ok(documents) => documents,
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        });
-        let numbered = (0..).zip(documents);
-        numbered
-            .filter(move |(number, _)| whole || share.takes(*number))
-            .map(|(_, document)| document)
-    }
-
-    /// The name of its part, without the extension.
-    pub fn name(&self) -> String {
-        format!("part-{:05}-of-{:05}", self.rank, self.world)
-    }
-}
+use writer::{Finished, Line, Writer};
 
 /// How documents are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +41,16 @@ pub enum Format {
     /// Parquet, snappy-packed: a column for each field. What differs in type from row to row is JSON text.
     #[cfg(feature = "parquet")]
     Parquet,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::JsonLines => "jsonl",
+            #[cfg(feature = "parquet")]
+            Self::Parquet => "parquet",
+        }
+    }
 }
 
 impl FromStr for Format {
@@ -151,12 +110,52 @@ impl Job {
         self
     }
 
-    /// Writes documents: their fields, `text` if there is one, and where they come from as `source_path`,
-    /// `source_place` and, unless it is a line, `source_unit`. A document that has these already keeps them: it was
-    /// prepared before.
+    /// Writes its share of the documents of files: their fields, `text` if there is one, and where they come from as
+    /// `source_path`, `source_place` and, unless it is a line, `source_unit`. A document that has these already keeps
+    /// them: it was prepared before.
     ///
-    /// Memory: a few thousand documents at a time for Parquet, one for JSON lines. For Parquet the types of the columns
-    /// are those of all rows, so the rows wait in an unnamed temporary file until the last is known.
+    /// Memory: some thousand or some megabytes of documents at a time. For Parquet the types of the columns are those of
+    /// all rows, so the rows wait in an unnamed temporary file until the last is known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Share::each`]; a document with both a text and a field `text` is broken ([`DataError::DuplicateKey`]). No
+    /// part is left then.
+    pub fn load_documents(&self, inputs: &Inputs<'_>, format: Format) -> Result<Part> {
+        let path = self.path(format.extension());
+        let mut writer = Writer::create(format, &path)?;
+        let account = self
+            .share
+            .each(inputs, Line::of, |line| writer.push(&line))?;
+        self.documents_written(&path, writer.finish()?, Some(account))
+    }
+
+    /// Writes its share of the conversations of files, encoded, as a [`Shard`](crate::shard::Shard); with what became
+    /// of those that were kept. A record that the mapping refuses, or the encoder, is as broken as one that cannot be
+    /// read; those that the encoder's policies drop are among the part's counts.
+    ///
+    /// Memory: the shard, see [`ShardWriter`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Share::each`]; what the system says.
+    pub fn load_tokens<M: Mapping<Example = Conversation>>(
+        &self,
+        inputs: &Inputs<'_>,
+        encoder: &Encoder,
+        mapping: &M,
+    ) -> Result<(Part, EncodeReport)> {
+        let mut writer = ShardWriter::new(encoder.fingerprint());
+        let mut report = EncodeReport::default();
+        let read = |document| encoder.row(&mapping.example(document)?);
+        let account = self.share.each(inputs, read, |(row, of_row)| {
+            report.add(&of_row);
+            writer.push(&row)
+        })?;
+        Ok((self.tokens_written(writer, Some(account))?, report))
+    }
+
+    /// Writes these documents, as [`Job::load_documents`] does.
     ///
     /// # Errors
     ///
@@ -167,40 +166,12 @@ impl Job {
         format: Format,
         documents: impl IntoIterator<Item = Result<Document>>,
     ) -> Result<Part> {
-        match format {
-            Format::JsonLines => {
-                let path = self.path("jsonl");
-                let mut file = Draft::create(&path)?;
-                let mut rows = 0;
-                for document in documents {
-                    let record = record(document?)?;
-                    line(&record, &mut file).map_err(|error| file.failed(error))?;
-                    rows += 1;
-                }
-                self.finish(&path, file.finish()?, (rows, None), BTreeMap::new())
-            }
-            #[cfg(feature = "parquet")]
-            Format::Parquet => {
-                let path = self.path("parquet");
-                let failed = |source| DataError::Io {
-                    place: Place::file(&path),
-                    operation: "write",
-                    source,
-                };
-                let mut spool = tempfile::tempfile().map_err(failed)?;
-                let mut columns = columns::Columns::default();
-                let mut writer = std::io::BufWriter::new(&mut spool);
-                for document in documents {
-                    let record = record(document?)?;
-                    columns.add(&record);
-                    line(&record, &mut writer).map_err(failed)?;
-                }
-                writer.flush().map_err(failed)?;
-                drop(writer);
-                let (written, rows) = columns.write(spool, &path)?;
-                self.finish(&path, written, (rows, None), columns.names())
-            }
+        let path = self.path(format.extension());
+        let mut writer = Writer::create(format, &path)?;
+        for document in documents {
+            writer.push(&Line::of(document?)?)?;
         }
+        self.documents_written(&path, writer.finish()?, None)
     }
 
     /// Writes rows of tokens as a [`Shard`](crate::shard::Shard), with the fingerprint of the encoder that made them.
@@ -213,19 +184,35 @@ impl Job {
         fingerprint: Fingerprint,
         rows: impl IntoIterator<Item = Result<Row>>,
     ) -> Result<Part> {
-        let path = self.path(shard::EXTENSION);
         let mut writer = ShardWriter::new(fingerprint);
         for row in rows {
             writer.push(&row?)?;
         }
+        self.tokens_written(writer, None)
+    }
+
+    fn documents_written(
+        &self,
+        path: &Path,
+        finished: Finished,
+        account: Option<Account>,
+    ) -> Result<Part> {
+        let part = Part {
+            columns: finished.columns,
+            ..self.part(path, finished.written, finished.rows, account)
+        };
+        self.describe(part)
+    }
+
+    fn tokens_written(&self, writer: ShardWriter, account: Option<Account>) -> Result<Part> {
+        let path = self.path(shard::EXTENSION);
         let size = writer.size();
         let written = writer.write_to(&path)?;
-        self.finish(
-            &path,
-            written,
-            (size.rows, Some(size.tokens)),
-            BTreeMap::new(),
-        )
+        let part = Part {
+            tokens: Some(size.tokens),
+            ..self.part(&path, written, size.rows, account)
+        };
+        self.describe(part)
     }
 
     fn path(&self, extension: &str) -> PathBuf {
@@ -233,14 +220,11 @@ impl Job {
             .join(format!("{}.{extension}", self.share.name()))
     }
 
-    fn finish(
-        &self,
-        path: &Path,
-        written: Written,
-        (rows, tokens): (u64, Option<u64>),
-        columns: BTreeMap<String, String>,
-    ) -> Result<Part> {
-        let part = Part {
+    fn part(&self, path: &Path, written: Written, rows: u64, account: Option<Account>) -> Part {
+        let (counts, records) = account.map_or((None, None), |account| {
+            (Some(account.counts), account.records)
+        });
+        Part {
             rank: self.share.rank,
             world: self.share.world,
             file: path
@@ -249,12 +233,18 @@ impl Job {
                 .to_string_lossy()
                 .into(),
             rows,
-            tokens,
+            tokens: None,
             bytes: written.bytes,
             xxh3: format!("{:016x}", written.xxh3),
-            columns,
+            columns: BTreeMap::new(),
+            counts,
+            records,
             settings: self.settings.clone(),
-        };
+        }
+    }
+
+    /// Writes the description, which is what makes the file a part.
+    fn describe(&self, part: Part) -> Result<Part> {
         manifest::write(&self.path("json"), &part)?;
         Ok(part)
     }
