@@ -4,6 +4,7 @@
 //!     cargo run --release --example finetune -- --model examples/assets/base --data runs/quickstart/train.jsonl --lora-rank 8 --output adapter
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Parser;
 use finetune::data::Split;
@@ -13,7 +14,7 @@ use finetune::data::template::Plain;
 use finetune::model::{Network, Seq2Seq};
 use finetune::prelude::*;
 use finetune::train::Batch;
-use finetune::train::batch::{AnswerBatches, CausalBatches};
+use finetune::train::batch::{AnswerBatches, CausalBatches, Rows};
 use finetune::train::objective::NextToken;
 use serde::Deserialize;
 
@@ -28,9 +29,13 @@ struct Flags {
     #[arg(long, value_parser = program::model)]
     model: Option<PathBuf>,
     /// Files of conversations or pairs; or shards of tokens, as `prepare` writes them with the same model, template,
-    /// length and truncation, which may be larger than memory and are all trained on.
+    /// length and truncation, which may be larger than memory.
     #[arg(long, num_args = 1..)]
     data: Vec<PathBuf>,
+    /// What to validate on: a share of the data, by a hash of what is asked (0.05 without it, 0 for none), or files of
+    /// the same kind as the data.
+    #[arg(long, num_args = 1..)]
+    validation: Vec<PathBuf>,
     /// The names of the fields: `prompt=question,completion=answer`; detected without it, or with `auto`.
     #[arg(long)]
     map: Option<String>,
@@ -80,9 +85,39 @@ struct Settings {
     template: Option<String>,
     output: Option<PathBuf>,
     truncation: Truncation,
-    validation: Option<f64>,
+    validation: Validation,
     lora: Option<LoraConfig>,
     train: TrainConfig,
+}
+
+/// What to validate on.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a share of the data, such as 0.05, or a list of files"
+)]
+enum Validation {
+    /// A share of the data.
+    Share(f64),
+    /// Files beside the data.
+    Files(Vec<PathBuf>),
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Self::Share(0.05)
+    }
+}
+
+impl From<&[PathBuf]> for Validation {
+    /// A number alone is a share: a file of that name is `./0.1`.
+    fn from(words: &[PathBuf]) -> Self {
+        let share = match words {
+            [word] => word.to_str().and_then(|word| word.parse().ok()),
+            _ => None,
+        };
+        share.map_or_else(|| Self::Files(words.to_vec()), Self::Share)
+    }
 }
 
 fn main() -> Result<(), Failure> {
@@ -122,10 +157,7 @@ fn main() -> Result<(), Failure> {
         let model = checkpoint.causal_lm(&device)?;
         let shard = |path: &PathBuf| path.extension().is_some_and(|name| name == EXTENSION);
         let (batches, held_out) = if settings.data.iter().all(shard) {
-            let rows = Shards::open(&settings.data, &encoder.fingerprint())?;
-            let config = &settings.train;
-            let rows = CausalBatches::new(rows, &config.batch, config.seed, &encoder, &device)?;
-            (rows, None)
+            shard_batches(&settings, &encoder, &device)?
         } else {
             causal_batches(&settings, &encoder, &conversations(&settings)?, &device)?
         };
@@ -179,14 +211,63 @@ where
     Ok(())
 }
 
-/// The data's conversations, split by a hash of what is asked.
+/// The conversations to train on and to validate on: the data's, split by a hash of what is asked, or those of files of
+/// their own.
 fn conversations(settings: &Settings) -> Result<Parts<Conversation>, Failure> {
-    let mapping: AnyChat = program::mapping(&settings.data, settings.map.as_deref())?;
-    let (chats, counts) = program::loaders().examples(&settings.data, &OnError::Stop, &mapping)?;
-    println!("{counts}");
-    let split = Split::without_test(settings.validation.unwrap_or(0.05));
+    let read = |files: &[PathBuf]| -> Result<Vec<Conversation>, Failure> {
+        let mapping: AnyChat = program::mapping(files, settings.map.as_deref())?;
+        let (chats, counts) = program::loaders().examples(files, &OnError::Stop, &mapping)?;
+        println!("{counts}");
+        Ok(chats)
+    };
+    match &settings.validation {
+        Validation::Share(share) => {
+            Ok(split(*share)?.apply(read(&settings.data)?, Conversation::question))
+        }
+        Validation::Files(files) => Ok(Parts {
+            train: read(&settings.data)?,
+            validation: read(files)?,
+            test: Vec::new(),
+        }),
+    }
+}
+
+fn split(validation: f64) -> Result<Split, Failure> {
+    let split = Split::without_test(validation);
     split.check()?;
-    Ok(split.apply(chats, Conversation::question))
+    Ok(split)
+}
+
+/// Batches of shards to train and to validate on. The same encoder must have made all of them.
+fn shard_batches(
+    settings: &Settings,
+    encoder: &Encoder,
+    device: &Device,
+) -> Result<(CausalBatches, Option<CausalBatches>), Failure> {
+    let config = &settings.train;
+    let shards = Arc::new(Shards::open(&settings.data, &encoder.fingerprint())?);
+    let (train, held_out): (Rows, Rows) = match &settings.validation {
+        Validation::Share(share) => {
+            let parts = shards.split(&split(*share)?);
+            let train = (Arc::clone(&shards), parts.train);
+            (train.into(), (shards, parts.validation).into())
+        }
+        Validation::Files(files) => {
+            let held_out = Shards::open(files, &encoder.fingerprint())?;
+            (shards.into(), held_out.into())
+        }
+    };
+    println!(
+        "{} rows to train on, {} to validate",
+        train.len(),
+        held_out.len()
+    );
+    let train = CausalBatches::new(train, &config.batch, config.seed, encoder, device)?;
+    if held_out.is_empty() {
+        return Ok((train, None));
+    }
+    let held_out = CausalBatches::validation(held_out, &config.batch, encoder, device)?;
+    Ok((train, Some(held_out)))
 }
 
 /// Batches to train and, if a conversation fell to it, to validate on.
@@ -246,6 +327,9 @@ fn settings(flags: &Flags) -> Result<Settings, Failure> {
     settings.template = flags.template.clone().or(settings.template);
     if !flags.data.is_empty() {
         settings.data.clone_from(&flags.data);
+    }
+    if !flags.validation.is_empty() {
+        settings.validation = flags.validation.as_slice().into();
     }
     if settings.data.is_empty() {
         return Err("no data: give --data FILE…, or a line `data` in --config".into());

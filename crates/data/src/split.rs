@@ -101,11 +101,11 @@ impl Split {
         Ok(())
     }
 
-    /// The part of a text.
-    pub fn part(&self, text: &str) -> Part {
+    /// The part of a text, or of whatever else the bytes are.
+    pub fn part(&self, text: impl AsRef<[u8]>) -> Part {
         // The upper 53 bits as a fraction: exact in a double.
-        let place =
-            (xxh3_64_with_seed(text.as_bytes(), self.seed) >> 11) as f64 / (1_u64 << 53) as f64;
+        let hash = xxh3_64_with_seed(text.as_ref(), self.seed);
+        let place = (hash >> 11) as f64 / (1_u64 << 53) as f64;
         if place < self.test {
             Part::Test
         } else if place < self.test + self.validation {
@@ -117,10 +117,10 @@ impl Split {
 
     /// Splits rows by the text that `text` gives for each: for conversations
     /// [`question`](crate::Conversation::question), so that no question is on two sides.
-    pub fn apply<T>(
+    pub fn apply<T, K: AsRef<[u8]>>(
         &self,
         rows: impl IntoIterator<Item = T>,
-        text: impl Fn(&T) -> String,
+        text: impl Fn(&T) -> K,
     ) -> Parts<T> {
         let mut parts = Parts {
             train: Vec::new(),
@@ -128,7 +128,7 @@ impl Split {
             test: Vec::new(),
         };
         for row in rows {
-            match self.part(&text(&row)) {
+            match self.part(text(&row)) {
                 Part::Train => parts.train.push(row),
                 Part::Validation => parts.validation.push(row),
                 Part::Test => parts.test.push(row),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use finetune_data::shard::{Shard, ShardWriter, Shards};
 use finetune_data::stream::{Shuffled, Source, Stream};
 use finetune_data::template::{ChatTemplate, CustomTemplate, Learn, Piece, Plain, Template};
 use finetune_data::tokenizer::Tokenizer;
-use finetune_data::{Conversation, DataError, Origin, Result};
+use finetune_data::{Conversation, DataError, Origin, Result, Split};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
@@ -308,7 +309,9 @@ fn encoded_rows_come_back_without_the_encoder() {
     assert_eq!(shards.list().len(), 3);
     assert_eq!(shards.rows().collect::<Vec<_>>(), rows);
     assert_eq!(
-        shards.lengths(),
+        (0..shards.len())
+            .map(|row| shards.length(row))
+            .collect::<Vec<_>>(),
         rows.iter()
             .map(|row| row.encoded.ids.len())
             .collect::<Vec<_>>()
@@ -335,6 +338,77 @@ fn encoded_rows_come_back_without_the_encoder() {
             .flat_map(|place| [place, place])
             .collect::<Vec<u64>>()
     );
+}
+
+#[test]
+fn rows_of_one_prompt_are_on_one_side_of_a_split() {
+    let encoder = Encoder::open(tokenizer().path().parent().unwrap(), "chat").unwrap();
+    // 300 questions with three answers each, and a question to each answer behind it.
+    let chats: Vec<Conversation> = (0..900)
+        .map(|number| {
+            let mut chat = Conversation::pair(
+                format!("Question {}?", number % 300),
+                format!("Answer {number}."),
+            );
+            if number % 2 == 1 {
+                let more = Conversation::pair(format!("And {}?", number % 300), "Yes.");
+                chat.turns.extend(more.turns);
+            }
+            chat
+        })
+        .collect();
+    let (rows, _) = encoder.encode_all(&chats).unwrap();
+    // What is asked is what a prompt for generation has but its beginning of an answer, or all before the last answer.
+    let asked = |row: usize| encoder.prompt(&chats[row]).unwrap();
+    for (row, encoded) in rows.iter().map(|row| &row.encoded).enumerate() {
+        assert_eq!(encoded.question(), asked(row), "row {row}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = ShardWriter::new(encoder.fingerprint());
+    for row in &rows {
+        writer.push(row).unwrap();
+    }
+    writer.write(folder.path().join("a.tokens")).unwrap();
+    let shards = Shards::open(&[folder.path()], &encoder.fingerprint()).unwrap();
+
+    let split = Split::without_test(0.2);
+    let parts = shards.split(&split);
+    let prompts =
+        |rows: &[usize]| -> BTreeSet<Vec<u32>> { rows.iter().map(|row| asked(*row)).collect() };
+    assert!(prompts(&parts.train).is_disjoint(&prompts(&parts.validation)));
+    let mut all = [parts.train.clone(), parts.validation.clone()].concat();
+    all.sort_unstable();
+    assert_eq!(all, (0..900).collect::<Vec<_>>());
+    assert!(
+        (100..260).contains(&parts.validation.len()),
+        "{}",
+        parts.validation.len()
+    );
+    assert!(
+        shards
+            .split(&Split::without_test(0.0))
+            .validation
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_row_that_is_all_learned_is_its_own_question() {
+    let row = |learn: &[u8]| Encoded {
+        ids: (10..10 + learn.len() as u32).collect(),
+        learn: learn.iter().map(|learn| *learn == 1).collect(),
+        kinds: vec![0; learn.len()],
+    };
+    for (learn, expected) in [
+        (&[0, 0, 1, 1][..], &[10, 11][..]),
+        (&[0, 1, 0, 1, 1, 0], &[10, 11, 12]),
+        (&[1, 1, 1], &[10, 11, 12]),
+        (&[0, 1, 1], &[10, 11, 12]),
+        (&[0, 0], &[10, 11]),
+        (&[], &[]),
+    ] {
+        assert_eq!(row(learn).question(), expected, "{learn:?}");
+    }
 }
 
 /// Another template from outside, which says nothing about its settings.

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -319,6 +320,20 @@ fn rows_on_disk_make_the_batches_of_rows_in_memory() {
             }
         }
     }
+    // Some of them, in another order.
+    let chosen = vec![11, 7, 0, 3, 6];
+    let some: Vec<Row> = chosen.iter().map(|row| all[*row].clone()).collect();
+    let packed = config(2, true, Order::Shuffled);
+    let shards = Arc::new(Shards::open(&[folder.path()], &fingerprint).unwrap());
+    let part = (Arc::clone(&shards), chosen);
+    let disk = CausalBatches::new(part, &packed, 5, specials(), &device()).unwrap();
+    let memory = CausalBatches::new(some, &packed, 5, specials(), &device()).unwrap();
+    assert_eq!(disk.fingerprint(), memory.fingerprint());
+    assert_eq!(disk.tokens(), memory.tokens());
+    assert_eq!(places(disk.epoch(1, 0)), places(memory.epoch(1, 0)));
+    let none = CausalBatches::new((shards, Vec::new()), &packed, 5, specials(), &device());
+    assert!(none.unwrap_err().to_string().contains("no rows"));
+
     let shards = Shards::open(&[folder.path()], &fingerprint).unwrap();
     let config = BatchConfig {
         length: 15,

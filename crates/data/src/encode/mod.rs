@@ -40,10 +40,19 @@ impl Encoded {
     pub fn targets(&self) -> usize {
         self.learn.iter().skip(1).filter(|&&learn| learn).count()
     }
+
+    /// What is asked: the tokens before the last answer, that is, before the last run of learned ones. A row that is
+    /// learned from its second token on, as one of a text, asks nothing: then it is the whole row.
+    pub fn question(&self) -> &[u32] {
+        match self.last_answer() {
+            0 | 1 => &self.ids,
+            answer => &self.ids[..answer.min(self.ids.len())],
+        }
+    }
 }
 
 /// A row of tokens with the place that it came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The tokens.
     pub encoded: Encoded,

@@ -93,7 +93,7 @@ impl Encoded {
     }
 
     /// Where the last run of learned tokens begins; the row's length if there is none.
-    fn last_answer(&self) -> usize {
+    pub(super) fn last_answer(&self) -> usize {
         let Some(last) = self.learn.iter().rposition(|&learn| learn) else {
             return self.learn.len();
         };

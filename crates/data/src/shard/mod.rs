@@ -35,6 +35,7 @@ pub use write::{ShardSize, ShardWriter};
 use crate::document::Origin;
 use crate::encode::{Encoded, Fingerprint, Row};
 use crate::error::{DataError, Place, Result};
+use crate::split::{Parts, Split};
 use crate::stream::{Items, Source};
 use layout::Layout;
 use map::Map;
@@ -245,17 +246,30 @@ impl Shards {
 
     /// A row, counted through all shards; `None` behind the last.
     pub fn row(&self, row: usize) -> Option<Row> {
-        let shard = self.ends.partition_point(|end| *end <= row);
-        let first = shard.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.list.get(shard)?.row(row - first)
+        let (shard, row) = self.find(row)?;
+        shard.row(row)
     }
 
-    /// The numbers of tokens of all rows.
-    pub fn lengths(&self) -> Vec<usize> {
-        let shards = self.list.iter();
-        shards
-            .flat_map(|shard| (0..shard.len()).map(|row| shard.length(row)))
-            .collect()
+    /// The shard in which a row lies, and its number there.
+    fn find(&self, row: usize) -> Option<(&Shard, usize)> {
+        let shard = self.ends.partition_point(|end| *end <= row);
+        let first = shard.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some((self.list.get(shard)?, row - first))
+    }
+
+    /// The number of tokens of a row, counted through all shards, without reading it; 0 behind the last.
+    pub fn length(&self, row: usize) -> usize {
+        self.find(row).map_or(0, |(shard, row)| shard.length(row))
+    }
+
+    /// The numbers of the rows by part: split by what is asked ([`Encoded::question`]), so that no prompt is on two
+    /// sides. They are other rows than those of a split of the texts. Each row is read once.
+    pub fn split(&self, split: &Split) -> Parts<usize> {
+        split.apply(0..self.len(), |row| {
+            let encoded = self.row(*row).unwrap_or_default().encoded;
+            let ids = encoded.question().iter();
+            ids.flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>()
+        })
     }
 
     /// All rows, in order.
