@@ -163,9 +163,17 @@ pub fn asked(synthesis: Synthesis) -> Synthesis {
     synthesis.watch(move |asking: Asking| bar.show(asking.done, asking.total))
 }
 
+/// What shows a bar on standard error while a model is evaluated on a task, from a second on. Silent when that is no
+/// terminal. For [`Evaluation::progress`](finetune_eval::Evaluation::progress).
+pub fn evaluated(task: &str) -> impl FnMut(usize, usize) + use<> {
+    let bar = LateBar::new("{msg} {bar:24} {pos}/{len}  {eta} left").named(task);
+    move |done, total| bar.show(done as u64, total as u64)
+}
+
 /// A bar that appears when something takes longer than a second.
 struct LateBar {
     template: &'static str,
+    name: String,
     begun: OnceLock<Instant>,
     bar: OnceLock<ProgressBar>,
 }
@@ -174,9 +182,16 @@ impl LateBar {
     fn new(template: &'static str) -> Self {
         Self {
             template,
+            name: String::new(),
             begun: OnceLock::new(),
             bar: OnceLock::new(),
         }
+    }
+
+    /// The text at `{msg}`.
+    fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
     }
 
     fn show(&self, done: u64, total: u64) {
@@ -187,7 +202,8 @@ impl LateBar {
         let bar = self.bar.get_or_init(|| {
             let style = ProgressStyle::with_template(self.template);
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(total).with_style(style)
+            let bar = ProgressBar::new(total).with_style(style);
+            bar.with_message(self.name.clone())
         });
         bar.set_position(done);
         if done == total {

@@ -148,6 +148,14 @@ pub enum EvalError {
         /// The model's limit in tokens.
         limit: usize,
     },
+    /// A task that is not known.
+    #[error("there is no task, group or tag {name:?}; perhaps {}", fields(.known))]
+    UnknownTask {
+        /// The name.
+        name: String,
+        /// Names that are near it, or all that are known.
+        known: Vec<String>,
+    },
     /// A report or a log that does not read.
     #[error("{}: {reason}", place(.path.as_ref(), *.line, *.column))]
     Format {

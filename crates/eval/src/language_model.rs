@@ -13,6 +13,25 @@ pub enum Context {
     /// A conversation that waits for the assistant. The engine renders it with its own template, so that evaluation
     /// asks in the very form in which the model was trained.
     Conversation(Conversation),
+    /// A conversation whose answer has begun: the engine goes on where it ends.
+    Begun {
+        /// The conversation, which waits for the assistant.
+        conversation: Conversation,
+        /// The beginning of the answer.
+        answer: String,
+    },
+}
+
+impl Context {
+    /// What a reader should see of it: the text, or the last question.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Conversation(conversation) | Self::Begun { conversation, .. } => {
+                conversation.question()
+            }
+        }
+    }
 }
 
 impl From<&str> for Context {

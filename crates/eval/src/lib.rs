@@ -60,6 +60,7 @@ pub mod metric;
 mod outcome;
 pub mod report;
 mod run;
+pub mod suite;
 pub mod task;
 mod text;
 

@@ -32,6 +32,9 @@ pub struct Outcome {
     /// The log-likelihoods in the order of the choices, in nats, where the model scored continuations.
     #[serde(default)]
     pub log_likelihoods: Vec<f64>,
+    /// What was judged of the answer, by the name of the filter that took it out; empty where all of it was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub judged: BTreeMap<String, String>,
 }
 
 impl Outcome {
@@ -50,6 +53,7 @@ impl Outcome {
             finished: None,
             scores: BTreeMap::new(),
             log_likelihoods: Vec::new(),
+            judged: BTreeMap::new(),
         }
     }
 

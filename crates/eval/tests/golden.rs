@@ -4,8 +4,8 @@ use finetune_data::Origin;
 use finetune_eval::{
     Metric, Outcome,
     metric::{
-        Confusion, MacroF1, Matthews, Mean, Normalization, Overlap, exact_match, rouge_l, rouge_n,
-        token_f1,
+        Confusion, MacroF1, Matthews, Mean, Normalization, Overlap, Words, bleu, chrf, exact_match,
+        rouge_l, rouge_lsum, rouge_n, token_f1,
     },
 };
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Golden {
     texts: Vec<Pair>,
+    corpus: Corpus,
     labels: Vec<Classified>,
 }
 
@@ -28,6 +29,22 @@ struct Pair {
     rouge2: [f64; 3],
     #[serde(rename = "rougeL")]
     rouge_l: [f64; 3],
+    #[serde(rename = "rougeLsum")]
+    rouge_lsum: [f64; 3],
+    bleu: f64,
+    #[serde(rename = "bleu_intl")]
+    bleu_intl: f64,
+    chrf: f64,
+    #[serde(rename = "chrf++")]
+    chrf_words: f64,
+}
+
+#[derive(Deserialize)]
+struct Corpus {
+    bleu: f64,
+    chrf: f64,
+    #[serde(rename = "chrf++")]
+    chrf_words: f64,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +88,11 @@ fn text_metrics_equal_the_reference() {
         rouge1,
         rouge2,
         rouge_l: longest,
+        rouge_lsum: by_lines,
+        bleu: expected_bleu,
+        bleu_intl: expected_intl,
+        chrf: expected_chrf,
+        chrf_words,
     } in golden().texts
     {
         let squad = Normalization::default();
@@ -93,6 +115,46 @@ fn text_metrics_equal_the_reference() {
         assert!(
             same(rouge_l(&reference, &output), longest),
             "ROUGE-L: {reference:?} {output:?}"
+        );
+        assert!(
+            same(rouge_lsum(&reference, &output), by_lines),
+            "ROUGE-Lsum: {reference:?} {output:?}"
+        );
+        let pair = [(reference.as_str(), output.as_str())];
+        for (name, found, expected) in [
+            ("BLEU", bleu(&pair, Words::Mteval), expected_bleu),
+            (
+                "BLEU, intl",
+                bleu(&pair, Words::International),
+                expected_intl,
+            ),
+            ("chrF", chrf(&pair, false), expected_chrf),
+            ("chrF++", chrf(&pair, true), chrf_words),
+        ] {
+            assert!(
+                (found - expected).abs() < 1e-9,
+                "{name}: {reference:?} {output:?}: {found}, expected {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn corpus_metrics_equal_sacrebleu() {
+    let golden = golden();
+    let pairs: Vec<_> = golden
+        .texts
+        .iter()
+        .map(|pair| (pair.reference.as_str(), pair.output.as_str()))
+        .collect();
+    for (name, found, expected) in [
+        ("BLEU", bleu(&pairs, Words::Mteval), golden.corpus.bleu),
+        ("chrF", chrf(&pairs, false), golden.corpus.chrf),
+        ("chrF++", chrf(&pairs, true), golden.corpus.chrf_words),
+    ] {
+        assert!(
+            (found - expected).abs() < 1e-9,
+            "{name}: {found}, expected {expected}"
         );
     }
 }

@@ -14,6 +14,7 @@ mod chat;
 mod custom;
 mod part;
 mod plain;
+pub mod python;
 mod question;
 
 pub use alpaca::Alpaca;

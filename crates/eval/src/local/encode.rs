@@ -1,6 +1,9 @@
 //! From requests of strings to token ids.
 
-use finetune_data::template::Piece;
+use std::sync::atomic::Ordering;
+
+use finetune_data::Conversation;
+use finetune_data::template::{Piece, Source};
 
 use super::{Local, Long};
 use crate::{Context, Continuation, EvalError, Prompt, Result};
@@ -31,16 +34,12 @@ impl Local {
             Context::Text(text) if text.is_empty() => self.after_nothing(&request.text)?,
             Context::Text(text) => self.after_text(text, &request.text)?,
             Context::Conversation(conversation) => {
-                let mut pieces = self.encoder.template().render(conversation, true)?;
-                pieces.push(Piece::text(&request.text).learned());
-                let encoded = self.encoder.tokenizer().encode_pieces(&pieces)?;
-                let start = encoded
-                    .learn
-                    .iter()
-                    .position(|learn| *learn)
-                    .unwrap_or(encoded.ids.len());
-                (encoded.ids[..start].to_vec(), encoded.ids[start..].to_vec())
+                self.after_conversation(conversation, "", &request.text)?
             }
+            Context::Begun {
+                conversation,
+                answer,
+            } => self.after_conversation(conversation, answer, &request.text)?,
         };
         let context = if context.is_empty() {
             vec![self.beginning()?]
@@ -54,7 +53,7 @@ impl Local {
             if self.long == Long::Refuse {
                 return Err(self.too_long(request, input.len() + 1));
             }
-            input.drain(..input.len() - self.length);
+            self.cut_left(&mut input, self.length);
         }
         Ok(Job {
             source: Vec::new(),
@@ -72,7 +71,7 @@ impl Local {
             if self.long == Long::Refuse {
                 return Err(self.too_long(request, source.len()));
             }
-            source.drain(..source.len() - self.length);
+            self.cut_left(&mut source, self.length);
         }
         let mut input = vec![start];
         input.extend_from_slice(&targets[..targets.len() - 1]);
@@ -83,12 +82,28 @@ impl Local {
         })
     }
 
+    /// Leaves the last `room` tokens, and counts that some were lost.
+    fn cut_left(&self, tokens: &mut Vec<u32>, room: usize) {
+        tokens.drain(..tokens.len() - room);
+        self.cut.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What an encoder reads of a context.
     fn source(&self, context: &Context) -> Result<Vec<u32>> {
         let tokenizer = self.encoder.tokenizer();
         let ids = match context {
             Context::Text(text) => tokenizer.encode_pair(text, None, None)?.ids,
             Context::Conversation(conversation) => self.encoder.source(conversation)?,
+            Context::Begun { answer, .. } => {
+                return Err(EvalError::Setting {
+                    what: format!(
+                        "the beginning {:?} of an answer",
+                        crate::text::excerpt(answer)
+                    ),
+                    reason: "a model with an encoder begins its answers itself; leave it out"
+                        .to_owned(),
+                });
+            }
         };
         if ids.is_empty() {
             return Ok(vec![self.beginning()?]);
@@ -141,6 +156,34 @@ impl Local {
         Ok((context, targets))
     }
 
+    /// A continuation of a conversation whose answer has begun with `answer`: as with a text, what the template ends
+    /// with in white space is scored with the continuation, and both are tokenized together.
+    fn after_conversation(
+        &self,
+        conversation: &Conversation,
+        answer: &str,
+        text: &str,
+    ) -> Result<(Vec<u32>, Vec<u32>)> {
+        let tokenizer = self.encoder.tokenizer();
+        let mut pieces = self.begun(conversation, answer)?;
+        let moved = take_space(&mut pieces);
+        let context = tokenizer.encode_pieces(&pieces)?.ids;
+        pieces.push(Piece::literal(moved));
+        pieces.push(Piece::text(text));
+        let mut whole = tokenizer.encode_pieces(&pieces)?.ids;
+        let targets = whole.split_off(context.len().min(whole.len()));
+        Ok((context, targets))
+    }
+
+    /// A conversation up to where its answer goes on.
+    fn begun(&self, conversation: &Conversation, answer: &str) -> Result<Vec<Piece>> {
+        let mut pieces = self.encoder.template().render(conversation, true)?;
+        if !answer.is_empty() {
+            pieces.push(Piece::text(answer));
+        }
+        Ok(pieces)
+    }
+
     /// The windows of a document: disjoint in what they predict, each with as much left context as fits.
     pub(super) fn windows(&self, document: &str) -> Result<Vec<Job>> {
         if self.model.start()?.is_some() {
@@ -163,6 +206,13 @@ impl Local {
             context if answers => self.source(context)?,
             Context::Text(text) => self.text(text)?,
             Context::Conversation(conversation) => self.encoder.prompt(conversation)?,
+            Context::Begun {
+                conversation,
+                answer,
+            } => {
+                let pieces = self.begun(conversation, answer)?;
+                self.encoder.tokenizer().encode_pieces(&pieces)?.ids
+            }
         };
         if ids.is_empty() {
             ids.push(self.beginning()?);
@@ -173,15 +223,12 @@ impl Local {
             if self.long == Long::Refuse || self.length <= answer {
                 return Err(EvalError::TooLong {
                     what: "prompt",
-                    text: match &prompt.context {
-                        Context::Text(text) => text.clone(),
-                        Context::Conversation(conversation) => conversation.question(),
-                    },
+                    text: prompt.context.shown(),
                     tokens: ids.len() + answer,
                     limit: self.length,
                 });
             }
-            ids.drain(..ids.len() - room);
+            self.cut_left(&mut ids, room);
         }
         Ok(ids)
     }
@@ -212,6 +259,23 @@ impl Local {
                 .to_owned(),
         })
     }
+}
+
+/// Takes the white space with which the pieces end from them.
+fn take_space(pieces: &mut Vec<Piece>) -> String {
+    let mut space = String::new();
+    while let Some(last) = pieces.last_mut() {
+        if !matches!(last.source, Source::Template | Source::Text) {
+            break;
+        }
+        let moved = last.text.split_off(last.text.trim_end().len());
+        space.insert_str(0, &moved);
+        if !last.text.is_empty() {
+            break;
+        }
+        pieces.pop();
+    }
+    space
 }
 
 /// Windows over `tokens`: the first predicts as many as fit after `beginning`, each following one as many new ones as

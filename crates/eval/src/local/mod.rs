@@ -9,6 +9,7 @@ mod score;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::Device;
 use finetune_data::encode::Encoder;
@@ -45,6 +46,7 @@ pub struct Local {
     batch_tokens: usize,
     rows: usize,
     settings: Settings,
+    cut: AtomicUsize,
 }
 
 /// What becomes of a prompt or context that is longer than the model takes.
@@ -72,6 +74,7 @@ impl Local {
             batch_tokens: 4096,
             rows: 32,
             settings: Settings::default(),
+            cut: AtomicUsize::new(0),
         }
     }
 
@@ -148,6 +151,16 @@ impl Local {
     pub fn long(mut self, long: Long) -> Self {
         self.long = long;
         self
+    }
+
+    /// The most tokens that the model reads at once.
+    pub fn longest(&self) -> usize {
+        self.length
+    }
+
+    /// How many prompts and contexts have lost their beginning so far, under [`Long::CutLeft`].
+    pub fn cut(&self) -> usize {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// About how many tokens are scored in one forward pass, padding included; 4,096 by default.

@@ -9,7 +9,9 @@
 //! All intervals are at 95 %. All sums run in the order of the items, and the bootstrap draws from a generator that is
 //! seeded per resample, so every figure is the same for any number of threads.
 
+mod bleu;
 mod bootstrap;
+mod chrf;
 mod difference;
 mod label;
 mod likelihood;
@@ -20,13 +22,17 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use bleu::BleuCounts;
+pub use bleu::{Words, bleu};
 pub use bootstrap::Bootstrap;
+pub(crate) use chrf::ChrfCounts;
+pub use chrf::chrf;
 pub(crate) use difference::same_items;
 pub use difference::{Difference, sign_test};
 pub use label::{ClassFigures, Confusion, MacroF1, Matthews, of_labels};
 pub use likelihood::{BitsPerByte, Perplexity};
 pub use mean::Mean;
-pub use rouge::{Overlap, rouge_l, rouge_n};
+pub use rouge::{Overlap, rouge_l, rouge_lsum, rouge_n};
 pub use several::{MicroF1, of_several};
 pub use words::{Normalization, exact_match, token_f1};
 

@@ -56,6 +56,75 @@ pub fn rouge_l(reference: &str, output: &str) -> Overlap {
     )
 }
 
+/// ROUGE-Lsum: for each line of the reference, the tokens that lie on a longest common subsequence with any line of the
+/// output, none counted more often than both texts have it.
+pub fn rouge_lsum(reference: &str, output: &str) -> Overlap {
+    let lines = |text: &str| -> Vec<Vec<String>> {
+        let lines = text.split('\n').filter(|line| !line.is_empty());
+        lines.map(tokens).collect()
+    };
+    let (reference, output) = (lines(reference), lines(output));
+    let (mut expected, mut found) = (counted(&reference), counted(&output));
+    let mut shared = 0;
+    for line in &reference {
+        let mut on_a_subsequence = vec![false; line.len()];
+        for other in &output {
+            mark_common(line, other, &mut on_a_subsequence);
+        }
+        for (token, on) in line.iter().zip(on_a_subsequence) {
+            let (Some(expected), Some(found)) = (
+                expected.get_mut(token.as_str()),
+                found.get_mut(token.as_str()),
+            ) else {
+                continue;
+            };
+            if on && *expected > 0 && *found > 0 {
+                *expected -= 1;
+                *found -= 1;
+                shared += 1;
+            }
+        }
+    }
+    let size = |lines: &[Vec<String>]| lines.iter().map(Vec::len).sum();
+    Overlap::of(shared, size(&reference), size(&output))
+}
+
+/// How often each token stands in the lines.
+fn counted(lines: &[Vec<String>]) -> HashMap<&str, usize> {
+    let mut counts = HashMap::new();
+    for token in lines.iter().flatten() {
+        *counts.entry(token.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+/// Marks the places of `a` that lie on a longest common subsequence with `b`: of several, the one that the package's
+/// walk back through the table takes.
+fn mark_common(a: &[String], b: &[String], marks: &mut [bool]) {
+    let width = b.len() + 1;
+    let mut table = vec![0_usize; (a.len() + 1) * width];
+    for (i, x) in a.iter().enumerate() {
+        for (j, y) in b.iter().enumerate() {
+            table[(i + 1) * width + j + 1] = if x == y {
+                table[i * width + j] + 1
+            } else {
+                table[i * width + j + 1].max(table[(i + 1) * width + j])
+            };
+        }
+    }
+    let (mut i, mut j) = (a.len(), b.len());
+    while i > 0 && j > 0 {
+        if a[i - 1] == b[j - 1] {
+            marks[i - 1] = true;
+            (i, j) = (i - 1, j - 1);
+        } else if table[i * width + j - 1] > table[(i - 1) * width + j] {
+            j -= 1;
+        } else {
+            i -= 1;
+        }
+    }
+}
+
 /// ROUGE-N: the shared n-grams of the tokens, each counted as often as both have it.
 pub fn rouge_n(reference: &str, output: &str, n: usize) -> Overlap {
     let (reference, output) = (tokens(reference), tokens(output));

@@ -138,7 +138,7 @@ fn finite(score: &Score, origin: &Origin) -> Result<()> {
 }
 
 /// The index of the largest value; the first of equal ones. The slice is not empty.
-fn largest(values: impl Iterator<Item = f64>) -> usize {
+pub(crate) fn largest(values: impl Iterator<Item = f64>) -> usize {
     let mut best = (0, f64::NEG_INFINITY);
     for (index, value) in values.enumerate() {
         if value > best.1 {

@@ -1,6 +1,6 @@
 """Writes metrics.json: what the reference packages say about a list of texts and labels.
 
-Run with Python 3.11, rouge-score 0.1.2 and scikit-learn 1.7 or later:
+Run with Python 3.11, rouge-score 0.1.2, sacrebleu 2.6 and scikit-learn 1.7 or later:
 
     python crates/eval/tests/golden/make.py
 
@@ -14,6 +14,7 @@ import re
 import string
 from collections import Counter
 
+import sacrebleu
 from rouge_score import rouge_scorer
 from sklearn import metrics
 
@@ -42,6 +43,14 @@ PAIRS = [
     ("3.14", "314"),
     ("no-break\u00a0space", "nobreak space"),
 ]
+# Those of several lines and of what tokenizers part come last: the random ones are drawn after the first.
+LINES = [
+    ("the cat sat\non the mat\n\nand slept", "on the mat\nthe cat slept\nthe cat sat and slept"),
+    ("a b c d\ne f g", "g f e d\nc b a"),
+    ("one &amp; two, 1,000.50 - that's 5-6 (about) $7!", "one & two, 1,000.50 - that's 5 - 6 (about) $ 7 !"),
+    ("C'est l'été: «déjà» 20°C…", "C'est l'ete : \"déjà\" 20 °C ..."),
+    ("(hi) a, b. \"c\"", "(hi a , b . \"c"),
+]
 
 WORDS = "the a rank of model adapter train loss is and learning rate data with small".split()
 random.seed(7)
@@ -49,6 +58,7 @@ for _ in range(60):
     reference = " ".join(random.choices(WORDS, k=random.randint(1, 14)))
     output = " ".join(random.choices(WORDS, k=random.randint(1, 14)))
     PAIRS.append((reference, output))
+PAIRS += LINES
 
 
 def normalized(text):
@@ -68,7 +78,7 @@ def f1(reference, output):
 
 
 def texts():
-    scorer = rouge_scorer.RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=False)
+    scorer = rouge_scorer.RougeScorer(["rouge1", "rouge2", "rougeL", "rougeLsum"], use_stemmer=False)
     for reference, output in PAIRS:
         rouge = scorer.score(reference, output)
         yield {
@@ -77,6 +87,10 @@ def texts():
             "exact_match": float(normalized(reference) == normalized(output)),
             "f1": f1(reference, output),
             **{name: [score.precision, score.recall, score.fmeasure] for name, score in rouge.items()},
+            "bleu": sacrebleu.corpus_bleu([output], [[reference]]).score,
+            "bleu_intl": sacrebleu.corpus_bleu([output], [[reference]], tokenize="intl").score,
+            "chrf": sacrebleu.corpus_chrf([output], [[reference]]).score,
+            "chrf++": sacrebleu.corpus_chrf([output], [[reference]], word_order=2).score,
         }
 
 
@@ -104,6 +118,15 @@ def labels():
         }
 
 
-golden = {"texts": list(texts()), "labels": list(labels())}
+def corpus():
+    references, outputs = zip(*PAIRS, strict=True)
+    return {
+        "bleu": sacrebleu.corpus_bleu(outputs, [references]).score,
+        "chrf": sacrebleu.corpus_chrf(outputs, [references]).score,
+        "chrf++": sacrebleu.corpus_chrf(outputs, [references], word_order=2).score,
+    }
+
+
+golden = {"texts": list(texts()), "corpus": corpus(), "labels": list(labels())}
 path = pathlib.Path(__file__).with_name("metrics.json")
 path.write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

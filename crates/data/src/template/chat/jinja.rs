@@ -10,8 +10,9 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value};
 use crate::error::{DataError, Place, Result, quoted};
 
 use super::clock::Clock;
-pub(super) use super::python::is_space;
-use super::{follow, generation, json, python};
+use super::{follow, generation, json};
+use crate::template::python;
+pub(super) use crate::template::python::is_space;
 
 /// The longest source of a template, in bytes.
 const SOURCE: usize = 256 << 10;

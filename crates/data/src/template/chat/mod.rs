@@ -23,7 +23,6 @@ mod learned;
 mod marks;
 mod message;
 mod probe;
-mod python;
 
 pub use clock::{Clock, Moment};
 

@@ -1,24 +1,34 @@
-//! Python's own ways with texts, where they differ from Rust's.
+//! Python's own ways with texts, where they differ from Rust's: for templates that were written for Python's Jinja.
 
-use minijinja::value::{Rest, from_args};
-use minijinja::{Error, State, Value};
+use minijinja::value::{Rest, ValueKind, from_args};
+use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
 
 /// What Python takes for white space: Unicode's, and the four separators U+001C to U+001F.
-pub(super) fn is_space(character: char) -> bool {
+pub fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
 }
 
-pub(super) fn trim(text: &str, characters: Option<&str>) -> String {
+/// Python's `text.strip(characters)`; without characters, white space.
+pub fn strip<'t>(text: &'t str, characters: Option<&str>) -> &'t str {
     match characters {
         Some(characters) => text.trim_matches(|c| characters.contains(c)),
         None => text.trim_matches(is_space),
     }
-    .to_owned()
 }
 
-/// Python's methods of texts, lists and mappings.
-pub(super) fn method(
+pub(super) fn trim(text: &str, characters: Option<&str>) -> String {
+    strip(text, characters).to_owned()
+}
+
+/// Python's methods of texts, lists and mappings, for [`set_unknown_method_callback`].
+///
+/// # Errors
+///
+/// For a method that Python's value does not have, and for arguments that do not fit.
+///
+/// [`set_unknown_method_callback`]: minijinja::Environment::set_unknown_method_callback
+pub fn method(
     state: &mut State,
     value: &Value,
     method: &str,
@@ -55,6 +65,14 @@ pub(super) fn method(
             }
             _ => {}
         }
+    }
+    if method == "index" && value.kind() == ValueKind::Seq {
+        let (wanted,): (Value,) = from_args(args)?;
+        let place = value.try_iter()?.position(|item| item == wanted);
+        return place.map(Value::from).ok_or_else(|| {
+            let reason = format!("{wanted} is not in the list {value}");
+            Error::new(ErrorKind::InvalidOperation, reason)
+        });
     }
     pycompat::unknown_method_callback(state, value, method, args)
 }

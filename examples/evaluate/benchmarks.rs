@@ -1,0 +1,163 @@
+//! Benchmarks, as lm-evaluation-harness puts them.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use finetune::eval::local::{Local, Long};
+use finetune::eval::suite::{Benchmark, Cached, Form, Results, Rows, Setup, Suite, identity};
+use finetune::eval::{Evaluation, Run};
+use finetune::prelude::*;
+
+#[derive(Args)]
+#[command(next_help_heading = "Benchmarks")]
+pub(super) struct Flags {
+    /// Names of tasks, groups or tags, or files of tasks in the harness's form: `arc_easy,mmlu,mine.yaml`.
+    #[arg(long, value_delimiter = ',')]
+    pub(super) tasks: Vec<String>,
+    /// How many rows of each task are asked: the first ones.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Ask through the model's chat template.
+    #[arg(long)]
+    chat: bool,
+    /// With `--chat`: solved examples as turns of their own.
+    #[arg(long, requires = "chat")]
+    turns: bool,
+    /// A system prompt, before each task's description.
+    #[arg(long)]
+    system: Option<String>,
+    /// The seed with which solved examples are drawn.
+    #[arg(long, default_value_t = 1234)]
+    seed: u64,
+    /// The most tokens that the model reads at once; what its configuration says by default. Longer contexts lose their
+    /// beginnings.
+    #[arg(long)]
+    length: Option<usize>,
+    /// A folder in which answers are kept, so that an interrupted evaluation goes on where it was.
+    #[arg(long)]
+    cache: Option<PathBuf>,
+}
+
+pub(super) fn run(flags: &super::Flags) -> Result<(), Failure> {
+    let own = &flags.benchmarks;
+    let [folder] = flags.data.as_slice() else {
+        return Err("--data: expected one folder, which holds <task>/<split>.jsonl".into());
+    };
+    let form = if own.chat {
+        Form::Chat { turns: own.turns }
+    } else {
+        Form::Text
+    };
+    let setup = Setup {
+        shots: flags.shots,
+        limit: own.limit,
+        form,
+        system: own.system.clone(),
+        seed: own.seed,
+    };
+    let selection = Suite::standard().select(&own.tasks)?;
+    let rows = Rows::new(folder, program::loaders());
+    // All rows are read and all prompts made before a model is opened, so that what is wrong is said at once.
+    let open = |task| Benchmark::open(task, &rows, &setup);
+    let benchmarks: Vec<_> = selection
+        .tasks
+        .into_iter()
+        .map(open)
+        .collect::<Result<_, _>>()?;
+    for model in &flags.model {
+        let answering = Answering::open(flags, model)?;
+        let runs = benchmarks.iter().map(|benchmark| answering.run(benchmark));
+        let runs: Vec<Run> = runs.collect::<Result<_, _>>()?;
+        let pairs: Vec<_> = benchmarks.iter().zip(&runs).collect();
+        let results = Results::new(&answering.name, &setup, &pairs, &selection.groups)
+            .configure("length", answering.length)
+            .configure("cut", answering.cut());
+        println!("{results}");
+        if answering.cut() > 0 {
+            println!(
+                "{} prompts were longer than {} tokens and lost their beginnings",
+                answering.cut(),
+                answering.length
+            );
+        }
+        if let Some(path) = &flags.output {
+            let path = path_of(path, model, flags.model.len());
+            results.write(&path)?;
+            println!("wrote {}", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// A model, and where its answers are kept.
+struct Answering {
+    name: String,
+    length: usize,
+    local: Local,
+    cache: Option<(PathBuf, String)>,
+}
+
+impl Answering {
+    fn open(flags: &super::Flags, model: &Path) -> Result<Self, Failure> {
+        let device = device(flags.device.as_deref())?;
+        let adapter = flags.adapter.as_deref();
+        let template = &flags.questions.template;
+        let mut local =
+            Local::of(&program::open(model)?, adapter, template, &device)?.long(Long::CutLeft);
+        if let Some(length) = flags.benchmarks.length {
+            local = local.length(length);
+        }
+        let length = local.longest();
+        let cache = match &flags.benchmarks.cache {
+            None => None,
+            Some(folder) => {
+                let folders: Vec<&Path> = [model].into_iter().chain(adapter).collect();
+                let identity = format!("{} {template} {length}", identity(&folders)?);
+                Some((folder.clone(), identity))
+            }
+        };
+        let name = adapter.unwrap_or(model).display().to_string();
+        Ok(Self {
+            name,
+            length,
+            local,
+            cache,
+        })
+    }
+
+    fn run(&self, benchmark: &Benchmark) -> Result<Run, Failure> {
+        let task = benchmark.definition().task.as_str();
+        let evaluation = || {
+            Evaluation::default()
+                .chunk(64)
+                .progress(program::evaluated(task))
+        };
+        let documents = benchmark.documents();
+        Ok(match &self.cache {
+            None => evaluation().run(&self.name, &self.local, benchmark, documents)?,
+            Some((folder, identity)) => {
+                let cached = Cached::open(&self.local, identity, folder)?;
+                evaluation().run(&self.name, &cached, benchmark, documents)?
+            }
+        })
+    }
+
+    fn cut(&self) -> usize {
+        self.local.cut()
+    }
+}
+
+/// The file of a model's results; of several models, each has its own, named after its folder.
+fn path_of(path: &Path, model: &Path, models: usize) -> PathBuf {
+    if models == 1 {
+        return path.to_owned();
+    }
+    let name = model
+        .file_name()
+        .map_or_else(|| "model".into(), |name| name.to_string_lossy());
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let ending = path
+        .extension()
+        .map_or_else(|| "json".into(), |ending| ending.to_string_lossy());
+    path.with_file_name(format!("{stem}-{name}.{ending}"))
+}

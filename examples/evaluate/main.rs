@@ -1,0 +1,52 @@
+//! Judges models: on benchmarks, on questions with answers, or on plain text.
+//!
+//!     cargo run --release --example evaluate -- --model runs/quickstart/model --data runs/quickstart/test.jsonl --output report.html
+//!     cargo run --release --example evaluate -- --model llama --tasks arc_easy,mmlu --data benchmarks --shots 5 --output results.json
+
+mod benchmarks;
+mod questions;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use finetune::prelude::*;
+
+/// Judge models on benchmarks, on questions with answers, or on plain text.
+#[derive(Parser)]
+struct Flags {
+    /// A Hugging Face folder; with `--tasks`, several may be named.
+    #[arg(long, required = true, num_args = 1.., value_parser = program::model)]
+    model: Vec<PathBuf>,
+    /// A folder with an adapter in PEFT's layout, for each model.
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// Files of conversations or pairs; with `--text`, of texts; with `--tasks`, the folder that holds
+    /// `<task>/<split>.jsonl` or `.parquet`.
+    #[arg(long, required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// Where to write what was found: the results as JSON with `--tasks`; else the report, by its ending .html, .json or
+    /// .txt. It is printed in any case.
+    #[arg(long)]
+    output: Option<PathBuf>,
+    /// The device: flex, ndarray, wgpu or cuda, as compiled in.
+    #[arg(long)]
+    device: Option<String>,
+    /// Solved examples before every question: with `--tasks`, each task's own number if this is not said; else the first
+    /// of the data, as plain text, which are not asked.
+    #[arg(long)]
+    shots: Option<usize>,
+    #[command(flatten)]
+    benchmarks: benchmarks::Flags,
+    #[command(flatten)]
+    questions: questions::Flags,
+}
+
+fn main() -> Result<(), Failure> {
+    program::end_with_reader()?;
+    let flags = Flags::parse();
+    if flags.benchmarks.tasks.is_empty() {
+        questions::run(&flags)
+    } else {
+        benchmarks::run(&flags)
+    }
+}
