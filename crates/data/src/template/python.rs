@@ -17,6 +17,11 @@ pub fn strip<'t>(text: &'t str, characters: Option<&str>) -> &'t str {
     }
 }
 
+/// Python's `text.split()`: what stands between white space.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(is_space).filter(|word| !word.is_empty())
+}
+
 pub(super) fn trim(text: &str, characters: Option<&str>) -> String {
     strip(text, characters).to_owned()
 }

@@ -5,6 +5,7 @@ use std::iter::Sum;
 use std::ops::Add;
 use std::sync::LazyLock;
 
+use finetune_data::template::python::{is_space, words};
 use regex::Regex;
 
 /// The longest n-grams that count.
@@ -56,10 +57,10 @@ impl BleuCounts {
             Words::Mteval => tokens_13a(text),
             Words::International => tokens_intl(text),
         };
-        let output = tokens(output.trim_end());
+        let output = tokens(output.trim_end_matches(is_space));
         let references: Vec<_> = references
             .iter()
-            .map(|text| tokens(text.as_ref().trim_end()))
+            .map(|text| tokens(text.as_ref().trim_end_matches(is_space)))
             .collect();
         let mut counts = Self {
             output: output.len(),
@@ -165,7 +166,7 @@ fn apply(steps: &Steps, text: &str) -> Vec<String> {
     let text = steps.iter().fold(text.to_owned(), |text, (pattern, by)| {
         pattern.replace_all(&text, *by).into_owned()
     });
-    text.split_whitespace().map(str::to_owned).collect()
+    words(&text).map(str::to_owned).collect()
 }
 
 fn tokens_13a(text: &str) -> Vec<String> {

@@ -5,6 +5,8 @@ use std::hash::Hash;
 use std::iter::Sum;
 use std::ops::Add;
 
+use finetune_data::template::python::{self, is_space};
+
 /// The longest n-grams of characters.
 const CHARACTERS: usize = 6;
 /// The longest n-grams of words, in chrF++.
@@ -61,11 +63,7 @@ impl ChrfCounts {
     }
 
     fn pair(reference: &str, output: &str, words: bool) -> Self {
-        let characters = |text: &str| {
-            text.chars()
-                .filter(|c| !c.is_whitespace())
-                .collect::<Vec<_>>()
-        };
+        let characters = |text: &str| text.chars().filter(|c| !is_space(*c)).collect::<Vec<_>>();
         let mut counts = Self {
             words,
             ..Self::default()
@@ -152,7 +150,7 @@ pub fn chrf(pairs: &[(&str, &str)], words: bool) -> f64 {
 /// Words, and a punctuation mark at the end of one, else at its beginning, as a word of its own.
 fn split(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
-    for word in text.split_whitespace() {
+    for word in python::words(text) {
         let last = word.len() - word.chars().next_back().map_or(0, char::len_utf8);
         let mark = |text: &str| text.starts_with(|c: char| c.is_ascii_punctuation());
         if last == 0 {

@@ -105,9 +105,10 @@ impl Benchmark {
             return Err(EvalError::EmptyEvaluation { task: task.clone() });
         }
         let asked = processed(task, definition.process_docs, asked)?;
-        let shots = match definition.num_fewshot {
-            Some(0) => 0,
-            own => setup.shots.or(own).unwrap_or(0),
+        let shots = match (definition.output_type, definition.num_fewshot) {
+            // Nothing stands before a whole text.
+            (OutputType::LoglikelihoodRolling, _) | (_, Some(0)) => 0,
+            (_, own) => setup.shots.or(own).unwrap_or(0),
         };
         let mut questions = Questions::open(&definition, rows, setup, shots)?;
         let maker = Maker::of(&definition, &entries)?;
