@@ -33,6 +33,10 @@ pub(super) struct Flags {
     /// beginnings.
     #[arg(long)]
     length: Option<usize>,
+    /// Where to write a report of all models, by its ending .html, .json or .txt: the last is compared with the others,
+    /// row by row. `--model BASE TUNED` shows what the tuned model has forgotten.
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// A folder in which answers are kept, so that an interrupted evaluation goes on where it was.
     #[arg(long)]
     cache: Option<PathBuf>,
@@ -64,6 +68,7 @@ pub(super) fn run(flags: &super::Flags) -> Result<(), Failure> {
         .into_iter()
         .map(open)
         .collect::<Result<_, _>>()?;
+    let mut all = Vec::new();
     for model in &flags.model {
         let answering = Answering::open(flags, model)?;
         let runs = benchmarks.iter().map(|benchmark| answering.run(benchmark));
@@ -85,6 +90,12 @@ pub(super) fn run(flags: &super::Flags) -> Result<(), Failure> {
             results.write(&path)?;
             println!("wrote {}", path.display());
         }
+        all.push(results);
+    }
+    if let Some(path) = &own.report {
+        let all: Vec<&Results> = all.iter().collect();
+        Results::report("Benchmarks", &all)?.write(path)?;
+        println!("wrote {}", path.display());
     }
     Ok(())
 }

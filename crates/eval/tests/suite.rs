@@ -119,6 +119,28 @@ fn bootstrapped(key: &str) -> bool {
         .any(|metric| key.starts_with(metric))
 }
 
+/// A report that is made of the results alone shows their figures; a model compared with itself has not changed.
+fn check_report(results: &Results) {
+    let other = Results {
+        model: "other".to_owned(),
+        ..results.clone()
+    };
+    let report = Results::report("Benchmarks", &[&other, results]).expect("a report");
+    let figures: usize = results.results.values().map(BTreeMap::len).sum();
+    assert_eq!(report.metrics.len(), figures);
+    for row in &report.metrics {
+        let figure = &results.results[&row.task][&row.name];
+        let shown = row.values[1].expect("the last model's value");
+        assert_eq!(
+            (shown.value, shown.error, shown.count),
+            (figure.value, figure.stderr, figure.n)
+        );
+        if let Some(change) = &row.change {
+            assert!(change.difference.change.value.abs() < 1e-12 && change.difference.better == 0);
+        }
+    }
+}
+
 fn check(model: &str) {
     let device = device(None).expect("the default device");
     let local = Local::open(folder().join(model), "chat", &device)
@@ -169,12 +191,7 @@ fn check(model: &str) {
         let path = file.path().join("results.json");
         results.write(&path).expect("a file");
         assert_eq!(Results::read(&path).expect("what was written"), results);
-        let read: Vec<_> = results
-            .runs()
-            .iter()
-            .map(|run| run.outcomes.len())
-            .collect();
-        assert_eq!(read.len(), runs.len());
+        check_report(&results);
     }
 }
 

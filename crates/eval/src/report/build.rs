@@ -256,7 +256,7 @@ impl Report {
     }
 
     /// The column of the model of this name, made if there is none.
-    fn column(&mut self, name: &str) -> usize {
+    pub(crate) fn column(&mut self, name: &str) -> usize {
         self.models
             .iter()
             .position(|model| model.name == name)
@@ -285,7 +285,7 @@ impl Report {
     }
 
     /// Gives every row a place for every column.
-    fn fill(&mut self) {
+    pub(crate) fn fill(&mut self) {
         let columns = self.models.len();
         self.metrics
             .iter_mut()

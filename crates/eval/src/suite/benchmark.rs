@@ -247,6 +247,12 @@ fn written(mut outcome: Outcome, answer: &Answer, task: &str, origin: &Origin) -
     Ok(outcome)
 }
 
+/// The metrics of a task.
+pub(super) fn metrics_of(definition: &Definition) -> Result<Vec<Aggregated>> {
+    let filters = Filter::all(&definition.task, definition.filter_list.as_deref())?;
+    metrics(definition, &entries(definition), &filters)
+}
+
 /// The entries of a task's metrics; those of its kind where it names none.
 fn entries(definition: &Definition) -> Vec<MetricEntry> {
     definition.metric_list.clone().unwrap_or_else(|| {

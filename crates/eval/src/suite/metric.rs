@@ -195,7 +195,7 @@ impl Metric for Aggregated {
     }
 
     fn value(&self, outcomes: &[&Outcome]) -> Result<f64> {
-        Ok(self.measure(outcomes)?.value)
+        Ok(self.estimate(outcomes, false)?.value)
     }
 
     fn better(&self) -> Better {
@@ -221,6 +221,18 @@ impl Metric for Aggregated {
     }
 
     fn measure(&self, outcomes: &[&Outcome]) -> Result<Estimate> {
+        self.estimate(outcomes, true)
+    }
+}
+
+impl Aggregated {
+    /// The value, and with `resample` how sure it is where that takes resampling.
+    fn estimate(&self, outcomes: &[&Outcome], resample: bool) -> Result<Estimate> {
+        let (often, seldom) = if resample {
+            (RESAMPLES, DEAR_RESAMPLES)
+        } else {
+            (0, 0)
+        };
         if outcomes.is_empty() {
             return Err(no_outcomes(&self.key));
         }
@@ -231,11 +243,11 @@ impl Metric for Aggregated {
             }
             Kind::Scores(Over::Median) => {
                 let scores = self.scores(&self.key, outcomes)?;
-                Ok(resampled(&scores, RESAMPLES, |draw| median(draw.copied())))
+                Ok(resampled(&scores, often, |draw| median(draw.copied())))
             }
             Kind::Scores(Over::Perplexity) => {
                 let scores = self.scores(&self.key, outcomes)?;
-                Ok(resampled(&scores, RESAMPLES, perplexity))
+                Ok(resampled(&scores, often, perplexity))
             }
             Kind::Ratio(ratio) => {
                 let estimate = match ratio {
@@ -258,8 +270,8 @@ impl Metric for Aggregated {
                     .map(|(gold, found)| (*gold as usize, found as usize))
                     .collect();
                 Ok(match agreement {
-                    Agreement::F1 => resampled(&pairs, RESAMPLES, f1),
-                    Agreement::Matthews => resampled(&pairs, RESAMPLES, matthews),
+                    Agreement::F1 => resampled(&pairs, often, f1),
+                    Agreement::Matthews => resampled(&pairs, often, matthews),
                 })
             }
             Kind::Texts { filter, overlap } => {
@@ -270,7 +282,7 @@ impl Metric for Aggregated {
                         let counts = counted(outcomes, |one| {
                             BleuCounts::of(&one.references, &answer(one), Words::Mteval)
                         });
-                        resampled(&counts, DEAR_RESAMPLES, |draw| {
+                        resampled(&counts, seldom, |draw| {
                             draw.copied().sum::<BleuCounts>().score()
                         })
                     }
@@ -278,7 +290,7 @@ impl Metric for Aggregated {
                         let counts = counted(outcomes, |one| {
                             ChrfCounts::of(&one.references, &answer(one), *words)
                         });
-                        resampled(&counts, DEAR_RESAMPLES, |draw| {
+                        resampled(&counts, seldom, |draw| {
                             draw.copied().sum::<ChrfCounts>().score()
                         })
                     }
@@ -286,9 +298,7 @@ impl Metric for Aggregated {
             }
         }
     }
-}
 
-impl Aggregated {
     fn scores(&self, name: &str, outcomes: &[&Outcome]) -> Result<Vec<f64>> {
         outcomes
             .iter()
@@ -308,7 +318,7 @@ where
     S: Fn(&mut dyn Iterator<Item = &T>) -> f64 + Sync,
 {
     let value = statistic(&mut items.iter());
-    if items.len() < 2 {
+    if items.len() < 2 || resamples == 0 {
         return Estimate::bare(value, items.len());
     }
     let chunk = CHUNK.min(resamples);

@@ -2,6 +2,7 @@
 
 mod harness;
 mod pool;
+mod report;
 mod table;
 
 use std::collections::BTreeMap;
