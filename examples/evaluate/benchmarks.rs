@@ -37,6 +37,10 @@ pub(super) struct Flags {
     /// row by row. `--model BASE TUNED` shows what the tuned model has forgotten.
     #[arg(long)]
     report: Option<PathBuf>,
+    /// Files of training data, in which the rows of the benchmarks are looked for: the results then say which stand
+    /// there, and what the figures are without them.
+    #[arg(long, num_args = 1..)]
+    train: Vec<PathBuf>,
     /// A folder in which answers are kept, so that an interrupted evaluation goes on where it was.
     #[arg(long)]
     cache: Option<PathBuf>,
@@ -68,6 +72,10 @@ pub(super) fn run(flags: &super::Flags) -> Result<(), Failure> {
         .into_iter()
         .map(open)
         .collect::<Result<_, _>>()?;
+    let training = match own.train.as_slice() {
+        [] => Vec::new(),
+        files => program::loaders().load_all(files, &OnError::Stop)?.0,
+    };
     let mut all = Vec::new();
     for model in &flags.model {
         let answering = Answering::open(flags, model)?;
@@ -77,6 +85,11 @@ pub(super) fn run(flags: &super::Flags) -> Result<(), Failure> {
         let results = Results::new(&answering.name, &setup, &pairs, &selection.groups)
             .configure("length", answering.length)
             .configure("cut", answering.cut());
+        let results = if training.is_empty() {
+            results
+        } else {
+            results.against(&training)?
+        };
         println!("{results}");
         if answering.cut() > 0 {
             println!(

@@ -204,3 +204,73 @@ fn equals_the_harness_with_a_bos_token() {
 fn equals_the_harness_without_a_bos_token() {
     check("plain");
 }
+
+#[test]
+fn rows_that_stand_in_training_data_are_found_and_left_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows = folder.path().join("openbookqa");
+    std::fs::create_dir(&rows).expect("a folder");
+    let row = |id: &str, question: &str| {
+        let choices =
+            serde_json::json!({"text": ["a bird", "a stone of some weight"], "label": ["A", "B"]});
+        serde_json::json!({"id": id, "question_stem": question, "choices": choices, "answerKey": "A"}).to_string()
+    };
+    let known = "Which of these two things would be carried away by a small gust of wind on a hill";
+    let test = [
+        row("one", known),
+        row("two", "What else is there"),
+        row("three", "And what more"),
+    ];
+    std::fs::write(rows.join("test.jsonl"), test.join("\n")).expect("a file");
+    let train = folder.path().join("train.jsonl");
+    std::fs::write(
+        &train,
+        format!(
+            "{{\"text\": \"Nothing.\"}}\n{{\"text\": \"So he asked: {known}? No one knew.\"}}\n"
+        ),
+    )
+    .expect("a file");
+    let (training, _) = Loaders::default()
+        .load_all(&[&train], &finetune_data::OnError::Stop)
+        .expect("rows");
+
+    let device = device(None).expect("the default device");
+    let local = Local::open(self::folder().join("bos"), "chat", &device)
+        .expect("a tiny model")
+        .long(Long::CutLeft);
+    let task = Suite::standard()
+        .select(&["openbookqa"])
+        .expect("a task")
+        .tasks
+        .remove(0);
+    let setup = Setup::default();
+    let benchmark =
+        Benchmark::open(task, &Rows::new(folder.path(), Loaders::default()), &setup).expect("rows");
+    let run = evaluate("bos", &local, &benchmark, benchmark.documents()).expect("a run");
+    let results = Results::new("bos", &setup, &[(&benchmark, &run)], &[])
+        .against(&training)
+        .expect("a search");
+    let leaks = &results.leaks["openbookqa"];
+    assert_eq!(
+        (leaks.searched, leaks.found.len(), leaks.found[0].index),
+        (3, 1, 0)
+    );
+    assert_eq!(leaks.found[0].training.place, 2);
+    assert!(
+        leaks.found[0].text.contains("carried away by a small gust"),
+        "{}",
+        leaks.found[0].text
+    );
+    assert_eq!(
+        (leaks.clean["acc"].n, results.results["openbookqa"]["acc"].n),
+        (2, 3)
+    );
+    let report = Results::report("Benchmarks", &[&results])
+        .expect("a report")
+        .to_string();
+    assert!(
+        report.contains("acc, clean rows")
+            && report.contains("prefers the longest"),
+        "{report}"
+    );
+}

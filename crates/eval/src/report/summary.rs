@@ -198,8 +198,12 @@ fn tone(row: &MetricRow, change: f64, clear: bool) -> Tone {
     }
 }
 
-/// The sentence with a capital at its start.
+/// The sentence with a capital at its start, unless it begins with the path of a model.
 fn capital(sentence: &str) -> String {
+    let first = sentence.split_whitespace().next().unwrap_or_default();
+    if first.contains(['/', '\\']) {
+        return sentence.to_owned();
+    }
     let mut chars = sentence.chars();
     chars.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(chars).collect()

@@ -1,5 +1,6 @@
 //! The report in the terminal.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{
@@ -55,6 +56,7 @@ impl Report {
         }
         let names = self.models.iter().map(|model| model.name.as_str());
         let mut table = Table::new(["metric"].into_iter().chain(names).chain(["change", "n"]));
+        let tasks: BTreeSet<&str> = self.metrics.iter().map(|row| row.task.as_str()).collect();
         for row in &self.metrics {
             let cells = row.values.iter().map(|estimate| {
                 estimate.map_or_else(
@@ -69,7 +71,12 @@ impl Report {
                 .map(|estimate| estimate.count)
                 .max()
                 .unwrap_or(0);
-            let name = [format!("{} {}", row.name, arrow(row.better))];
+            let task = if tasks.len() > 1 {
+                format!("{}: ", row.task)
+            } else {
+                String::new()
+            };
+            let name = [format!("{task}{} {}", row.name, arrow(row.better))];
             let tail = [changed(row), grouped(count as i64)];
             table.row(name.into_iter().chain(cells).chain(tail));
             let bounds = row.values.iter().map(|estimate| {

@@ -76,7 +76,9 @@ enum Right {
         choices: Vec<String>,
         gold: Gold,
     },
-    TruthfulMass,
+    TruthfulMass {
+        choices: Vec<String>,
+    },
     Likely(String),
     /// The text whose words and bytes count.
     Rolling(String),
@@ -150,6 +152,14 @@ impl Benchmark {
         &self.definition
     }
 
+    /// The choices of one of its documents; none where the model writes its answer.
+    pub fn choices(&self, document: &Document) -> &[String] {
+        match self.item(document).map(|item| &item.right) {
+            Ok(Right::Choice { choices, .. } | Right::TruthfulMass { choices }) => choices,
+            _ => &[],
+        }
+    }
+
     /// How many solved examples stand before each question.
     pub fn shots(&self) -> usize {
         self.shots
@@ -197,7 +207,7 @@ impl Task for Benchmark {
                     gold,
                 ))
             }
-            Right::TruthfulMass => {
+            Right::TruthfulMass { .. } => {
                 let scores = answer.scores(asked, task, origin)?;
                 grade::truthful_mass(task, outcome, &item.row, scores)
             }
@@ -383,7 +393,7 @@ impl<'d> Maker<'d> {
             );
         }
         let right = match self.definition.process_results {
-            Some(_) => Right::TruthfulMass,
+            Some(_) => Right::TruthfulMass { choices },
             None => Right::Choice {
                 gold: grade::gold(self.task, row, asked.gold(), &choices)?,
                 choices,

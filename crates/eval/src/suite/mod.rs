@@ -52,5 +52,5 @@ pub use definition::{
 pub use hook::Hook;
 pub use prompt::Form;
 pub use python::Random;
-pub use results::{Figure, Results, Sample, TaskInfo};
+pub use results::{Calibration, Figure, Leak, Leaks, Results, Sample, TaskInfo};
 pub use row::Rows;

@@ -1,6 +1,8 @@
 //! What an evaluation found, as a file.
 
+mod calibration;
 mod harness;
+mod leaks;
 mod pool;
 mod report;
 mod table;
@@ -18,6 +20,9 @@ use super::definition::version;
 use super::filter::NONE;
 use super::prompt::Form;
 use crate::metric::{Better, Unit};
+pub use calibration::Calibration;
+pub use leaks::{Leak, Leaks};
+
 use pool::pooled;
 
 use crate::{Estimate, EvalError, Finish, Interval, Measured, Outcome, Result, Run};
@@ -44,6 +49,9 @@ pub struct Results {
     /// The tasks of each group.
     #[serde(default)]
     pub groups: BTreeMap<String, Vec<String>>,
+    /// Which rows of each task stand in training data, if that was looked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leaks: BTreeMap<String, Leaks>,
     /// What became of each row.
     pub samples: BTreeMap<String, Vec<Sample>>,
 }
@@ -97,6 +105,9 @@ pub struct Sample {
     pub origin: Origin,
     /// The question, without what stands before it.
     pub question: String,
+    /// The choices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
     /// The right answers.
     pub references: Vec<String>,
     /// The log-likelihoods in the order of the choices, in nats.
@@ -162,6 +173,7 @@ impl Results {
                 .iter()
                 .map(|one| (one.group.group.clone(), one.tasks.clone()))
                 .collect(),
+            leaks: BTreeMap::new(),
             samples,
         }
     }
@@ -267,12 +279,16 @@ impl Sample {
             .map(|(index, (document, outcome))| {
                 let id = IDS.iter().find_map(|name| document.fields.get(name));
                 let id = id.filter(|id| id.is_string() || id.is_number());
-                Self::of(id.cloned().unwrap_or_else(|| index.into()), index, outcome)
+                Self {
+                    id: id.cloned().unwrap_or_else(|| index.into()),
+                    choices: benchmark.choices(document).to_vec(),
+                    ..Self::of(index, outcome)
+                }
             })
             .collect()
     }
 
-    fn of(id: Value, index: usize, outcome: &Outcome) -> Self {
+    fn of(index: usize, outcome: &Outcome) -> Self {
         let written = outcome.finished.is_some();
         let output = Some(outcome.output.clone()).filter(|output| written || !output.is_empty());
         let (generation, prediction) = if written {
@@ -281,10 +297,11 @@ impl Sample {
             (None, output)
         };
         Self {
-            id,
+            id: index.into(),
             index,
             origin: outcome.origin.clone(),
             question: outcome.input.clone(),
+            choices: Vec::new(),
             references: outcome.references.clone(),
             log_likelihoods: outcome.log_likelihoods.clone(),
             prediction,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Figure, bare, filter};
 use crate::Interval;
+use crate::metric::Unit;
 use crate::suite::definition::Aggregate;
 use crate::suite::grade::key;
 
@@ -47,13 +48,21 @@ pub(super) fn pooled(
             value,
             stderr,
             n: parts.iter().map(|part| part.n).sum(),
-            interval: stderr.map(|error| Interval::normal(value, error)),
+            interval: stderr.map(|error| interval(value, error, first.unit)),
             better: first.better,
             unit: first.unit,
         };
         Some((key, figure))
     };
     names.into_iter().filter_map(one).collect()
+}
+
+fn interval(value: f64, error: f64, unit: Unit) -> Interval {
+    let interval = Interval::normal(value, error);
+    match unit {
+        Unit::Share => interval.within(0.0, 1.0),
+        Unit::Number => interval,
+    }
 }
 
 fn by_size(parts: &[&Figure]) -> (f64, Option<f64>) {
@@ -85,7 +94,7 @@ fn evenly(parts: &[&Figure]) -> (f64, Option<f64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::{Better, Unit};
+    use crate::metric::Better;
 
     fn figure(value: f64, stderr: f64, n: usize) -> Figure {
         Figure {

@@ -1,10 +1,13 @@
 //! Reports from results alone.
 
-use super::Results;
+use super::{Leak, Results};
 use crate::report::{Entry, MetricRow, Section};
 use crate::suite::benchmark::metrics_of;
 use crate::suite::definition::Definition;
-use crate::{Metric, Report, Result, Run};
+use crate::{Estimate, Metric, Report, Result, Run};
+
+/// How many rows of a task that stand in training data are shown.
+const SHOWN: usize = 5;
 
 impl Results {
     /// A report of several models on the same tasks: every figure of each, and how the last model compares, row by row,
@@ -55,9 +58,67 @@ impl Results {
                 });
             }
         }
+        for (task, leaks) in &last.leaks {
+            for (metric, figure) in &leaks.clean {
+                report.metrics.push(MetricRow {
+                    name: format!("{metric}, clean rows"),
+                    task: task.clone(),
+                    better: figure.better,
+                    unit: figure.unit,
+                    values: results.iter().map(|one| clean(one, task, metric)).collect(),
+                    change: None,
+                });
+            }
+        }
         report.fill();
+        report.configuration.extend(last.calibrated());
+        report.configuration.extend(last.leaked());
         report.configuration.push(last.configured());
         Ok(report.summarise())
+    }
+
+    /// How sure the model is of its choices, and whether it goes by their length.
+    fn calibrated(&self) -> Option<Section> {
+        let entry = |task: &String| {
+            Some(Entry {
+                name: task.clone(),
+                value: self.calibration(task)?.to_string(),
+                note: String::new(),
+            })
+        };
+        section(
+            "Calibration and length of choices",
+            self.tasks.keys().filter_map(entry),
+        )
+    }
+
+    /// The rows of benchmarks that stand in training data.
+    fn leaked(&self) -> Option<Section> {
+        let entries = self.leaks.iter().flat_map(|(task, leaks)| {
+            let counts = format!(
+                "{} of {} rows stand in the training data",
+                leaks.found.len(),
+                leaks.searched
+            );
+            let note = format!("{} too short for a run of words", leaks.too_short);
+            let head = Entry {
+                name: task.clone(),
+                value: counts,
+                note,
+            };
+            let leak = |leak: &Leak| Entry {
+                name: format!("{task}, row {}", leak.index),
+                value: if leak.text.is_empty() {
+                    "a near duplicate".to_owned()
+                } else {
+                    leak.text.clone()
+                },
+                note: format!("{} ({:.0} % of it)", leak.training, 100.0 * leak.share),
+            };
+            let some = leaks.found.iter().take(SHOWN).map(leak);
+            [head].into_iter().chain(some).collect::<Vec<_>>()
+        });
+        section("Benchmarks in the training data", entries)
     }
 
     /// How the model was asked, and which tasks.
@@ -82,4 +143,17 @@ impl Results {
             entries: settings.chain(tasks).collect(),
         }
     }
+}
+
+fn section(title: &str, entries: impl Iterator<Item = Entry>) -> Option<Section> {
+    let entries: Vec<_> = entries.collect();
+    (!entries.is_empty()).then(|| Section {
+        title: title.to_owned(),
+        entries,
+    })
+}
+
+fn clean(results: &Results, task: &str, metric: &str) -> Option<Estimate> {
+    let figure = results.leaks.get(task)?.clean.get(metric)?;
+    Some(figure.measured(metric).estimate)
 }
