@@ -33,7 +33,7 @@ pub(super) struct Flags {
     /// beginnings.
     #[arg(long)]
     length: Option<usize>,
-    /// Where to write a report of all models, by its ending .html, .json or .txt: the last is compared with the others,
+    /// Where to write a report of all models, by its ending .html, .json, .md or .txt: the last is compared with the others,
     /// row by row. `--model BASE TUNED` shows what the tuned model has forgotten.
     #[arg(long)]
     report: Option<PathBuf>,

@@ -24,8 +24,8 @@ struct Flags {
     /// `<task>/<split>.jsonl` or `.parquet`.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// Where to write what was found: the results as JSON with `--tasks`; else the report, by its ending .html, .json or
-    /// .txt. It is printed in any case.
+    /// Where to write what was found: the results as JSON with `--tasks`; else the report, by its ending .html, .json,
+    /// .md or .txt. It is printed in any case.
     #[arg(long)]
     output: Option<PathBuf>,
     /// The device: flex, ndarray, wgpu or cuda, as compiled in.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use finetune::eval::analysis::{Classes, Vocabulary};
 use finetune::eval::local::Local;
 use finetune::eval::task::{LanguageModeling, Prompting, QuestionAnswering, TextForm};
@@ -24,9 +24,21 @@ pub(super) struct Flags {
     /// chat (the model's own), plain, alpaca, question-answer or custom:PATTERN.
     #[arg(long, default_value = "chat")]
     pub(super) template: String,
+    /// How the report is printed.
+    #[arg(long, value_enum, default_value_t = Format::Terminal)]
+    format: Format,
     /// The most tokens of an answer.
     #[arg(long, default_value_t = 128)]
     tokens: usize,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// As tables for the terminal.
+    Terminal,
+    /// As Markdown.
+    Markdown,
 }
 
 pub(super) fn run(flags: &super::Flags) -> Result<(), Failure> {
@@ -82,7 +94,10 @@ pub(super) fn run(flags: &super::Flags) -> Result<(), Failure> {
         )?
     };
     let report = report.summarise();
-    println!("{report}");
+    match own.format {
+        Format::Terminal => println!("{report}"),
+        Format::Markdown => println!("{report:#}"),
+    }
     if let Some(path) = &flags.output {
         report.write(path)?;
         println!("wrote {}", path.display());

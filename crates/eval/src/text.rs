@@ -67,6 +67,18 @@ pub(crate) fn chunks(text: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// The text as Markdown that shows it as it is: on one line, with marks escaped.
+pub(crate) fn markdown(text: &str) -> String {
+    let mut out = String::new();
+    for character in one_line(text).chars() {
+        if "\\`*_{}[]<>#|~&!".contains(character) {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

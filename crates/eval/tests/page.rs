@@ -244,3 +244,37 @@ fn bad_reports_name_the_place() {
     check("{\"metrics\": [{\"name\": \"a\"}]}", &["missing field"]);
     check("", &["report:1"]);
 }
+
+#[test]
+fn markdown_says_what_the_table_says_and_takes_nothing_for_markup() {
+    let report = sample::report(40).unwrap();
+    let markdown = report.to_markdown();
+    assert!(markdown.starts_with("# "), "{markdown}");
+    // Every figure of the terminal stands there too.
+    let figures = Regex::new(r"\d+\.\d+%").unwrap();
+    let plain = report.to_string();
+    for figure in figures.find_iter(&plain) {
+        assert!(markdown.contains(figure.as_str()), "{}", figure.as_str());
+    }
+    // Outside of fences and code, no mark of a model's text is left unescaped.
+    let marks = Regex::new(r"(^|[^\\])[<`*\[]").unwrap();
+    for text in HOSTILE
+        .into_iter()
+        .chain(["```\n# heading\n|cell|", "**bold** [link](x)"])
+    {
+        let mut fence: Option<String> = None;
+        for line in filled(text).to_markdown().lines() {
+            let ticks: String = line.chars().take_while(|c| *c == '`').collect();
+            match &fence {
+                Some(open) if line == open => fence = None,
+                None if ticks.len() >= 3 => fence = Some(ticks),
+                None if !line.starts_with("    ") => {
+                    assert!(!marks.is_match(line), "{text:?}: {line}")
+                }
+                _ => {}
+            }
+            assert!(!line.contains(acts), "{text:?}: {line:?}");
+        }
+        assert_eq!(fence, None, "{text:?}");
+    }
+}

@@ -269,8 +269,7 @@ fn rows_that_stand_in_training_data_are_found_and_left_out() {
         .expect("a report")
         .to_string();
     assert!(
-        report.contains("acc, clean rows")
-            && report.contains("prefers the longest"),
+        report.contains("acc, clean rows") && report.contains("prefers the longest"),
         "{report}"
     );
 }

@@ -271,6 +271,12 @@ impl Report {
         })
     }
 
+    /// The report as Markdown: what `Display` shows, as headings, lists and tables. Nothing of a model's text is taken
+    /// as markup.
+    pub fn to_markdown(&self) -> String {
+        format!("{self:#}")
+    }
+
     /// The report as one self-contained HTML page.
     ///
     /// # Errors
@@ -279,8 +285,8 @@ impl Report {
         html::render(self)
     }
 
-    /// Writes the report: HTML where the path ends with `.html` or `.htm`, JSON where it ends with `.json`, else the
-    /// tables of the terminal. The file is written beside its place and moved there, so that no half page is left.
+    /// Writes the report: HTML where the path ends with `.html` or `.htm`, JSON where it ends with `.json`, Markdown where
+    /// it ends with `.md`, else the tables of the terminal. The file is written beside its place and moved there, so that no half page is left.
     ///
     /// # Errors
     /// [`EvalError::Io`] if it cannot be written.
@@ -294,6 +300,7 @@ impl Report {
         let text = match extension.as_str() {
             "html" | "htm" => self.to_html()?,
             "json" => self.to_json(),
+            "md" | "markdown" => self.to_markdown(),
             _ => self.to_string(),
         };
         let io = |source| EvalError::Io {

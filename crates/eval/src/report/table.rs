@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::text::{one_line, shorten};
+use crate::text::{markdown, one_line, shorten};
 
 /// The widest cell, in characters.
 const WIDEST: usize = 44;
@@ -33,8 +33,27 @@ impl Table {
     }
 }
 
+impl Table {
+    fn write_markdown(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        for (index, row) in self.rows.iter().enumerate() {
+            let cells = (0..columns).map(|column| row.get(column).map_or("", String::as_str));
+            let cells: Vec<String> = cells.map(markdown).collect();
+            writeln!(f, "| {} |", cells.join(" | "))?;
+            if index == 0 {
+                writeln!(f, "|---|{}", "---:|".repeat(columns.saturating_sub(1)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Table {
+    /// Plain text; with `{:#}`, Markdown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return self.write_markdown(f);
+        }
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             self.rows
@@ -81,6 +100,16 @@ mod tests {
         assert_eq!(
             table.to_string(),
             "  class           base\n  ────────────────────\n  模型               1\n  a\\u{1b}[31m\\nb    12\n"
+        );
+    }
+
+    #[test]
+    fn markdown_takes_nothing_of_a_cell_for_markup() {
+        let mut table = Table::new(["a|b", "n"]);
+        table.row(["<b>*x*"]);
+        assert_eq!(
+            format!("{table:#}"),
+            "| a\\|b | n |\n|---|---:|\n| \\<b\\>\\*x\\* |  |\n"
         );
     }
 }

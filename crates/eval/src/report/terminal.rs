@@ -1,7 +1,9 @@
 //! The report in the terminal.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     Entry, Example, MetricRow, Report,
@@ -11,7 +13,7 @@ use super::{
 use crate::{
     Estimate, Flow,
     metric::{Confusion, Unit},
-    text::{one_line, shorten, visible},
+    text::{markdown, one_line, shorten, visible},
 };
 
 /// How many examples of a group are shown.
@@ -20,21 +22,23 @@ const EXAMPLES: usize = 3;
 const EXCERPT: usize = 240;
 
 impl fmt::Display for Report {
+    /// Tables for the terminal; with `{:#}`, Markdown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let title = one_line(&self.title);
-        writeln!(
-            f,
-            "{title}\n{}",
-            "═".repeat(unicode_width::UnicodeWidthStr::width(title.as_str()))
-        )?;
+        write_title(f, &self.title)?;
         for line in [&self.subtitle, &self.summary.headline]
             .into_iter()
             .filter(|line| !line.is_empty())
         {
-            writeln!(f, "{}", one_line(line))?;
+            writeln!(
+                f,
+                "{}{}",
+                line_for(f, line),
+                if f.alternate() { "\n" } else { "" }
+            )?;
         }
+        let bullet = if f.alternate() { "-" } else { "•" };
         for point in &self.summary.points {
-            writeln!(f, "• {}", one_line(point))?;
+            writeln!(f, "{bullet} {}", line_for(f, point))?;
         }
         self.write_metrics(f)?;
         self.write_errors(f)?;
@@ -93,10 +97,9 @@ impl Report {
                     .chain([bound.unwrap_or_default(), String::new()]),
             );
         }
-        writeln!(
-            f,
-            "\nMetrics, with 95% intervals; the change is against the best other model, item by item\n{table}"
-        )
+        let title =
+            "Metrics, with 95% intervals; the change is against the best other model, item by item";
+        write_table(f, title, &table)
     }
 
     fn write_errors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,23 +126,23 @@ impl Report {
             .map(|share| share.count)
             .max();
         let count = counted(count.unwrap_or(0), "answer");
-        writeln!(
-            f,
-            "\nErrors: share of {count} for which a class holds; several may hold\n{table}"
-        )
+        let title = format!("Errors: share of {count} for which a class holds; several may hold");
+        write_table(f, &title, &table)
     }
 
     fn write_examples(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for group in self.examples.iter().filter(|group| !group.items.is_empty()) {
-            writeln!(f, "\n{}", one_line(&group.title))?;
+            write_heading(f, &group.title)?;
             for example in group.items.iter().take(EXAMPLES) {
-                self.write_example(f, example)?;
+                let mut text = String::new();
+                self.write_example(&mut text, example)?;
+                write_fenced(f, &text)?;
             }
         }
         Ok(())
     }
 
-    fn write_example(&self, f: &mut fmt::Formatter<'_>, example: &Example) -> fmt::Result {
+    fn write_example(&self, f: &mut String, example: &Example) -> fmt::Result {
         let shown = |text: &str| visible(&shorten(text.trim(), EXCERPT)).replace('\n', "\n      ");
         writeln!(
             f,
@@ -181,29 +184,75 @@ impl Report {
             .chain(sections)
             .filter(|(_, entries)| !entries.is_empty())
         {
-            writeln!(f, "\n{}", one_line(title))?;
+            write_heading(f, title)?;
+            let bullet = if f.alternate() { "-" } else { " " };
             for Entry { name, value, note } in entries {
                 let note = if note.is_empty() {
                     String::new()
                 } else {
-                    format!("  ({})", one_line(note))
+                    format!("  ({})", line_for(f, note))
                 };
-                writeln!(f, "  {}: {}{note}", one_line(name), one_line(value))?;
+                let (name, value) = (line_for(f, name), line_for(f, value));
+                writeln!(f, "{bullet} {name}: {value}{note}")?;
             }
         }
         if !self.reproduce.is_empty() {
-            writeln!(f, "\nTo make this report again")?;
+            write_heading(f, "To make this report again")?;
         }
         for command in &self.reproduce {
-            writeln!(f, "  {}", one_line(command))?;
+            // Four spaces make code of it in Markdown.
+            let indent = if f.alternate() { "    " } else { "  " };
+            writeln!(f, "{indent}{}", one_line(command))?;
         }
         if !self.notes.is_empty() {
             writeln!(f)?;
         }
         for note in &self.notes {
-            writeln!(f, "Note: {}", one_line(note))?;
+            writeln!(f, "Note: {}", line_for(f, note))?;
         }
         Ok(())
+    }
+}
+
+fn write_title(f: &mut fmt::Formatter<'_>, title: &str) -> fmt::Result {
+    if f.alternate() {
+        return writeln!(f, "# {}\n", markdown(title));
+    }
+    let title = one_line(title);
+    writeln!(f, "{title}\n{}", "═".repeat(title.width()))
+}
+
+fn write_heading(f: &mut fmt::Formatter<'_>, title: &str) -> fmt::Result {
+    if f.alternate() {
+        return writeln!(f, "\n## {}\n", markdown(title));
+    }
+    writeln!(f, "\n{}", one_line(title))
+}
+
+fn write_table(f: &mut fmt::Formatter<'_>, title: &str, table: &Table) -> fmt::Result {
+    write_heading(f, title)?;
+    fmt::Display::fmt(table, f)?;
+    writeln!(f)
+}
+
+/// A text that keeps its lines: in Markdown between fences that it does not hold.
+fn write_fenced(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    if !f.alternate() {
+        return f.write_str(text);
+    }
+    let mut fence = "```".to_owned();
+    while text.contains(&fence) {
+        fence.push('`');
+    }
+    writeln!(f, "{fence}text\n{}\n{fence}\n", text.trim_matches('\n'))
+}
+
+/// A line of text in the form that is written.
+fn line_for(f: &fmt::Formatter<'_>, text: &str) -> String {
+    if f.alternate() {
+        markdown(text)
+    } else {
+        one_line(text)
     }
 }
 
@@ -232,9 +281,10 @@ fn write_flow(f: &mut fmt::Formatter<'_>, flow: &Flow) -> fmt::Result {
         table.row([flow.classes[from].clone()].into_iter().chain(cells));
     }
     let (before, after) = (one_line(&flow.before), one_line(&flow.after));
-    writeln!(
+    write_table(
         f,
-        "\nFlow of the main error class from {before} to {after}\n{table}"
+        &format!("Flow of the main error class from {before} to {after}"),
+        &table,
     )
 }
 
@@ -262,8 +312,6 @@ fn write_confusion(f: &mut fmt::Formatter<'_>, confusion: &Confusion) -> fmt::Re
         ];
         table.row([class.label].into_iter().chain(counts).chain(figures));
     }
-    writeln!(
-        f,
-        "\nWhich label became which, with 95% intervals of recall and precision\n{table}"
-    )
+    let title = "Which label became which, with 95% intervals of recall and precision";
+    write_table(f, title, &table)
 }
