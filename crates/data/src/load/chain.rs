@@ -4,13 +4,12 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use rayon::prelude::*;
 use tempfile::TempDir;
 
 use super::Loaders;
-use super::archive::{self, Archive, NESTING_LIMIT, Unpacked};
+use super::archive::{self, Archive, NESTING_LIMIT, Room, Unpacked};
 use super::classes::Classes;
 use crate::document::{Content, Document, Fields, Load, Note, Read, Record, Records};
 use crate::error::{DataError, Place, Result};
@@ -44,7 +43,7 @@ pub(crate) struct Member {
     /// What is shown for the folder: an archive, a name of the hub, or an address, which has one file.
     shown: PathBuf,
     alone: bool,
-    /// What holds for the archives in it, if it is an archive itself.
+    /// What holds for what is packed in it, if it is an archive itself.
     nesting: Option<Nesting>,
     /// Fields that its documents get, where they have none of that name.
     fields: Fields,
@@ -59,8 +58,8 @@ pub(crate) struct Member {
 struct Nesting {
     /// How many archives it lies in, itself included.
     depth: usize,
-    /// How many bytes may still come out of the outermost one.
-    room: Arc<AtomicU64>,
+    /// That of the outermost one.
+    room: Arc<Room>,
 }
 
 impl Member {
@@ -181,6 +180,23 @@ impl Entry {
         self
     }
 
+    /// Whether it is read as a whole.
+    fn is_whole(&self) -> bool {
+        matches!(&self.what, What::File(loader) if loader.whole())
+    }
+
+    /// Counts what a file that is packed in an archive unpacks to.
+    fn measure(&self) -> Result<()> {
+        match self
+            .member
+            .as_ref()
+            .and_then(|member| member.nesting.as_ref())
+        {
+            Some(nesting) => nesting.room.measure(&self.path),
+            None => Ok(()),
+        }
+    }
+
     fn shown(&self) -> PathBuf {
         let member = self.member.as_ref();
         member
@@ -253,6 +269,9 @@ impl Chain {
                     Err(error) => self.push(&entry, once(Err(error))),
                 }
             }
+            What::File(_) if let Err(error) = entry.measure() => {
+                self.push(&entry, once(Err(error)));
+            }
             What::File(loader) if loader.whole() => self.together(entry),
             What::File(loader) => {
                 let records = records(loader.as_ref(), &entry.path, self.open_file);
@@ -266,12 +285,13 @@ impl Chain {
     fn together(&mut self, first: Entry) {
         let mut entries = vec![first];
         while entries.len() < rayon::current_num_threads() {
-            match self.waiting.front().map(|entry| &entry.what) {
-                Some(What::File(loader)) if loader.whole() => {
-                    entries.extend(self.waiting.pop_front());
-                }
-                _ => break,
+            let next = self.waiting.front();
+            let whole = next.is_some_and(Entry::is_whole);
+            // One that is too large comes next, alone.
+            if !whole || next.is_none_or(|entry| entry.measure().is_err()) {
+                break;
             }
+            entries.extend(self.waiting.pop_front());
         }
         let open_file = self.open_file;
         let read: Vec<Vec<Result<Record>>> = entries
@@ -310,7 +330,7 @@ impl Chain {
             },
             None => Nesting {
                 depth: 1,
-                room: Arc::new(archive::room(&entry.path)?),
+                room: Arc::new(Room::of(&entry.path)?),
             },
         };
         if nesting.depth > NESTING_LIMIT {
@@ -321,6 +341,10 @@ impl Chain {
                 limit: NESTING_LIMIT as u64,
                 hint: "Unpack it first",
             });
+        }
+        if kind == Archive::Zip {
+            // It is read at random, and so unpacked first where it is packed itself.
+            nesting.room.measure(&entry.path)?;
         }
         let unpacked = archive::unpack(kind, &entry.path, &nesting.room)?;
         let entries = self.loaders.entries(&unpacked.path)?;

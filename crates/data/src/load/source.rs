@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use encoding_rs::Encoding;
 
+#[cfg(feature = "archives")]
+use super::archive::Room;
 use super::encoding::{self, Decoded, Malformed};
 use super::file::{Stamp, input, regular};
 use super::packing::{self, Packing};
@@ -121,20 +123,14 @@ impl Source {
         Ok(head)
     }
 
-    /// The unpacked bytes as a reader that fails at a ratio that no honest file has.
+    /// The unpacked bytes as a reader that fails at a ratio that no honest file has, and where there is no more room for
+    /// what is unpacked.
     #[cfg(feature = "archives")]
-    pub(super) fn into_reader(self) -> impl Read {
-        Bounded(self)
+    pub(super) fn into_reader(self, room: &Room) -> impl Read {
+        Bounded { source: self, room }
     }
 
     /// Writes all bytes to a file, if there are no more than `limit`.
-    #[cfg(any(
-        feature = "archives",
-        feature = "arrow",
-        feature = "office",
-        feature = "parquet",
-        feature = "sqlite"
-    ))]
     pub(super) fn copy_to(&mut self, to: &mut impl Write, limit: u64) -> Result<()> {
         loop {
             let bytes = self.fill()?;
@@ -376,14 +372,22 @@ fn head(file: &mut File) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(feature = "archives")]
-struct Bounded(Source);
+struct Bounded<'a> {
+    source: Source,
+    room: &'a Room,
+}
 
 #[cfg(feature = "archives")]
-impl Read for Bounded {
+impl Read for Bounded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.0.reader.read(buffer)?;
-        self.0.position += count as u64;
-        self.0.check_ratio().map_err(io::Error::other)?;
+        let source = &mut self.source;
+        let count = source.reader.read(buffer)?;
+        source.position += count as u64;
+        source.check_ratio().map_err(io::Error::other)?;
+        if source.packed.is_some() {
+            let counted = self.room.unpack(&source.path, count as u64);
+            counted.map_err(io::Error::other)?;
+        }
         Ok(count)
     }
 }

@@ -3,9 +3,8 @@
 use std::fs::{File, create_dir_all};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::archive::{Archive, Unpacked};
+use super::archive::{Archive, Room, Unpacked};
 use super::file::input;
 use super::packing::{self, Packing};
 use super::source::{RATIO_LIMIT, Source};
@@ -15,7 +14,7 @@ use crate::error::{DataError, Place, Result, escaped, quoted};
 /// Unpacks the files of an archive into a folder, and takes their bytes from the `room` that there is for them.
 ///
 /// Links and special files are not made. Names that lead out of the archive, or stand in it twice, are errors.
-pub(super) fn unpack(archive: Archive, path: &Path, room: &AtomicU64) -> Result<Unpacked> {
+pub(super) fn unpack(archive: Archive, path: &Path, room: &Room) -> Result<Unpacked> {
     let failed = |error| input(path, "unpack", error);
     let folder = tempfile::tempdir().map_err(failed)?;
     let packed = Packing::stem(path);
@@ -39,8 +38,7 @@ pub(super) fn unpack(archive: Archive, path: &Path, room: &AtomicU64) -> Result<
 struct Unpacking<'a> {
     archive: &'a Path,
     folder: &'a Path,
-    /// Bytes that may still be written.
-    room: &'a AtomicU64,
+    room: &'a Room,
 }
 
 impl Unpacking<'_> {
@@ -73,7 +71,7 @@ impl Unpacking<'_> {
                 None => input(archive, "read", error),
             }
         };
-        let mut tar = tar::Archive::new(source.into_reader());
+        let mut tar = tar::Archive::new(source.into_reader(self.room));
         for (index, entry) in tar.entries().map_err(fault)?.enumerate() {
             if index == ENTRY_LIMIT {
                 return Err(too_many(archive, index + 1));
@@ -89,7 +87,7 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    /// Writes one file. `packed` is its size in the archive where that is known.
+    /// Writes one file. `packed` is its size in the archive if that packs each file alone.
     fn file(&mut self, name: &str, from: &mut dyn Read, packed: Option<u64>) -> Result<()> {
         let failed = |error| input(self.archive, "unpack", error);
         let path = self.folder.join(name.replace('\\', "/"));
@@ -108,7 +106,10 @@ impl Unpacking<'_> {
         let honest = packed.map_or(u64::MAX, |packed| {
             packed.saturating_mul(RATIO_LIMIT).max(1 << 20)
         });
-        let left = self.room.load(Ordering::Relaxed);
+        let left = match packed {
+            Some(_) => self.room.left().min(self.room.left_on_disk()),
+            None => self.room.left_on_disk(),
+        };
         let bound = left.min(honest);
         let mut from = from.take(bound.saturating_add(1));
         let copied = std::io::copy(&mut from, &mut file);
@@ -118,19 +119,13 @@ impl Unpacking<'_> {
                 packing::fault(&error, Place::file(self.archive)).unwrap_or_else(|| failed(error))
             }
         })?;
-        if written > left {
-            return Err(DataError::LimitExceeded {
-                place: Place::file(self.archive),
-                what: "the unpacked size of an entry in bytes, behind all that came out of the archive before,",
-                found: written,
-                limit: left,
-                hint: "If the file is what it should be, unpack it first",
-            });
+        self.room.write(self.archive, written)?;
+        if packed.is_some() {
+            self.room.unpack(self.archive, written)?;
         }
         if written > bound {
             return Err(too_large(self.archive, written, bound));
         }
-        self.room.fetch_sub(written, Ordering::Relaxed);
         Ok(())
     }
 }

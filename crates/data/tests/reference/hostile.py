@@ -9,6 +9,7 @@ The standard library is enough, and all files are the same at each run.
 
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -95,6 +96,26 @@ def nested_bomb():
     return data
 
 
+def chunk(number):
+    """Lines of which 280 KB are packed to 2 KB: a row, and white space."""
+    digest = hashlib.sha512(b"%d" % number).hexdigest()
+    texts = [hashlib.sha512(b"%d %d" % (number, part)).hexdigest() for part in range(24)]
+    return b'{"text":"%s"}\n' % (digest + "".join(texts)).encode() + (b" " * 999 + b"\n") * 280
+
+
+def alike(head=b"", tail=b""):
+    """A gzip file of many pieces that are the same: 170 MB in 1.2 MB, which are packed to 10 KB once more."""
+    pieces = [gzip.compress(head, mtime=0)] + [gzip.compress(chunk(0), mtime=0)] * 600 + [gzip.compress(tail, mtime=0)]
+    return b"".join(pieces)
+
+
+def idle_tar():
+    """A packed archive whose one entry is no file, and long."""
+    made = tarfile.TarInfo("a")
+    made.type, made.size = b"V", 600 * len(chunk(0))
+    return alike(made.tobuf(), b"\0" * (-made.size % 512 + 1024))
+
+
 def patched(data, at, content):
     """Bytes with others at a place; a negative one counts from the end, as that of a ZIP file's last record."""
     at %= len(data)
@@ -122,6 +143,15 @@ def archives():
     yield "overlapping_bomb.zip", overlapping(400)
     yield "nested.zip", nested(5)
     yield "nested_bomb.zip", nested_bomb()
+    # At no level is more unpacked than is usual.
+    yield "packed_in.zip", zipped(("a.jsonl.gz", alike()))
+    yield "packed_in_tar.zip", zipped(("a.tar", tarred(("a.jsonl.gz", alike()))))
+    yield "packed_tar_in.zip", zipped(("a.tar.gz", idle_tar()))
+    yield "packed_zip_in.zip", zipped(("a.zip.gz", alike(tail=zipped(("a.txt", "a")))))
+    yield "packed_in.tar.gz", gzip.compress(tarred(("a.jsonl.gz", alike())), mtime=0)
+    usual = b"".join(chunk(number) for number in range(20))
+    for extension, data in {"bz2": bz2.compress(usual), "xz": lzma.compress(usual), "gz": gzip.compress(usual, mtime=0)}.items():
+        yield f"usual_{extension}.zip", zipped((f"a.jsonl.{extension}", data))
     yield "lone.txt.gz.zip", zipped(("bomb.txt.gz", gzip.compress(b"a" * 12_000_000, mtime=0)))
     names = {"dotdot": f"../../{OUTSIDE}", "absolute": f"/tmp/{OUTSIDE}", "within": f"a/../../{OUTSIDE}",
              "windows": f"..\\..\\{OUTSIDE}", "drive": f"C:\\{OUTSIDE}", "share": f"\\\\host\\{OUTSIDE}"}
