@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use ::zip::ZipArchive;
 use ::zip::result::ZipError;
+use ::zip::{CompressionMethod, ZipArchive};
 
 use super::file::input;
 #[cfg(feature = "office")]
@@ -74,6 +74,7 @@ impl Zip {
             Err(ZipError::FileNotFound) => return Ok(None),
             Err(error) => return Err(fault(&self.path, error)),
         };
+        check_method(&self.path, name, entry.compression())?;
         let packed = entry.compressed_size().max(1);
         let bound = limit.min(packed.saturating_mul(RATIO_LIMIT).max(1 << 20));
         let mut bytes = Vec::new();
@@ -97,6 +98,7 @@ impl Zip {
         if entry.is_symlink() {
             return Ok(());
         }
+        check_method(&self.path, name, entry.compression())?;
         let packed = entry.compressed_size().max(1);
         take(&mut entry, packed)
     }
@@ -117,6 +119,22 @@ fn listed(file: &mut File, comment: usize) -> std::io::Result<Option<usize>> {
     // The greatest count stands for one that is elsewhere.
     let told = record.starts_with(b"PK\x05\x06") && count < u16::MAX;
     Ok(told.then_some(usize::from(count)))
+}
+
+/// Refuses an entry that is packed by a method that is not unpacked here.
+fn check_method(path: &Path, entry: &str, method: CompressionMethod) -> Result<()> {
+    #[allow(deprecated, reason = "nothing else says the number")]
+    let CompressionMethod::Unsupported(number) = method else {
+        return Ok(());
+    };
+    Err(DataError::Unsupported {
+        place: Place::file(path),
+        what: format!(
+            "the method {number} ({method}), by which the entry {} is packed,",
+            quoted(entry)
+        ),
+        hint: "Unpack it first, or write the archive with Deflate",
+    })
 }
 
 fn twice(path: &Path) -> DataError {
