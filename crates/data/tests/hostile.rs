@@ -212,13 +212,13 @@ fn gigantic_lines_are_refused_or_read_in_bounded_memory() {
             "a.srt",
             b"1\n00:00:01,000 --> 00:00:02,000\n",
             b"\n",
-            "1 documents",
+            "limit exceeded",
         ),
         (
             "a.vtt",
             b"WEBVTT\n\n00:01.000 --> 00:02.000\n",
             b"\n",
-            "1 documents",
+            "limit exceeded",
         ),
         ("a.eml", b"Subject: ", b"\n\nbody", "limit exceeded"),
         ("b.eml", b"Subject: a\n\n", b"", "limit exceeded"),
@@ -252,7 +252,31 @@ fn large_files_end_in_bounded_time_and_memory() {
     // Each name is compared with all before it, and not with one after the other.
     let names: Vec<String> = (0..1 << 20).map(|number: u32| number.to_string()).collect();
     let names = names.join(",");
+    let values = |value: &str, bytes: usize| {
+        let list = format!("{value},").repeat(bytes / (value.len() + 1));
+        format!("[{list}{value}]")
+    };
+    let record = |value: &str| format!("{{\"a\":{}}}\n", values(value, 15 << 20)).into_bytes();
+    let cells = |value: &str| {
+        format!("{{\"nbformat\":4,\"cells\":{}}}", values(value, 40 << 20)).into_bytes()
+    };
+    let subtitle = b"1\n00:00:01,000 --> 00:00:02,000\na\n\n";
     check_made([
+        ("numbers.jsonl", record("0"), "limit exceeded"),
+        ("objects.jsonl", record("{\"\":0}"), "limit exceeded"),
+        ("lists.json", record("[[]]"), "limit exceeded"),
+        ("numbers.ipynb", cells("0"), "limit exceeded"),
+        ("objects.ipynb", cells("{\"\":0}"), "limit exceeded"),
+        (
+            "most.srt",
+            subtitle.repeat((16 << 20) / subtitle.len()),
+            "1 documents",
+        ),
+        (
+            "more.srt",
+            subtitle.repeat((17 << 20) / subtitle.len()),
+            "limit exceeded",
+        ),
         (
             "columns.csv",
             format!("{names}\n1\n").into_bytes(),

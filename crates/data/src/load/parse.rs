@@ -14,19 +14,27 @@ use crate::error::{DataError, Place, Result};
 /// How deep lists and objects may nest.
 pub(super) const DEPTH_LIMIT: usize = 64;
 
+/// How many bytes of memory the lists and objects of a value may take.
+pub(super) const MEMORY: usize = 384 << 20;
+
 /// Reads the object that `raw` holds, white space around it aside. `place` is where `raw` begins in its file, and
 /// `heads` the names that were seen there.
 #[inline]
 pub(super) fn object(raw: &[u8], place: &Place, heads: &Heads) -> Result<Fields> {
     let text = decode(raw, place)?;
-    Parser::new(text)
+    Parser::new(text, MEMORY)
         .record(heads)
         .map_err(|fault| fault.explain(text, place))
 }
 
 /// Reads the value that `text` holds, whatever its type, white space around it aside.
 pub(crate) fn value(text: &str, place: &Place) -> Result<Value> {
-    let parsed = Parser::new(text).whole();
+    value_within(text, place, MEMORY)
+}
+
+/// As [`value`], but for the bytes of memory that lists and objects may take.
+pub(super) fn value_within(text: &str, place: &Place, memory: usize) -> Result<Value> {
+    let parsed = Parser::new(text, memory).whole();
     parsed.map_err(|fault| fault.explain(text, place))
 }
 
@@ -67,6 +75,7 @@ pub(super) enum Why {
     NumberRange(String),
     Duplicate(String),
     TooDeep,
+    TooLarge { found: usize, limit: usize },
     NotAnObject(&'static str),
 }
 
@@ -90,6 +99,13 @@ impl Fault {
             Why::TooDeep => DataError::TooDeep {
                 place,
                 limit: DEPTH_LIMIT,
+            },
+            Why::TooLarge { found, limit } => DataError::LimitExceeded {
+                place,
+                what: "the size in memory of the values up to here, in bytes,",
+                found: found as u64,
+                limit: limit as u64,
+                hint: "Split the record or the file",
             },
             Why::NotAnObject(found) => DataError::NotAnObject { place, found },
         }
@@ -160,6 +176,23 @@ mod tests {
         let expected =
             serde_json::json!({"a": [1, -2, u64::MAX, 0.1, -0.0, 100.0], "b": "é😀/\n", "c": {}});
         assert_eq!(serde_json::to_value(fields.unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn memory_is_limited() {
+        let place = Place::at("f", 7, 1);
+        for item in ["0", "[]", "{\"\":0}", "\"\""] {
+            let list = format!("[{}{item}]", format!("{item},").repeat(1 << 16));
+            assert!(value_within(&list, &place, 1 << 30).is_ok(), "{item}");
+            let error = value_within(&list, &place, 1 << 20).unwrap_err();
+            assert_eq!(error.kind(), "limit exceeded", "{item}");
+            assert!(error.to_string().starts_with("f:7:"), "{item}: {error}");
+        }
+        let names: Vec<String> = (0..1 << 16).map(|name| format!("\"{name}\":0")).collect();
+        let object = format!("{{{}}}", names.join(","));
+        let read = |memory| Parser::new(&object, memory).record(&Heads::default());
+        assert!(read(1 << 30).is_ok());
+        assert!(read(1 << 20).is_err());
     }
 
     #[test]

@@ -17,18 +17,33 @@ type Parsed<T> = std::result::Result<T, Box<Fault>>;
 /// Integers of so many digits fit into 64 bits.
 const SHORT: usize = 18;
 
+/// About how many bytes of memory a list with items takes, and each of them: a list has room for four at least, and for
+/// twice as many as it has at times.
+const LIST: usize = 4 * size_of::<Value>();
+const ITEM: usize = 2 * size_of::<Value>();
+/// An object with members, and each of them with its name.
+const OBJECT: usize = 256;
+const MEMBER: usize = size_of::<Value>() + 128;
+
 pub(super) struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// How many bytes of memory lists and objects may take, and how many they have taken: two letters can say a value of
+    /// seventy bytes.
+    memory: usize,
+    taken: usize,
 }
 
 impl<'a> Parser<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    /// A parser whose lists and objects may take so many bytes of memory.
+    pub(super) fn new(text: &'a str, memory: usize) -> Self {
         Self {
             text,
             at: 0,
             depth: 0,
+            memory,
+            taken: 0,
         }
     }
 
@@ -122,13 +137,26 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
+    /// Counts memory that a list or an object takes.
+    #[inline]
+    fn take(&mut self, bytes: usize) -> Parsed<()> {
+        self.taken += bytes;
+        if self.taken <= self.memory {
+            return Ok(());
+        }
+        let (found, limit) = (self.taken, self.memory);
+        Err(fault(self.at, Why::TooLarge { found, limit }))
+    }
+
     fn elements(&mut self) -> Parsed<Vec<Value>> {
         let mut elements = Vec::new();
         self.space();
         if self.eat(b']') {
             return Ok(elements);
         }
+        self.take(LIST)?;
         loop {
+            self.take(ITEM)?;
             self.value(elements.push_mut(Value::Null))?;
             self.space();
             if self.eat(b']') {
@@ -146,6 +174,7 @@ impl<'a> Parser<'a> {
                 parser.at += length;
                 return parser.member(value);
             }
+            parser.take(MEMBER)?;
             let start = parser.at;
             let name = parser.string()?;
             if row.has(&name) {
@@ -162,7 +191,9 @@ impl<'a> Parser<'a> {
     /// The members of any other object, which are in the order of the file.
     fn object(&mut self) -> Parsed<Map<String, Value>> {
         let mut members = Map::new();
+        self.take(OBJECT)?;
         self.members(|parser| {
+            parser.take(MEMBER)?;
             let start = parser.at;
             match members.entry(parser.string()?) {
                 map::Entry::Vacant(place) => parser.member(place.insert(Value::Null)),

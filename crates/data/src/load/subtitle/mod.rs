@@ -17,12 +17,20 @@ use serde_json::{Value, json};
 
 use super::outline::Outline;
 use super::packing::Packing;
+use super::parse;
 use super::sniff::Format;
-use super::whole::{DOCUMENT_LIMIT, json as read_json, noted};
+use super::whole::{Limit, json as read_json, noted};
 use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
 use crate::error::Result;
 use cue::{Cue, Item};
 use sentence::Said;
+
+/// The largest file: what is said in a day takes a tenth of it.
+const LIMIT: Limit = Limit {
+    bytes: 16 << 20,
+    memory: parse::MEMORY,
+    hint: "No film has as many subtitles: look at what the file is, or split it",
+};
 
 /// How much of a file of subtitles makes one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,7 +57,7 @@ pub enum Stretch {
 ///
 /// Tolerated are any numbering, missing numbers and blank lines, commas or points in times, cues that overlap, and
 /// cues that end before they begin (they get no duration). A line with an arrow whose times cannot be read is a broken
-/// record, with the text below it; so is text before the first cue of an SRT file.
+/// record, with the text below it; so is text before the first cue of an SRT file. A file may have 16 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subtitles {
     /// What makes one document.
@@ -111,11 +119,11 @@ impl Load for Subtitles {
         let mut language = language(path);
         let (notes, items, unit) = match extension(path).as_str() {
             "json" | "json3" => {
-                let (notes, value) = read_json(path, DOCUMENT_LIMIT)?;
+                let (notes, value) = read_json(path, LIMIT)?;
                 (notes, json3::items(&value, path)?, PlaceUnit::Entry)
             }
             extension => {
-                let (notes, text) = noted(path, Format::Text, DOCUMENT_LIMIT)?;
+                let (notes, text) = noted(path, Format::Text, LIMIT)?;
                 let items = if extension == "vtt" {
                     language = marked::header(&text, path)?.or(language);
                     marked::vtt(&text, path)

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::load::Csv;
 use crate::load::outline::Outline;
 use crate::load::time::Time;
-use crate::load::whole::{DOCUMENT_LIMIT, json};
+use crate::load::whole::{EXPORT_LIMIT, json};
 
 const FORMAT: &str = "Discord export";
 /// The columns of a data package's messages, in JSON and in CSV.
@@ -46,7 +46,7 @@ pub(super) fn read(path: &Path) -> Result<Export> {
     if has_extension(path, "csv") {
         return table(path);
     }
-    let (records, value) = json(path, DOCUMENT_LIMIT)?;
+    let (records, value) = json(path, EXPORT_LIMIT)?;
     let mut export = Export {
         records,
         threads: Vec::new(),
@@ -178,7 +178,7 @@ fn emoji(mark: &str) -> Option<String> {
 
 /// The messages of a package's channel: those of its owner alone.
 fn package(path: &Path, messages: Vec<Message>) -> Thread {
-    let channel = json(&path.with_file_name("channel.json"), DOCUMENT_LIMIT);
+    let channel = json(&path.with_file_name("channel.json"), EXPORT_LIMIT);
     let channel = channel.map_or(Value::Null, |(_, value)| value);
     let guild = channel.get("guild").unwrap_or(&Value::Null);
     let title = match (text(guild, "name"), text(&channel, "name")) {
@@ -198,7 +198,7 @@ fn owner(path: &Path) -> String {
         .ancestors()
         .nth(3)
         .map(|folder| folder.join("account/user.json"));
-    let user = user.and_then(|user| json(&user, DOCUMENT_LIMIT).ok());
+    let user = user.and_then(|user| json(&user, EXPORT_LIMIT).ok());
     let user = user.map_or(Value::Null, |(_, value)| value);
     let name = text(&user, "global_name").or_else(|| text(&user, "username"));
     name.unwrap_or("me").to_owned()

@@ -196,12 +196,13 @@ impl Export {
     /// Reads JSON files that belong together; one that is broken becomes a broken record, and the others are kept.
     /// Their limit is one for all.
     fn files(&mut self, paths: Vec<PathBuf>) -> Vec<(PathBuf, Value)> {
-        let mut left = whole::DOCUMENT_LIMIT;
+        let mut limit = whole::EXPORT_LIMIT;
         let mut values = Vec::new();
         for path in paths {
-            match whole::json(&path, left) {
+            match whole::json(&path, limit) {
                 Ok((notes, value)) => {
-                    left -= std::fs::metadata(&path).map_or(0, |file| file.len().min(left));
+                    let size = std::fs::metadata(&path).map_or(0, |file| file.len());
+                    limit.bytes = limit.bytes.saturating_sub(size);
                     self.records.extend(notes);
                     values.push((path, value));
                 }

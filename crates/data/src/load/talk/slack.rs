@@ -84,7 +84,7 @@ pub(super) fn read(path: &Path) -> Result<Export> {
         ));
     }
     let names = match users(path) {
-        Some(users) => Names::of(&whole::json(&users, whole::DOCUMENT_LIMIT)?.1),
+        Some(users) => Names::of(&whole::json(&users, whole::EXPORT_LIMIT)?.1),
         None => Names::default(),
     };
     let mut export = Export::default();

@@ -10,7 +10,7 @@ use crate::document::PlaceUnit;
 use crate::error::Result;
 use crate::load::outline::Outline;
 use crate::load::time::Time;
-use crate::load::whole::{DOCUMENT_LIMIT, json};
+use crate::load::whole::{EXPORT_LIMIT, json};
 
 const FORMAT: &str = "Telegram export";
 
@@ -32,7 +32,7 @@ pub(super) fn recognises(path: &Path, head: &[u8]) -> bool {
 }
 
 pub(super) fn read(path: &Path) -> Result<Export> {
-    let (records, value) = json(path, DOCUMENT_LIMIT)?;
+    let (records, value) = json(path, EXPORT_LIMIT)?;
     let mut export = Export {
         records,
         threads: Vec::new(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::parse;
 use super::sniff::Format;
 use super::time::Time;
-use super::whole::{DOCUMENT_LIMIT, noted};
+use super::whole::{EXPORT_LIMIT, noted};
 use crate::calendar;
 use crate::document::{Document, Documents, Load, Origin, PlaceUnit, Record, Records, documents};
 use crate::error::{DataError, Place, Result};
@@ -112,7 +112,7 @@ fn assigned(text: &str) -> Option<(&str, &str)> {
 
 /// The value that a script of an archive assigns to one of these names.
 fn script(path: &Path, names: &[&str]) -> Result<(Vec<Record>, Value)> {
-    let (notes, text) = noted(path, Format::Json, DOCUMENT_LIMIT)?;
+    let (notes, text) = noted(path, Format::Json, EXPORT_LIMIT)?;
     let found = assigned(&text).filter(|(name, _)| names.contains(name));
     let Some((_, value)) = found else {
         return Err(DataError::WrongFormat {
@@ -127,7 +127,9 @@ fn script(path: &Path, names: &[&str]) -> Result<(Vec<Record>, Value)> {
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let column = before[line_start..].chars().count() as u64 + 1;
     let value = value.trim_end().trim_end_matches(';');
-    Ok((notes, parse::value(value, &Place::at(path, line, column))?))
+    let place = Place::at(path, line, column);
+    let value = parse::value_within(value, &place, EXPORT_LIMIT.memory)?;
+    Ok((notes, value))
 }
 
 /// Whose archive it is.
