@@ -20,6 +20,9 @@ pub(super) enum Format {
     Json,
     Table,
     Text,
+    Subtitles,
+    #[cfg(feature = "mail")]
+    Message,
 }
 
 impl Format {
@@ -29,12 +32,19 @@ impl Format {
             Self::Json => "JSON",
             Self::Table => "a table of separated values",
             Self::Text => "text",
+            Self::Subtitles => "subtitles",
+            #[cfg(feature = "mail")]
+            Self::Message => "an e-mail message",
         }
     }
 
-    /// Whether it may be in another encoding than UTF-8, which is JSON's only one.
+    /// Whether it may be in another encoding than UTF-8: JSON has no other one, and a message says its own.
     pub(super) fn any_encoding(self) -> bool {
-        matches!(self, Self::Table | Self::Text)
+        matches!(self, Self::Table | Self::Text | Self::Subtitles)
+    }
+
+    fn is_json(self) -> bool {
+        matches!(self, Self::JsonLines | Self::Json)
     }
 }
 
@@ -101,17 +111,37 @@ pub(super) fn check(head: &[u8], path: &Path, format: Format, unpacked: bool) ->
             "The download may have failed: look at the file".into(),
         );
     }
+    if format != Format::Text && !format.is_json() && is_json(head) {
+        return wrong(
+            "JSON",
+            "If it is, end its name in .json, or in .jsonl if it has a record on each line".into(),
+        );
+    }
     Ok(())
 }
 
 pub(super) fn is_html(head: &[u8]) -> bool {
-    let head = head
-        .strip_prefix(BYTE_ORDER_MARK)
-        .unwrap_or(head)
-        .trim_ascii_start();
+    let head = beginning(head);
     let starts =
         |tag: &[u8]| head.len() >= tag.len() && head[..tag.len()].eq_ignore_ascii_case(tag);
     starts(b"<!doctype html") || starts(b"<html")
+}
+
+/// Whether a text begins with an object of JSON, or with a list of objects, lists or texts.
+fn is_json(head: &[u8]) -> bool {
+    match beginning(head) {
+        [b'{', inside @ ..] => matches!(inside.trim_ascii_start().first(), Some(b'"' | b'}')),
+        [b'[', inside @ ..] => {
+            matches!(inside.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'))
+        }
+        _ => false,
+    }
+}
+
+/// Without a byte order mark and white space.
+fn beginning(head: &[u8]) -> &[u8] {
+    let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
+    head.trim_ascii_start()
 }
 
 fn rename(path: &Path, extension: &str) -> String {

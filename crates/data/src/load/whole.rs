@@ -52,6 +52,12 @@ pub(super) fn contents(path: &Path, limit: impl Into<Limit>) -> Result<Vec<u8>> 
     all(&mut Source::bytes(path, |_| Ok(()))?, limit)
 }
 
+/// The bytes of a file, unpacked and checked to be what `format` says.
+#[cfg(feature = "mail")]
+pub(super) fn checked(path: &Path, format: Format, limit: impl Into<Limit>) -> Result<Vec<u8>> {
+    all(&mut Source::open(path, format)?, limit)
+}
+
 fn all(source: &mut Source, limit: impl Into<Limit>) -> Result<Vec<u8>> {
     let limit = limit.into();
     source.read_all(limit.bytes, limit.hint)

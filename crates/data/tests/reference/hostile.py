@@ -308,7 +308,7 @@ def names():
     old = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000)
     wrong = {
         "docx pptx xlsx odt ods epub sqlite parquet arrow html eml json jsonl csv txt md zip": ("pdf", pdf),
-        "docx xlsx pdf json jsonl csv parquet sqlite ipynb gz.jsonl zip tar srt vtt": ("page", page),
+        "docx xlsx pdf json jsonl csv parquet sqlite ipynb gz.jsonl zip tar srt vtt eml": ("page", page),
         "pptx xlsx pdf odt ods epub zip json": ("word", word),
         "docx pptx ods epub": ("sheet", sheet),
         "docx odt pdf": ("slides", slides),
@@ -322,13 +322,14 @@ def names():
         "jsonl arrow csv json sqlite": ("parquet", table),
         "parquet jsonl csv": ("arrow", feather),
         "csv json parquet txt": ("database", database),
-        "json csv ipynb parquet arrow pdf docx html eml": ("rows", rows),
-        "json jsonl sqlite xlsx": ("grid", grid),
-        "json csv pdf mbox": ("message", message),
-        "jsonl csv txt": ("notebook", note),
+        "json csv tsv ipynb parquet arrow pdf docx html eml mbox srt vtt": ("rows", rows),
+        "eml srt vtt csv ipynb": ("records", b'\xef\xbb\xbf[ {"a":1},\n{"a":2} ]\n'),
+        "json jsonl sqlite xlsx eml mbox srt vtt ipynb": ("grid", grid),
+        "json csv pdf mbox srt vtt ipynb": ("message", message),
+        "jsonl csv txt eml srt": ("notebook", note),
         "txt json csv pdf docx html md": ("program", program),
         "pdf html txt json docx": ("image", image),
-        "docx xlsx pdf csv": ("old_office", old),
+        "docx xlsx pdf csv eml": ("old_office", old),
     }
     for extensions, (kind, data) in wrong.items():
         for extension in extensions.split():

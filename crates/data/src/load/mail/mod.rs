@@ -16,9 +16,10 @@ use super::guard::guarded;
 use super::html::{Content, Html};
 use super::lines::{Lines, records};
 use super::packing::Packing;
+use super::sniff::Format;
 use super::source::{RECORD_LIMIT, Source};
 use super::text::unix_lines;
-use super::whole::contents;
+use super::whole::checked;
 use crate::document::{
     Document, Documents, Fields, Load, Origin, PlaceUnit, Read, Record, Records, documents,
 };
@@ -82,7 +83,7 @@ impl Mail {
     fn document(self, raw: &[u8], place: &Place) -> Result<Document> {
         let message = MessageParser::default().parse(raw);
         let message = message
-            .filter(|message| has_headers(message))
+            .filter(|message| begins_with_header(raw) && has_headers(message))
             .ok_or_else(|| DataError::Broken {
                 place: place.clone(),
                 format: "message",
@@ -131,7 +132,7 @@ impl Load for Mail {
             let source = Source::bytes(path, |_| Ok(()))?;
             return Ok(records(mailbox::Mailbox::new(Lines::new(source), read)));
         }
-        let raw = contents(path, RECORD_LIMIT as u64)?;
+        let raw = checked(path, Format::Message, RECORD_LIMIT as u64)?;
         if raw.trim_ascii().is_empty() {
             return Ok(Box::new(std::iter::once(Ok(Record::blank()))));
         }
@@ -151,6 +152,21 @@ fn nested(raw: &[u8]) -> usize {
             is(window, b"message/rf") || is(window, b"multipart/") || is(window, b"message/gl")
         })
         .count()
+}
+
+/// Whether the first line may be one of a header: a name of letters, digits and marks such as `-`, and a colon.
+///
+/// RFC 5322, 3.6.8, allows any ASCII character but spaces and the colon in a name; no header that is in use has brackets
+/// or quotes. Some messages begin with the line of a mailbox.
+fn begins_with_header(raw: &[u8]) -> bool {
+    let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let marks = b"!#$%&'*+-./^_`|~";
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || marks.contains(byte);
+    let name = line.iter().take_while(|byte| in_name(byte)).count();
+    let behind = line[name..].trim_ascii_start();
+    (name > 0 && behind.starts_with(b":"))
+        || line.starts_with(b"From ")
+        || line.starts_with(b">From ")
 }
 
 fn has_headers(message: &Message<'_>) -> bool {

@@ -123,7 +123,7 @@ impl Load for Subtitles {
                 (notes, json3::items(&value, path)?, PlaceUnit::Entry)
             }
             extension => {
-                let (notes, text) = noted(path, Format::Text, LIMIT)?;
+                let (notes, text) = noted(path, Format::Subtitles, LIMIT)?;
                 let items = if extension == "vtt" {
                     language = marked::header(&text, path)?.or(language);
                     marked::vtt(&text, path)
