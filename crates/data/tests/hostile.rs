@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use finetune_data::load::{DatasetFolder, Loaders};
+use finetune_data::load::{DatasetFolder, Loaders, OnError};
 use finetune_data::{Result, Value};
 use rayon::prelude::*;
 
@@ -48,7 +48,7 @@ fn every_file_becomes_what_is_written_beside_it() {
         .filter(|path| !path.ends_with("outcomes.txt"))
         .map(|path| {
             let name = path.strip_prefix(&folder).unwrap().display();
-            format!("{name}: {}\n", alone(path))
+            format!("{name}: {}\n", alone(path, Way::Streamed))
         })
         .collect();
     let written = fs::read_to_string(folder.join("outcomes.txt")).unwrap();
@@ -77,9 +77,17 @@ fn hostile(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// How a file is loaded.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Streamed,
+    /// All documents are held.
+    AtOnce,
+}
+
 /// What another process that loads a file and does nothing else makes of it: the kind of the error, or the number of
 /// documents. Its folder and that for temporary files are empty before and behind it.
-fn alone(path: &Path) -> String {
+fn alone(path: &Path, way: Way) -> String {
     let around = tempfile::tempdir().unwrap();
     let [here, temporary] = ["here", "temporary"].map(|name| around.path().join(name));
     fs::create_dir(&here).unwrap();
@@ -88,6 +96,7 @@ fn alone(path: &Path) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "loads_alone", "--ignored", "--nocapture"])
         .env("HOSTILE_FILE", path)
+        .envs((way == Way::AtOnce).then_some(("HOSTILE_AT_ONCE", "1")))
         .env("TMPDIR", &temporary)
         .current_dir(&here)
         .stdout(Stdio::piped())
@@ -128,7 +137,14 @@ fn loads_alone() {
         return;
     };
     let path = Path::new(&path);
-    let outcome = match documents(path) {
+    let loaded = match std::env::var_os("HOSTILE_AT_ONCE") {
+        Some(_) => {
+            let loaded = Loaders::default().load_all(&[path], &OnError::Stop);
+            loaded.map(|(documents, _)| documents.len())
+        }
+        None => documents(path),
+    };
+    let outcome = match loaded {
         Ok(documents) => format!("{documents} documents"),
         Err(error) => {
             let message = error.to_string();
@@ -181,6 +197,15 @@ fn seconds() -> f64 {
         .take(2)
         .map(|ticks| ticks.parse::<u32>().unwrap());
     f64::from(ticks.sum::<u32>()) / 100.0
+}
+
+/// A file that repeats a value without end fills no memory with it.
+#[test]
+fn files_are_held_at_once_in_bounded_memory() {
+    for name in ["constant.arrow", "constant.parquet", "repeated.parquet"] {
+        let found = alone(&hostile(name), Way::AtOnce);
+        assert_eq!(found, "limit exceeded", "{name}");
+    }
 }
 
 /// What becomes of files with a line of 40 MB, which are too large to lie beside this test.
@@ -313,7 +338,7 @@ fn check_made<const N: usize>(cases: [(&str, Vec<u8>, &str); N]) {
     let found = cases.each_ref().map(|(name, bytes, _)| {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
-        format!("{name}: {}", alone(&path))
+        format!("{name}: {}", alone(&path, Way::Streamed))
     });
     let expected = cases.map(|(name, _, outcome)| format!("{name}: {outcome}"));
     assert_eq!(found, expected);

@@ -85,10 +85,12 @@ fn hostile_files_end_in_errors() {
 
 #[test]
 fn a_long_value_that_every_row_repeats_does_not_fill_the_memory() {
-    let rows = load(&hostile("repeated.parquet")).take(20);
-    for row in rows {
+    let mut rows = load(&hostile("repeated.parquet"));
+    for row in rows.by_ref().take(10) {
         assert_eq!(row.unwrap().fields["a"].as_str().unwrap().len(), 20_000_000);
     }
+    let error = rows.find_map(Result::err).unwrap().to_string();
+    assert!(error.contains("repeats a few values"), "{error}");
 }
 
 #[test]
@@ -116,6 +118,19 @@ fn limits_may_be_set() {
         .find_map(Result::err)
         .unwrap();
     assert!(error.to_string().contains("limit 1000"), "{error}");
+    for name in ["many.parquet", "many.feather"] {
+        let loaded = match name {
+            "many.parquet" => Parquet::default().rows_limit(1 << 20).load(&golden(name)),
+            _ => Arrow::default().rows_limit(1 << 20).load(&golden(name)),
+        };
+        assert!(loaded.unwrap().all(|row| row.is_ok()), "{name}");
+        let loaded = match name {
+            "many.parquet" => Parquet::default().rows_limit(1000).load(&golden(name)),
+            _ => Arrow::default().rows_limit(1000).load(&golden(name)),
+        };
+        let error = loaded.unwrap().find_map(Result::err).unwrap();
+        assert!(error.to_string().contains("size of the rows"), "{error}");
+    }
     let error = Arrow::default()
         .batch_limit(1000)
         .load(&golden("many.feather"))

@@ -145,6 +145,10 @@ def varint(value):
     return out + bytes([value])
 
 
+def zeros(count):
+    return pa.Array.from_buffers(pa.int8(), count, [None, pa.py_buffer(bytes(count))])
+
+
 def hostile():
     good = (GOLDEN / "many.parquet").read_bytes()
     (HOSTILE / "truncated.parquet").write_bytes(good[: len(good) // 2])
@@ -169,6 +173,14 @@ def hostile():
     repeated = pa.DictionaryArray.from_arrays(pa.array([0] * 5000, pa.int32()), pa.array(["x" * 20_000_000]))
     pq.write_table(pa.table({"a": repeated}), HOSTILE / "repeated.parquet", compression="zstd", write_statistics=False,
                    dictionary_pagesize_limit=2**30, compression_level=19)
+    # A few kilobytes that say ten million times what takes a kilobyte, in either format.
+    constant = pa.DictionaryArray.from_arrays(zeros(10_000_000), pa.array(["x" * 1000]))
+    constant = pa.table({"a": constant})
+    pq.write_table(constant, HOSTILE / "constant.parquet", compression="zstd", write_statistics=False, row_group_size=10_000_000,
+                   data_page_size=2**30)
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_file(HOSTILE / "constant.arrow", constant.schema, options=options) as writer:
+        writer.write_table(constant)
     arrow = (GOLDEN / "types.none.arrow").read_bytes()
     (HOSTILE / "truncated.arrow").write_bytes(arrow[: len(arrow) // 2])
     (HOSTILE / "footer_too_long.arrow").write_bytes(arrow[:64] + struct.pack("<I", 2**31 - 1) + b"ARROW1")

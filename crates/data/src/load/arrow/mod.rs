@@ -21,16 +21,19 @@ const TIME_LIMIT: Duration = Duration::from_mins(1);
 /// fields as those of a [`Parquet`](super::Parquet) file do. The place is the row.
 ///
 /// No more than a batch is in memory at a time; it may take 256 MiB when it is unpacked, or
-/// [`Arrow::batch_limit`], and a row 64 MiB. A stream that does not end with its end mark is truncated.
+/// [`Arrow::batch_limit`], and a row 64 MiB. All rows together may take as much as those of a
+/// [`Parquet`](super::Parquet) file, or [`Arrow::rows_limit`]. A stream that does not end with its end mark is truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrow {
     batch_limit: u64,
+    rows_limit: Option<u64>,
 }
 
 impl Default for Arrow {
     fn default() -> Self {
         Self {
             batch_limit: 256 << 20,
+            rows_limit: None,
         }
     }
 }
@@ -39,6 +42,12 @@ impl Arrow {
     /// How many bytes a batch may take, unpacked.
     pub fn batch_limit(mut self, bytes: u64) -> Self {
         self.batch_limit = bytes;
+        self
+    }
+
+    /// How many bytes the rows of a file may take in memory, all together, whatever the size of the file.
+    pub fn rows_limit(mut self, bytes: u64) -> Self {
+        self.rows_limit = Some(bytes);
         self
     }
 }
@@ -54,13 +63,14 @@ impl Load for Arrow {
 
     fn records(&self, path: &Path) -> Result<Records> {
         let file = spooled(path)?;
+        let rows_limit = batches::limit(self.rows_limit, &file, path)?;
         let (named, limit) = (path.to_path_buf(), self.batch_limit);
         let messages = guarded(&Place::file(path), FORMAT, TIME_LIMIT, move || {
             Messages::open(named, file, limit)
         })?;
         let (path, mut messages) = (path.to_path_buf(), Some(messages));
         let named = path.clone();
-        Ok(batches::records(&named, move || {
+        Ok(batches::records(&named, rows_limit, move || {
             let Some(mut open) = messages.take() else {
                 return Ok(None);
             };

@@ -4,6 +4,7 @@
 //! without a detour over text, and every value keeps what it says: integers and floats exactly, decimals digit by
 //! digit.
 
+mod size;
 mod time;
 
 use std::collections::HashSet;
@@ -17,6 +18,8 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef, RecordBatch, StructArray};
 use arrow_schema::{DataType, Fields, Schema};
 use serde_json::{Map, Number, Value};
+
+pub(super) use size::spend;
 
 use super::values::{base64, float};
 use crate::document;

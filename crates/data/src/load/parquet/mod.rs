@@ -39,16 +39,20 @@ const BYTES: usize = 4 << 20;
 /// A column of intervals or unions, and a column's name that stands twice, are errors of the file.
 ///
 /// No more than a batch of rows is in memory at a time. The pages that lie at the same place of all columns must fit
-/// into 256 MiB together when they are unpacked, or into [`Parquet::page_limit`]; a row may take 64 MiB.
+/// into 256 MiB together when they are unpacked, or into [`Parquet::page_limit`]; a row may take 64 MiB. All rows together
+/// may take 256 MiB or a thousand times the size of the file, whichever is more, or [`Parquet::rows_limit`]: a kilobyte
+/// can say that a long value comes a million times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parquet {
     page_limit: u64,
+    rows_limit: Option<u64>,
 }
 
 impl Default for Parquet {
     fn default() -> Self {
         Self {
             page_limit: 256 << 20,
+            rows_limit: None,
         }
     }
 }
@@ -57,6 +61,12 @@ impl Parquet {
     /// How many bytes the pages that are in memory at a time may take, unpacked.
     pub fn page_limit(mut self, bytes: u64) -> Self {
         self.page_limit = bytes;
+        self
+    }
+
+    /// How many bytes the rows of a file may take in memory, all together, whatever the size of the file.
+    pub fn rows_limit(mut self, bytes: u64) -> Self {
+        self.rows_limit = Some(bytes);
         self
     }
 }
@@ -73,6 +83,7 @@ impl Load for Parquet {
     fn records(&self, path: &Path) -> Result<Records> {
         let (file, metadata) = open(path)?;
         cells::check(metadata.schema(), &Place::file(path))?;
+        let limit = batches::limit(self.rows_limit, &file, path)?;
         let mut groups = Groups {
             path: path.to_path_buf(),
             file,
@@ -81,7 +92,7 @@ impl Load for Parquet {
             next: 0,
             open: None,
         };
-        Ok(batches::records(path, move || groups.batches()))
+        Ok(batches::records(path, limit, move || groups.batches()))
     }
 }
 
