@@ -199,6 +199,65 @@ fn seconds() -> f64 {
     f64::from(ticks.sum::<u32>()) / 100.0
 }
 
+/// What is wrong is said with its place inside of the archive, and what to do.
+#[test]
+fn messages_name_the_fault_and_what_to_do() {
+    let cases: [(&str, &[&str]); 12] = [
+        (
+            "archives/packed_in.zip",
+            &[
+                "packed_in.zip/a.jsonl.gz: the size",
+                "out of what lies in it",
+                "unpack it first",
+            ],
+        ),
+        (
+            "archives/packed_in_tar.zip",
+            &["packed_in_tar.zip/a.tar/a.jsonl.gz: the size"],
+        ),
+        (
+            "archives/packed_in.tar.gz",
+            &["packed_in.tar.gz/a.jsonl.gz: the size"],
+        ),
+        (
+            "archives/packed_tar_in.zip",
+            &["packed_tar_in.zip/a.tar.gz: the size"],
+        ),
+        (
+            "archives/packed_zip_in.zip",
+            &["packed_zip_in.zip/a.zip.gz: the size"],
+        ),
+        (
+            "archives/method.zip",
+            &["the method 99 (Aes)", "\"a.jsonl\"", "Deflate"],
+        ),
+        (
+            "names/rows.eml",
+            &["found JSON; expected an e-mail message", "name in .json"],
+        ),
+        ("names/records.csv", &["found JSON; expected a table"]),
+        ("names/notebook.srt", &["found JSON; expected subtitles"]),
+        (
+            "names/page.vtt",
+            &["found an HTML page; expected subtitles"],
+        ),
+        (
+            "names/grid.eml",
+            &["cannot read the message: it has no header"],
+        ),
+        (
+            "names/old_office.xls",
+            &["the old format of Office", "Save it as .xlsx"],
+        ),
+    ];
+    for (name, parts) in cases {
+        let error = documents(&hostile(name)).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "{name}: {error}");
+        }
+    }
+}
+
 /// A file that repeats a value without end fills no memory with it.
 #[test]
 fn files_are_held_at_once_in_bounded_memory() {

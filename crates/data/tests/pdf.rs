@@ -245,11 +245,34 @@ fn files_that_mean_harm_end_in_an_error_or_in_what_can_be_read() {
         ),
         "{error}"
     );
-    for name in ["encrypted", "rc4"] {
-        let error = outcome(name).unwrap_err();
-        let part =
-            format!("{name}.pdf: a PDF that needs a password, or is encrypted by an old cipher");
-        assert!(error.to_string().contains(&part), "{error}");
+    for (name, said) in [
+        (
+            "encrypted",
+            "a PDF that needs a password (it is encrypted by AES with 256 bits, revision 6)",
+        ),
+        (
+            "aes_256_r5",
+            "a PDF that is encrypted by AES with 256 bits (revision 5)",
+        ),
+        (
+            "owner_only_r5",
+            "a PDF that is encrypted by AES with 256 bits (revision 5)",
+        ),
+        (
+            "rc4",
+            "a PDF that is encrypted by RC4 with 128 bits (revision 3)",
+        ),
+        (
+            "rc4_40",
+            "a PDF that is encrypted by RC4 with 40 bits (revision 2)",
+        ),
+        (
+            "aes_128",
+            "a PDF that is encrypted by AES with 128 bits (revision 4)",
+        ),
+    ] {
+        let error = outcome(name).unwrap_err().to_string();
+        assert!(error.contains(&format!("{name}.pdf: {said}")), "{error}");
     }
 }
 

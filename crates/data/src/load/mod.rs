@@ -370,6 +370,13 @@ impl Loaders {
             "" => "a name without an extension".into(),
             extension => quoted(&format!(".{extension}")),
         };
+        if let Some((_, hint)) = OLD.iter().find(|(known, _)| *known == extension) {
+            return DataError::Unsupported {
+                place,
+                what: format!("the old format of Office, {found},"),
+                hint,
+            };
+        }
         if let Some((_, feature)) = OPTIONAL.iter().find(|(known, _)| *known == extension) {
             return DataError::FeatureOff {
                 place,
@@ -453,4 +460,11 @@ const OPTIONAL: [(&str, &str); 25] = [
     ("xlsm", "sheets"),
     ("xlsx", "sheets"),
     ("xml", "wikipedia"),
+];
+
+/// Extensions of formats that are not read, with what to do.
+const OLD: [(&str, &str); 3] = [
+    ("doc", "Save it as .docx first"),
+    ("ppt", "Save it as .pptx first"),
+    ("xls", "Save it as .xlsx first"),
 ];

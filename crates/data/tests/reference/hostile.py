@@ -329,7 +329,7 @@ def names():
         "jsonl csv txt eml srt": ("notebook", note),
         "txt json csv pdf docx html md": ("program", program),
         "pdf html txt json docx": ("image", image),
-        "docx xlsx pdf csv eml": ("old_office", old),
+        "docx xlsx pdf csv doc xls ppt eml": ("old_office", old),
     }
     for extensions, (kind, data) in wrong.items():
         for extension in extensions.split():

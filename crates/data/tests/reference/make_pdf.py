@@ -260,17 +260,18 @@ def hostile():
     yield "outline_cycle", page_with(stream(text), more=["<< /Type /Outlines /First 6 0 R /Last 6 0 R /Count 2147483647 >>",
         entry.format(5, 7, 7, 6), entry.format(6, 6, 6, 7)], catalogue=" /Outlines 5 0 R")
     yield "not_a_number", page_with(stream(b"BT /F 1e39 Tf 1e39 0 0 -1e39 1e39 99999999999999999999 Tm (x) Tj ET"))
-    for name, arguments in [("encrypted", {"user_password": "secret"}), ("owner_only", {"user_password": ""})]:
+    yield from encrypted(whole)
+
+
+def encrypted(whole):
+    ciphers = {"encrypted": ("AES-256", "secret"), "owner_only": ("AES-256", ""), "rc4": ("RC4-128", ""), "rc4_40": ("RC4-40", ""),
+               "aes_128": ("AES-128", ""), "aes_256_r5": ("AES-256-R5", "secret"), "owner_only_r5": ("AES-256-R5", "")}
+    for name, (cipher, password) in ciphers.items():
         writer = pypdf.PdfWriter(clone_from=io.BytesIO(whole))
-        writer.encrypt(owner_password="owner", algorithm="AES-256", **arguments)
+        writer.encrypt(owner_password="owner", user_password=password, algorithm=cipher)
         buffer = io.BytesIO()
         writer.write(buffer)
         yield name, buffer.getvalue()
-    writer = pypdf.PdfWriter(clone_from=io.BytesIO(whole))
-    writer.encrypt(owner_password="owner", user_password="", algorithm="RC4-128")
-    buffer = io.BytesIO()
-    writer.write(buffer)
-    yield "rc4", buffer.getvalue()
 
 
 def main():

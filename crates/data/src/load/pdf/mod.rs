@@ -1,6 +1,7 @@
 //! PDF documents, page by page.
 
 mod direction;
+mod encryption;
 mod facts;
 mod layout;
 mod mend;
@@ -41,7 +42,7 @@ const TIME_PER_PAGE: Duration = Duration::from_secs(1);
 ///
 /// A page without text, as a scanned one is, is dropped and counted under that reason: nothing can be learned from an
 /// empty text. A page that cannot be read is an error, and the next one follows. A document that needs a password, or is
-/// encrypted by RC4 or AES-128, is refused. Limits: 256 MiB, 20,000 pages, 8 seconds for a page.
+/// encrypted otherwise than by AES-256 of revision 6, is refused with the name of its cipher. Limits: 256 MiB, 20,000 pages, 8 seconds for a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pdf {
     running: Running,
@@ -167,12 +168,10 @@ impl Opened {
 
 fn open(bytes: Vec<u8>, place: &Place) -> Result<Opened> {
     let pdf = PdfDocument::from_bytes(bytes).map_err(|error| broken(place, &error))?;
-    if pdf.is_encrypted() && !pdf.is_authenticated() {
+    if let Some(what) = encryption::unreadable(&pdf) {
         return Err(DataError::Unsupported {
             place: place.clone(),
-            // Of the old ciphers the parser does not even know whether the empty password opens them.
-            what: "a PDF that needs a password, or is encrypted by an old cipher (RC4, AES-128)"
-                .into(),
+            what,
             hint: "Save it without encryption first, such as with qpdf --decrypt",
         });
     }
