@@ -14,7 +14,7 @@ use serde_json::{Map, json};
 fn splits_and_rows_are_those_of_datasets() {
     let expected = fs::read_to_string(golden("expected.json")).unwrap();
     let expected: Map<String, Value> = serde_json::from_str(&expected).unwrap();
-    assert_eq!(expected.len(), 8);
+    assert_eq!(expected.len(), 10);
     for (case, expected) in expected {
         let (folder, configuration) = case.split_once('/').unwrap();
         let set = match configuration {
@@ -123,6 +123,29 @@ fn rows_that_are_not_as_many_as_said_are_an_error_at_the_end() {
         .unwrap()
         .to_string();
     assert!(error.contains("expected one of train"), "{error}");
+}
+
+#[test]
+fn lists_of_classes_are_described_in_several_ways() {
+    let ways = [
+        r#"{"feature": {"names": ["O", "B"], "_type": "ClassLabel"}, "length": -1, "_type": "Sequence"}"#,
+        r#"{"feature": {"feature": {"names": ["O", "B"], "_type": "ClassLabel"}, "_type": "List"}, "_type": "LargeList"}"#,
+        r#"[{"num_classes": 2, "names": ["O", "B"], "_type": "ClassLabel"}]"#,
+        r#"{"feature": {"num_classes": 2, "names": ["O", "B"], "id": null, "_type": "ClassLabel"}, "_type": "List"}"#,
+    ];
+    for way in ways {
+        let folder = tempfile::tempdir().unwrap();
+        let infos = format!(r#"{{"default": {{"features": {{"tags": {way}}}}}}}"#);
+        fs::write(folder.path().join("dataset_infos.json"), infos).unwrap();
+        let rows = "{\"tags\":[1,0]}\n{\"tags\":null}\n{\"tags\":[[0],[2]]}\n";
+        fs::write(folder.path().join("train.jsonl"), rows).unwrap();
+        let set = DatasetFolder::open(folder.path()).unwrap();
+        assert_eq!(set.labels("tags"), ["O", "B"], "{way}");
+        let rows: Vec<_> = set.load("train", &Loaders::default()).unwrap().collect();
+        assert_eq!(rows[0].as_ref().unwrap().fields["tags"], json!(["B", "O"]));
+        assert_eq!(rows[1].as_ref().unwrap().fields["tags"], json!(null));
+        assert_eq!(rows[2].as_ref().unwrap_err().kind(), "wrong type");
+    }
 }
 
 #[test]

@@ -110,34 +110,71 @@ configs:
     write("mixed/one.csv", "a\n1x\n")
     write("mixed/two.csv", "a\n2x\n")
     lines("mixed/three.jsonl", [{"a": "3x"}])
+    write("tags/README.md", """---
+dataset_info:
+  features:
+  - name: tokens
+    sequence: string
+  - name: ner_tags
+    sequence:
+      class_label:
+        names:
+          '0': O
+          '1': B-PER
+          '2': I-PER
+  - name: spans
+    list:
+      list:
+        class_label:
+          names:
+            '0': person
+            '1': place
+---
+""")
+    lines("tags/train.jsonl", [
+        {"tokens": ["Ada", "Lovelace", "wrote"], "ner_tags": [1, 2, 0], "spans": [[0], [], [1, 0]]},
+        {"tokens": [], "ner_tags": [], "spans": []},
+        {"tokens": ["?"], "ner_tags": [-1], "spans": [[1]]},
+    ])
+    tagged = Features({"tags": [ClassLabel(names=["no", "yes"])], "label": ClassLabel(names=["a", "b"])})
+    train = Dataset.from_dict({"tags": [[1, 0], [], [-1]], "label": [0, 1, 0]}, features=tagged)
+    DatasetDict({"train": train}).save_to_disk(GOLDEN / "saved_tags")
     features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
     train = Dataset.from_dict({"text": ["p", "q", "r"], "label": [1, 0, -1]}, features=features)
     test = Dataset.from_dict({"text": ["s"], "label": [1]}, features=features)
     DatasetDict({"train": train, "test": test}).save_to_disk(GOLDEN / "saved", num_shards={"train": 2, "test": 1})
 
 
+def classes(feature):
+    """The classes of a column, or of the lists in it."""
+    while hasattr(feature, "feature"):
+        feature = feature.feature
+    return feature if isinstance(feature, ClassLabel) else None
+
+
+def named(value, feature):
+    if isinstance(value, list):
+        return [named(item, feature) for item in value]
+    return feature.int2str(value) if value is not None and value >= 0 else None
+
+
 def rows(dataset):
-    classes = {name: feature for name, feature in dataset.features.items() if isinstance(feature, ClassLabel)}
-    out = []
-    for row in dataset:
-        for name, feature in classes.items():
-            row[name] = feature.int2str(row[name]) if row[name] is not None and row[name] >= 0 else None
-        out.append(row)
-    return out
+    columns = {name: classes(feature) for name, feature in dataset.features.items() if classes(feature)}
+    return [{name: named(value, columns[name]) if name in columns else value for name, value in row.items()} for row in dataset]
 
 
 def expected():
     found = {}
     cases = [("sharded", None), ("names", None), ("folders", None), ("configs", "small"), ("configs", "large"),
-             ("texts", None), ("mixed", None), ("saved", None)]
+             ("texts", None), ("mixed", None), ("tags", None), ("saved", None), ("saved_tags", None)]
     for folder, configuration in cases:
         path = str(GOLDEN / folder)
-        sets = load_from_disk(path) if folder == "saved" else load_dataset(path, configuration)
+        sets = load_from_disk(path) if folder.startswith("saved") else load_dataset(path, configuration)
         splits = [[name, rows(split)] for name, split in sets.items()]
         labels = {}
         for name, feature in next(iter(sets.values())).features.items():
-            if isinstance(feature, ClassLabel):
-                labels[name] = feature.names
+            if classes(feature):
+                labels[name] = classes(feature).names
         found[f"{folder}/{configuration or ''}"] = {"splits": splits, "labels": labels}
     write("expected.json", json.dumps(found, indent=1) + "\n")
 

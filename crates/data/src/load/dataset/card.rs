@@ -217,16 +217,27 @@ fn kind(entry: &Value) -> String {
     }
 }
 
-/// The names of a column of classes, in the order of their numbers.
+/// The names of a column of classes, or of lists of them, in the order of their numbers.
 fn labels(entry: &Value) -> Vec<String> {
+    // One item of the list, as JSON has it (of old, a list of it), and as YAML.
+    let lists = [
+        &entry["feature"],
+        &entry[0],
+        &entry["sequence"],
+        &entry["list"],
+    ];
+    if let Some(item) = lists.into_iter().find(|item| !item.is_null()) {
+        return labels(item);
+    }
     let text = |name: &Value| {
         name.as_str()
             .map_or_else(|| name.to_string(), str::to_string)
     };
-    let names = match &entry["dtype"] {
-        Value::Object(kind) => &kind.get("class_label").unwrap_or(&Value::Null)["names"],
-        _ => &entry["names"],
+    let kind = match &entry["dtype"] {
+        Value::Object(kind) => kind.get("class_label"),
+        _ => entry.get("class_label"),
     };
+    let names = &kind.unwrap_or(entry)["names"];
     match names {
         Value::Array(names) => names.iter().map(text).collect(),
         // In YAML the names are keyed by their numbers, written as texts.

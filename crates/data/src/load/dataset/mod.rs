@@ -71,7 +71,7 @@ pub struct Feature {
     pub name: String,
     /// Its type, as `datasets` names it: `string`, `int64`, `ClassLabel`, `List`, `struct`.
     pub kind: String,
-    /// The names of its classes, by their numbers; empty if it is no column of classes.
+    /// The names of its classes, by their numbers; empty if it is no column of classes or of lists of them.
     pub labels: Vec<String>,
 }
 
