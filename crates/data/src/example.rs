@@ -144,8 +144,7 @@ impl Conversation {
     /// The text of the last turn, if it is the assistant's and calls no tool: the reference against which an answer is
     /// graded.
     pub fn answer(&self) -> Option<&str> {
-        let turn = self.turns.last().filter(|_| self.is_answered())?;
-        turn.tools.is_none().then_some(turn.text.as_str())
+        said_last(&self.turns)
     }
 
     /// Whether the last turn is the assistant's.
@@ -167,12 +166,21 @@ impl Conversation {
     /// by, so that the same question with two answers never stands on both sides.
     pub fn question(&self) -> String {
         let asked = self.turns.len() - usize::from(self.is_answered());
-        let texts: Vec<&str> = self.turns[..asked]
-            .iter()
-            .map(|turn| turn.text.as_str())
-            .collect();
-        texts.join("\n")
+        texts(&self.turns[..asked])
     }
+}
+
+/// The text of the last turn, if it is the assistant's and calls no tool.
+pub(crate) fn said_last(turns: &[Turn]) -> Option<&str> {
+    let turn = turns.last()?;
+    let says = turn.role == Role::Assistant && turn.tools.is_none();
+    says.then_some(turn.text.as_str())
+}
+
+/// The texts of turns, a line each.
+pub(crate) fn texts(turns: &[Turn]) -> String {
+    let texts: Vec<&str> = turns.iter().map(|turn| turn.text.as_str()).collect();
+    texts.join("\n")
 }
 
 /// A text, or a pair of texts, with its label.
@@ -244,12 +252,31 @@ impl fmt::Display for Label {
 pub struct Preference {
     /// The turns up to where the answer begins.
     pub prompt: Vec<Turn>,
-    /// The better answer.
-    pub chosen: String,
-    /// The worse answer.
-    pub rejected: String,
+    /// The tools that the model may call, as in [`Conversation::tools`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Value>,
+    /// The better answer: turns of the assistant, the results of the tools that it calls between them.
+    pub chosen: Vec<Turn>,
+    /// The worse answer, likewise.
+    pub rejected: Vec<Turn>,
     /// Where it comes from.
     pub origin: Origin,
+}
+
+impl Preference {
+    /// The prompt with the better and with the worse answer. Rendered, what both begin with is the prompt as generation
+    /// sees it, and the rest of each is its answer.
+    pub fn conversations(&self) -> [Conversation; 2] {
+        [&self.chosen, &self.rejected]
+            .map(|answer| answered(&self.prompt, answer, &self.tools, &self.origin))
+    }
+}
+
+/// A prompt with its answer.
+fn answered(prompt: &[Turn], answer: &[Turn], tools: &[Value], origin: &Origin) -> Conversation {
+    Conversation::new([prompt, answer].concat())
+        .with_tools(tools.to_vec())
+        .with_origin(origin.clone())
 }
 
 /// One answer to a prompt, judged good or bad, as KTO learns from.
@@ -257,12 +284,22 @@ pub struct Preference {
 pub struct Judged {
     /// The turns up to where the answer begins.
     pub prompt: Vec<Turn>,
-    /// The answer.
-    pub answer: String,
+    /// The tools that the model may call, as in [`Conversation::tools`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Value>,
+    /// The answer: turns of the assistant, the results of the tools that it calls between them.
+    pub answer: Vec<Turn>,
     /// Whether it is judged good.
     pub good: bool,
     /// Where it comes from.
     pub origin: Origin,
+}
+
+impl Judged {
+    /// The prompt with the answer.
+    pub fn conversation(&self) -> Conversation {
+        answered(&self.prompt, &self.answer, &self.tools, &self.origin)
+    }
 }
 
 /// A text to be learned as a whole.

@@ -8,7 +8,7 @@ use finetune_data::mapping::{
     AnyChat, AnyPreference, Detecting, Format, JudgedMapping, LabelMapping, Mapping,
     PreferenceMapping, TextMapping,
 };
-use finetune_data::{Document, Loaders, Origin, Value};
+use finetune_data::{Document, Loaders, Origin, Role, Turn, Value};
 use serde_json::json;
 
 fn document(fields: Value) -> Document {
@@ -162,8 +162,11 @@ fn transcripts_are_preferences_between_their_last_turns() {
         .collect();
     assert_eq!(prompt, ["Hi.", "Hello.", "Two lines,\n\nplease."]);
     assert_eq!(
-        (preference.chosen.as_str(), preference.rejected.as_str()),
-        ("A\n\nB", "C")
+        (&preference.chosen, &preference.rejected),
+        (
+            &vec![Turn::new(Role::Assistant, "A\n\nB")],
+            &vec![Turn::new(Role::Assistant, "C")]
+        )
     );
     let silent = document(json!({"chosen": format!("{start} A"), "rejected": start}));
     assert_eq!(

@@ -235,8 +235,8 @@ fn preferences_are_flat_or_conversational() {
         let preference = map(&mapping, record);
         assert_eq!(turns(&preference.prompt), prompt);
         assert_eq!(
-            (preference.chosen.as_str(), preference.rejected.as_str()),
-            ("A", "B")
+            (turns(&preference.chosen), turns(&preference.rejected)),
+            (vec!["a:A".to_owned()], vec!["a:B".to_owned()])
         );
     }
     let several = json!({"chosen": [user("Q"), assistant("A"), user("R"), assistant("C")],
@@ -250,8 +250,8 @@ fn preferences_are_flat_or_conversational() {
     );
     let renamed: PreferenceMapping = "prompt=p,chosen=win,rejected=lose".parse().unwrap();
     assert_eq!(
-        map(&renamed, json!({"p": "Q", "win": "A", "lose": "B"})).chosen,
-        "A"
+        turns(&map(&renamed, json!({"p": "Q", "win": "A", "lose": "B"})).chosen),
+        ["a:A"]
     );
     assert_eq!(
         map(&renamed, json!({"p": "Q", "win": "A", "lose": "B"})).prompt[0].role,
@@ -443,8 +443,8 @@ fn answers_are_judged_good_or_bad() {
         let judged = map(&mapping, fields.clone());
         assert_eq!(turns(&judged.prompt), prompt, "{fields}");
         assert_eq!(
-            (judged.answer.as_str(), judged.good),
-            ("A", true),
+            (turns(&judged.answer), judged.good),
+            (vec!["a:A".to_owned()], true),
             "{fields}"
         );
     }

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use finetune_data::mapping::{
-    AnyPreference, ComparisonMapping, Format, Mapping, Margin, PreferenceMapping, RatedMapping,
-    Rating,
+    AnyPreference, ComparisonMapping, Format, JudgedMapping, Mapping, Margin, PreferenceMapping,
+    RatedMapping, Rating,
 };
-use finetune_data::{DataError, Document, Loaders, OnError, Origin, Turn, Value};
+use finetune_data::quality::{Sample, Target};
+use finetune_data::{
+    DataError, Document, Loaders, OnError, Origin, Preference, Role, ToolCall, Turn, Value,
+};
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
@@ -31,6 +34,14 @@ fn shown(turns: &[Turn]) -> Vec<String> {
         .iter()
         .map(|turn| format!("{}:{}", &turn.role.name()[..1], turn.text))
         .collect()
+}
+
+/// What an answer of one turn says.
+fn said(answer: &[Turn]) -> &str {
+    let [turn] = answer else {
+        panic!("{answer:?}");
+    };
+    &turn.text
 }
 
 /// A record of each data set with its format and the turns of its prompt; the better answer is `A`, the worse `B`.
@@ -225,7 +236,7 @@ fn every_form_is_found_and_read_and_its_mapping_reads_the_same() {
             assert_eq!(detected.format, format, "{name}");
             let found = AnyPreference::Detect.example(record.clone()).unwrap();
             assert_eq!(shown(&found.prompt), prompt, "{name}");
-            let answers = (found.chosen.as_str(), found.rejected.as_str());
+            let answers = (said(&found.chosen), said(&found.rejected));
             assert_eq!(answers, ("A", "B"), "{name}");
             let mapping: AnyPreference = detected.mapping.parse().unwrap();
             assert_ne!(mapping, AnyPreference::Detect, "{name}");
@@ -243,7 +254,12 @@ fn answers_without_a_prompt_begin_with_it() {
     let read = |chosen: &str, rejected: &str| {
         PreferenceMapping::default()
             .example(document(json!({"chosen": chosen, "rejected": rejected})))
-            .map(|found| (shown(&found.prompt), found.chosen, found.rejected))
+            .map(|found| {
+                let answers =
+                    [&found.chosen, &found.rejected].map(|answer| said(answer).to_owned());
+                let [chosen, rejected] = answers;
+                (shown(&found.prompt), chosen, rejected)
+            })
     };
     let (prompt, chosen, rejected) = read("The sky is greyish.", "The sky is green.").unwrap();
     assert_eq!(prompt, ["u:The sky is"]);
@@ -327,7 +343,7 @@ fn what_says_nothing_of_which_is_better_is_left_out_with_its_reason() {
     // The pair is the data set's own choice: lower ratings may be better there.
     let pair = |rejected| json!({"prompt": "Q", "chosen": "A", "rejected": "B", "chosen-rating": 1, "rejected-rating": rejected});
     assert_eq!(reason(&wide, pair(3)), "rated within the margin");
-    assert_eq!(wide.example(document(pair(5))).unwrap().chosen, "A");
+    assert_eq!(said(&wide.example(document(pair(5))).unwrap().chosen), "A");
 }
 
 #[test]
@@ -406,28 +422,40 @@ fn broken_ratings_and_choices_are_errors() {
         ),
         (
             json!({"input": {"messages": [message("user", "Q")], "tools": [{"type": "function"}]},
-                   "preferred_output": [], "non_preferred_output": []}),
-            "unsupported",
+                   "preferred_output": [message("assistant", "A")],
+                   "non_preferred_output": [message("assistant", "B")]}),
+            "missing field",
+            "tools.0.name",
+        ),
+        (
+            json!({"input": {"messages": [message("user", "Q")], "tools": [{"name": "f"}]}, "tools": [{"name": "g"}],
+                   "preferred_output": [message("assistant", "A")],
+                   "non_preferred_output": [message("assistant", "B")]}),
+            "unexpected value",
             "input.tools",
         ),
         (
-            json!({"prompt": "Q", "chosen": "A", "rejected": "B", "tools": [{"name": "f"}]}),
-            "unsupported",
-            "\"tools\": a prompt with tools",
+            json!({"prompt": "Q", "rejected": "B", "chosen": [
+                {"role": "assistant", "tool_calls": [{"id": "x", "function": {"name": "f", "arguments": {}}}]},
+                {"role": "tool", "tool_call_id": "y", "content": "R"}, message("assistant", "A"),
+            ]}),
+            "role order",
+            "the result of the call \"y\"",
         ),
         (
             json!({"prompt": "Q", "rejected": "B", "chosen": [
                 {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]},
+                {"role": "tool", "content": "R"},
             ]}),
-            "unsupported",
-            "calls tools",
+            "role order",
+            "tool last",
         ),
         (
             json!({"prompt": "Q", "rejected": "B", "chosen": [
-                {"role": "assistant", "content": "A", "reasoning_content": "T"},
+                message("assistant", "A"), message("user", "R"), message("assistant", "C"),
             ]}),
             "unsupported",
-            "thinks",
+            "several turns",
         ),
     ] {
         let error = any.example(document(fields)).unwrap_err();
@@ -454,13 +482,80 @@ fn names_can_be_given_to_answers_and_choices() {
         "prompt=frage,first=eins,second=zwei,choice=urteil,first_if=erste|1,second_if=zweite|2"
             .parse()
             .unwrap();
-    assert_eq!(mapping.example(document(record)).unwrap().chosen, "A");
+    assert_eq!(
+        said(&mapping.example(document(record)).unwrap().chosen),
+        "A"
+    );
     let record = json!({"frage": "Q", "liste": [{"t": "B", "n": {"note": 5}}, {"t": "A", "n": {"note": 1}}]});
     let mapping: RatedMapping = "prompt=frage,answers=liste,answer=t,rank=n.note"
         .parse()
         .unwrap();
     assert_eq!(mapping.rating, Rating::Rank("n.note".into()));
-    assert_eq!(mapping.example(document(record)).unwrap().chosen, "A");
+    assert_eq!(
+        said(&mapping.example(document(record)).unwrap().chosen),
+        "A"
+    );
+}
+
+/// Calls, results and thoughts stay in the answers, wherever the tools are declared.
+#[test]
+fn answers_may_call_tools_and_think() {
+    let called = json!({"role": "assistant", "thinking": "T", "tool_calls": [
+        {"id": "x", "function": {"name": "f", "arguments": {"a": 1}}},
+    ]});
+    let result = json!({"role": "tool", "tool_call_id": "x", "content": "R"});
+    let mut call = ToolCall::new("f", json!({"a": 1}));
+    call.id = Some("x".into());
+    let call = Turn::new(Role::Assistant, "").thinking("T").calling([call]);
+    let (user, good) = (message("user", "Q"), message("assistant", "A"));
+    let tools = json!([{"name": "f", "parameters": {}}]);
+    let framed = [json!({"type": "function", "function": {"name": "f", "parameters": {}}})];
+    for fields in [
+        json!({"prompt": [user], "chosen": [called, result, good], "rejected": "B", "tools": tools}),
+        json!({"chosen": [user, called, result, good], "rejected": [user, message("assistant", "B")],
+               "tools": tools.to_string()}),
+        json!({"input": {"messages": [user], "tools": tools}, "preferred_output": [called, result, good],
+               "non_preferred_output": [message("assistant", "B")]}),
+    ] {
+        let found = AnyPreference::Detect
+            .example(document(fields.clone()))
+            .unwrap();
+        assert_eq!(found.tools, framed, "{fields}");
+        assert_eq!(shown(&found.prompt), ["u:Q"], "{fields}");
+        assert_eq!(found.chosen[0], call, "{fields}");
+        assert_eq!(shown(&found.chosen), ["a:", "t:R", "a:A"], "{fields}");
+        assert_eq!(said(&found.rejected), "B", "{fields}");
+        let [chosen, rejected] = found.conversations();
+        assert_eq!(shown(&chosen.turns), ["u:Q", "a:", "t:R", "a:A"]);
+        assert_eq!(shown(&rejected.turns), ["u:Q", "a:B"]);
+        assert_eq!(
+            (&chosen.tools, &rejected.tools),
+            (&found.tools, &found.tools)
+        );
+        let text = serde_json::to_string(&found).unwrap();
+        assert_eq!(serde_json::from_str::<Preference>(&text).unwrap(), found);
+    }
+    let judged = json!({"prompt": [user], "completion": [called], "label": true, "tools": tools});
+    let judged = JudgedMapping::default().example(document(judged)).unwrap();
+    assert_eq!(
+        (&judged.tools[..], &judged.answer[..]),
+        (&framed[..], &[call][..])
+    );
+    assert_eq!(shown(&judged.conversation().turns), ["u:Q", "a:"]);
+    // A call is no answer that could be compared with another one.
+    assert_eq!(Sample::from(&judged).target, Target::Text);
+    let judged = json!({"prompt": "Q", "completion": "A", "label": false});
+    let judged = JudgedMapping::default().example(document(judged)).unwrap();
+    let sample = Sample::from(&judged);
+    let (prompt, answer) = ("Q".into(), "A".into());
+    assert_eq!(sample.target, Target::Answer { prompt, answer });
+    assert_eq!((&*sample.text, sample.origin.place), ("Q\nA", 1));
+    // The answers differ behind the call.
+    let fields = json!({"chosen": [user, called, result, good],
+                        "rejected": [user, called, result, message("assistant", "B")], "tools": tools});
+    let found = AnyPreference::Detect.example(document(fields)).unwrap();
+    assert_eq!(shown(&found.prompt), ["u:Q", "a:", "t:R"]);
+    assert_eq!((said(&found.chosen), said(&found.rejected)), ("A", "B"));
 }
 
 proptest! {
@@ -482,7 +577,8 @@ proptest! {
             prop_assert_eq!(found.unwrap_err().kind(), "left out");
         } else {
             let found = found.unwrap();
-            prop_assert_eq!((found.chosen, found.rejected), (first(high), first(low)));
+            let answers = (said(&found.chosen).to_owned(), said(&found.rejected).to_owned());
+            prop_assert_eq!(answers, (first(high), first(low)));
         }
     }
 }

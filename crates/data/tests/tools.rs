@@ -4,22 +4,29 @@
 
 mod golden;
 
-use finetune_data::mapping::{ChatMapping, Mapping};
-use finetune_data::template::{Alpaca, ChatTemplate, Piece, Source, Template};
-use finetune_data::{Conversation, Document, Origin, Role, ToolCall, ToolUse, Turn};
-use golden::{Case, Golden, goldens_of, joined, spans, spelt, tool_records};
-use proptest::prelude::*;
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-fn conversation(record: Value) -> finetune_data::Result<Conversation> {
+use finetune_data::mapping::{ChatMapping, Mapping, PreferenceMapping};
+use finetune_data::template::{Alpaca, ChatTemplate, Piece, Source, Template};
+use finetune_data::{Conversation, Document, Origin, Preference, Role, ToolCall, ToolUse, Turn};
+use golden::{Case, Golden, goldens_of, joined, read, spans, spelt, tool_records};
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+fn document(record: Value) -> Document {
     let Value::Object(fields) = record else {
         panic!("{record}");
     };
-    ChatMapping::default().example(Document {
+    Document {
         text: String::new(),
         fields: fields.into_iter().collect(),
         origin: Origin::new("chats.jsonl", 3),
-    })
+    }
+}
+
+fn conversation(record: Value) -> finetune_data::Result<Conversation> {
+    ChatMapping::default().example(document(record))
 }
 
 /// What this template does not write of this record, which transformers drops without a word.
@@ -101,6 +108,79 @@ fn renders_masks_and_ids_equal_transformers() {
         renders > 210 && masks > 80 && refusals > 20,
         "{renders} {masks} {refusals}"
     );
+}
+
+/// A preference with the texts that TRL makes of its prompt and answers.
+#[derive(Deserialize)]
+struct Preferences {
+    records: Map<String, Value>,
+    texts: BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>,
+}
+
+#[test]
+fn preferences_are_rendered_as_by_trl() {
+    let Preferences { records, texts } = serde_json::from_str(&read("preferences.json")).unwrap();
+    let (mut compared, mut refused) = (0, 0);
+    for golden in goldens_of("tools") {
+        let template = golden.chat(false);
+        for (name, record) in &records {
+            let case = format!("{} {name}", golden.name);
+            let mapping = PreferenceMapping::default();
+            let pair = mapping.example(document(record.clone())).unwrap();
+            let texts = &texts[&golden.name][name];
+            let mut prompt = {
+                let asked = Conversation::new(pair.prompt.clone()).with_tools(pair.tools.clone());
+                joined(&template.render(&asked, true).unwrap())
+            };
+            for (answer, whole) in ["chosen", "rejected"].iter().zip(pair.conversations()) {
+                let pieces = match template.render(&whole, false) {
+                    Ok(pieces) => pieces,
+                    // transformers drops it without a word.
+                    Err(error) => {
+                        let dropped = error.to_string().contains("what the assistant thinks");
+                        assert!(dropped && name == "thought", "{case}: {error}");
+                        refused += 1;
+                        continue;
+                    }
+                };
+                let whole = joined(&pieces);
+                prompt.truncate(shared(&prompt, &whole));
+                assert_eq!(&whole[prompt.len()..], texts[*answer], "{case} {answer}");
+                // All that the assistant says in it is learned, and nothing of the prompt.
+                let spans = spans(&pieces);
+                let learned = spans.iter().filter(|(_, end)| *end > prompt.len());
+                assert_eq!(
+                    learned.clone().count(),
+                    said(&pair, answer),
+                    "{case} {answer}"
+                );
+                assert_eq!(learned.map(|(start, _)| *start).min(), Some(prompt.len()));
+                compared += 1;
+            }
+            assert_eq!(prompt, texts["prompt"], "{case}");
+        }
+    }
+    assert_eq!((compared, refused), (56, 4));
+}
+
+/// How many turns of the assistant an answer has.
+fn said(pair: &Preference, answer: &str) -> usize {
+    let turns = match answer {
+        "chosen" => &pair.chosen,
+        _ => &pair.rejected,
+    };
+    turns
+        .iter()
+        .filter(|turn| turn.role == Role::Assistant)
+        .count()
+}
+
+/// How many bytes two texts begin with alike.
+fn shared(one: &str, other: &str) -> usize {
+    let mut alike = one.char_indices().zip(other.chars());
+    alike
+        .find(|((_, one), other)| one != other)
+        .map_or(one.len().min(other.len()), |((at, _), _)| at)
 }
 
 /// Checks that a row has as many control tokens as the template wrote.

@@ -9,7 +9,9 @@ use super::chat::MESSAGES;
 use super::completion::{self, COMPLETION, PROMPT};
 use super::fields::{Fields, View};
 use super::offer::Part;
-use super::turns::{Asked, answer, behind, input_name, take_turns};
+use super::turns::{
+    Asked, answer, behind, check_follows, complete, input_name, take_tools, take_turns,
+};
 use super::{Mapping, assignments};
 use crate::document::Document;
 use crate::error::{DataError, Result};
@@ -27,7 +29,8 @@ pub(super) const PARTS: [Part; 3] = [
 ///
 /// Prompt and completion are texts, messages or lists of messages, found by the names that a
 /// [`CompletionMapping`](super::CompletionMapping) knows; or a list of messages ends with the answer. The judgement is
-/// found as `label` or `kto_tag`: true or false, also as a text or as 1 or 0.
+/// found as `label` or `kto_tag`: true or false, also as a text or as 1 or 0. Tools, calls, their results and thoughts are
+/// read as a [`ChatMapping`](super::ChatMapping) reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JudgedMapping {
     /// The field of the prompt.
@@ -54,7 +57,6 @@ impl Mapping for JudgedMapping {
         };
         let value = fields.take(name)?;
         let good = is_good(name, &value, &fields)?;
-        let place = fields.place();
         let asked = |prompt: Option<String>| Asked {
             prompt,
             input: self.input.clone(),
@@ -71,12 +73,15 @@ impl Mapping for JudgedMapping {
                 let system = asked(None).take_system(&mut fields)?;
                 let mut turns = take_turns(&mut fields, &name, Role::User)?;
                 let last = turns.split_off(turns.len().saturating_sub(1));
-                (super::turns::complete(turns, system, &fields)?, last)
+                (complete(turns, system, &fields)?, last)
             }
         };
+        let answer = answer(turns, "completion", &fields)?;
+        check_follows(&prompt, &answer, &fields)?;
         Ok(Judged {
             prompt,
-            answer: answer(turns, &place)?,
+            tools: take_tools(&mut fields)?,
+            answer,
             good,
             origin: fields.origin,
         })

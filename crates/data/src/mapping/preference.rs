@@ -6,7 +6,7 @@ use super::completion::PROMPT;
 use super::fields::Fields;
 use super::margin::{self, Margin};
 use super::offer::Part;
-use super::turns::{Asked, answer, behind, complete, take_turns};
+use super::turns::{Asked, answer, behind, check_follows, complete, take_tools, take_turns};
 use super::{Mapping, assignments};
 use crate::document::Document;
 use crate::error::{DataError, Result};
@@ -55,6 +55,9 @@ pub(super) const PARTS: [Part; 3] = [
 /// common messages of two lists, the common words of two texts. A text that is a transcript
 /// (`\n\nHuman: …\n\nAssistant: …`, as in HH-RLHF) is read as its turns. `OpenAI`'s form (`input.messages`,
 /// `preferred_output`, `non_preferred_output`) is one of these.
+///
+/// Tools, calls, their results and thoughts are read as a [`ChatMapping`](super::ChatMapping) reads them. An answer may go
+/// on behind the results of the tools that it calls; no user speaks in it.
 ///
 /// Where the record rates both answers (`chosen-rating` and `rejected-rating`, `score_chosen` and `score_rejected` and
 /// the like), one with equal ratings is left out, since it says nothing of which is better; and one whose ratings differ
@@ -127,30 +130,33 @@ impl PreferenceMapping {
 ///
 /// # Errors
 ///
-/// If no prompt is left, an answer is not one turn of the assistant, or both are equal.
+/// If no prompt is left, somebody else than the assistant and its tools speaks in an answer, or both are equal.
 pub(super) fn preference(
     prompt: Vec<Turn>,
     system: Option<String>,
     chosen: Vec<Turn>,
     rejected: Vec<Turn>,
-    fields: Fields,
+    mut fields: Fields,
 ) -> Result<Preference> {
-    let place = fields.place();
     let (prompt, chosen, rejected) = shared(prompt, chosen, rejected);
-    let (chosen, rejected) = (answer(chosen, &place)?, answer(rejected, &place)?);
     let (prompt, chosen, rejected) = if prompt.is_empty() {
-        begun(&chosen, &rejected)
+        begun(chosen, rejected)
     } else {
         (prompt, chosen, rejected)
     };
     let prompt = complete(prompt, system, &fields)?;
     if chosen == rejected {
+        let place = fields.place();
         return Err(DataError::NoPreference { place });
     }
-    fields.check_content("chosen", &chosen)?;
-    fields.check_content("rejected", &rejected)?;
+    let chosen = answer(chosen, "chosen", &fields)?;
+    let rejected = answer(rejected, "rejected", &fields)?;
+    for answer in [&chosen, &rejected] {
+        check_follows(&prompt, answer, &fields)?;
+    }
     Ok(Preference {
         prompt,
+        tools: take_tools(&mut fields)?,
         chosen,
         rejected,
         origin: fields.origin,
@@ -174,26 +180,39 @@ fn shared(
 }
 
 /// The words that two texts begin with as a prompt, and what is left of each. The white space between stays with the
-/// answers.
-fn begun(chosen: &str, rejected: &str) -> (Vec<Turn>, String, String) {
-    let same = chosen
+/// answers. Nothing is a prompt if an answer is more than a text.
+fn begun(mut chosen: Vec<Turn>, mut rejected: Vec<Turn>) -> (Vec<Turn>, Vec<Turn>, Vec<Turn>) {
+    if let ([better], [worse]) = (&mut *chosen, &mut *rejected)
+        && is_text(better)
+        && is_text(worse)
+        && let Some(prompt) = begin_alike(&better.text, &worse.text)
+    {
+        let prompt = prompt.to_owned();
+        for turn in [better, worse] {
+            turn.text.drain(..prompt.len());
+        }
+        return (vec![Turn::new(Role::User, prompt)], chosen, rejected);
+    }
+    (Vec::new(), chosen, rejected)
+}
+
+/// Whether a turn is a text of the assistant and nothing else.
+fn is_text(turn: &Turn) -> bool {
+    *turn == Turn::new(Role::Assistant, turn.text.as_str())
+}
+
+/// The words that two texts begin with, if there are such.
+fn begin_alike<'a>(one: &'a str, other: &str) -> Option<&'a str> {
+    let same = one
         .char_indices()
-        .zip(rejected.chars())
+        .zip(other.chars())
         .find(|((_, a), b)| a != b)
-        .map_or(chosen.len().min(rejected.len()), |((at, _), _)| at);
-    let common = &chosen[..same];
+        .map_or(one.len().min(other.len()), |((at, _), _)| at);
+    let common = &one[..same];
     // The words differ behind the last white space, wherever the letters do.
     let words = common.rfind(char::is_whitespace).unwrap_or(0);
     let prompt = common[..words].trim_end();
-    if prompt.trim().is_empty() {
-        return (Vec::new(), chosen.into(), rejected.into());
-    }
-    let rest = |text: &str| text[prompt.len()..].to_owned();
-    (
-        vec![Turn::new(Role::User, prompt)],
-        rest(chosen),
-        rest(rejected),
-    )
+    (!prompt.trim().is_empty()).then_some(prompt)
 }
 
 impl FromStr for PreferenceMapping {

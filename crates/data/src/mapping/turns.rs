@@ -7,7 +7,7 @@ use super::completion::{INPUT, PROMPT, SYSTEM};
 use super::fields::{Fields, View};
 use super::offer::Part;
 use super::tools;
-use crate::error::{DataError, Place, Result, quoted};
+use crate::error::{DataError, Result};
 use crate::example::{Role, Turn};
 
 /// Where a prompt stands in a record; what is not named is found by its usual names.
@@ -79,14 +79,19 @@ pub(super) fn complete(
     if !prompt.iter().any(|turn| turn.role == Role::User) {
         return Err(fields.missing("prompt", fields.suggest(&WANTED)));
     }
-    let place = fields.place();
-    if let Some(name) = tools::find(&fields.rest) {
-        check_tools(fields.rest.get(name), name, &place)?;
-    }
     prompt.push(Turn::new(Role::Assistant, ""));
-    check_order(&prompt, &place)?;
+    check_order(&prompt, &fields.place())?;
     prompt.pop();
     Ok(prompt)
+}
+
+/// Takes the tools that the record declares.
+pub(super) fn take_tools(fields: &mut Fields) -> Result<Vec<Value>> {
+    let place = fields.place();
+    match tools::find(&fields.rest) {
+        Some(name) => tools::declared(fields.take(name)?, name, &place),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Puts a system prompt before the turns, unless they begin with one.
@@ -113,11 +118,7 @@ pub(super) fn take_turns(fields: &mut Fields, name: &str, role: Role) -> Result<
         messages @ Value::Array(_) => list(fields, name, messages),
         Value::Object(mut object) => match object.remove("messages") {
             Some(messages) => {
-                check_tools(
-                    object.get("tools"),
-                    &format!("{name}.tools"),
-                    &fields.place(),
-                )?;
+                put_tools(fields, &format!("{name}.tools"), object.remove("tools"))?;
                 list(fields, &format!("{name}.messages"), messages)
             }
             None => list(fields, name, Value::Array(vec![Value::Object(object)])),
@@ -134,57 +135,64 @@ pub(super) fn behind(prompt: &[Turn], mut answer: Vec<Turn>) -> Vec<Turn> {
     answer
 }
 
-/// The text of an answer, which is one turn of the assistant.
-pub(super) fn answer(turns: Vec<Turn>, place: &Place) -> Result<String> {
-    match <[Turn; 1]>::try_from(turns) {
-        Ok([turn]) if !turn.tools.is_none() || turn.thought.is_some() => {
-            Err(DataError::Unsupported {
-                place: place.clone(),
-                what: "a judgement of an answer that calls tools or thinks".into(),
-                hint: "Write the calls and thoughts into the content as the model shall write them",
-            })
-        }
-        Ok([turn]) if turn.role == Role::Assistant => Ok(turn.text),
-        Ok([turn]) => {
-            let found = format!("{} last", turn.role);
-            Err(DataError::RoleOrder {
-                place: place.clone(),
-                turn: 1,
-                found,
-                expected: "an assistant turn",
-            })
-        }
-        Err(_) => {
-            let what = "a judgement of answers of several turns".into();
-            let hint = "Leave one turn of the assistant behind the prompt";
-            Err(DataError::Unsupported {
-                place: place.clone(),
-                what,
-                hint,
-            })
-        }
+/// The turns of an answer: those of the assistant, with the results of tools between them.
+///
+/// # Errors
+///
+/// If it does not end with the assistant, or somebody else speaks in it; if one of its turns says and calls nothing.
+pub(super) fn answer(turns: Vec<Turn>, name: &str, fields: &Fields) -> Result<Vec<Turn>> {
+    let place = fields.place();
+    let Some(last) = turns.last() else {
+        return Err(DataError::EmptyConversation { place });
+    };
+    let speaks = |turn: &Turn| matches!(turn.role, Role::User | Role::System);
+    if turns.len() > 1 && turns.iter().any(speaks) {
+        return Err(DataError::Unsupported {
+            place,
+            what: "a judgement of answers of several turns".into(),
+            hint: "Leave what the assistant answers to the last question behind the prompt",
+        });
     }
+    if last.role != Role::Assistant {
+        return Err(DataError::RoleOrder {
+            place,
+            turn: turns.len(),
+            found: format!("{} last", last.role),
+            expected: "an assistant turn",
+        });
+    }
+    let says = |turn: &&Turn| turn.role == Role::Assistant && turn.tools.is_none();
+    let mut said = turns.iter().filter(says);
+    said.try_for_each(|turn| fields.check_content(name, &turn.text))?;
+    Ok(turns)
+}
+
+/// Checks that an answer can follow a prompt.
+pub(super) fn check_follows(prompt: &[Turn], answer: &[Turn], fields: &Fields) -> Result<()> {
+    check_order(&[prompt, answer].concat(), &fields.place())
 }
 
 fn list(fields: &Fields, name: &str, messages: Value) -> Result<Vec<Turn>> {
     ChatMapping::default().turns(name, messages, &fields.place())
 }
 
-/// Refuses tools that the answers could call: judged answers are texts.
-fn check_tools(tools: Option<&Value>, name: &str, place: &Place) -> Result<()> {
-    let declared = match tools {
-        Some(Value::Array(tools)) => !tools.is_empty(),
-        Some(Value::String(tools)) => !matches!(tools.trim(), "" | "[]"),
+/// Puts the tools of a prompt where those of the record stand.
+fn put_tools(fields: &mut Fields, name: &str, tools: Option<Value>) -> Result<()> {
+    let declares = |tools: &Value| match tools {
+        Value::Array(tools) => !tools.is_empty(),
+        Value::String(tools) => !matches!(tools.trim(), "" | "[]"),
         _ => false,
     };
-    if !declared {
+    let Some(tools) = tools.filter(declares) else {
         return Ok(());
+    };
+    if let Some(other) = tools::find(&fields.rest)
+        && fields.rest.get(other).is_some_and(declares)
+    {
+        return Err(fields.unexpected(name, "tools", format!("none beside those of {other}")));
     }
-    Err(DataError::Unsupported {
-        place: place.clone(),
-        what: format!("{}: a prompt with tools", quoted(name)),
-        hint: "Write the tools into a system message as the model shall read them",
-    })
+    fields.rest.insert("tools".into(), tools);
+    Ok(())
 }
 
 /// The turns of a transcript that begins with `\n\nHuman:` and goes on with `\n\nAssistant:` and so on, as in the data

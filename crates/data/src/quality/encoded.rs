@@ -9,7 +9,7 @@ use super::sensitive::Sensitive;
 use crate::document::Origin;
 use crate::encode::{EncodeReport, Encoded, Encoder};
 use crate::error::{DataError, Result};
-use crate::example::{Conversation, Labeled, Preference, Role, Turn};
+use crate::example::{Conversation, Labeled};
 use crate::template::Piece;
 
 /// What encoding did to one example, under the encoder's own length and policies.
@@ -45,7 +45,7 @@ impl EncodedRow {
     pub(crate) fn of(encoder: &Encoder, stops: &[u32], example: &AnyExample) -> Self {
         let encoded = match example {
             AnyExample::Chat(chat) => chats(encoder, stops, std::slice::from_ref(chat)),
-            AnyExample::Preference(pair) => chats(encoder, stops, &answers(pair)),
+            AnyExample::Preference(pair) => chats(encoder, stops, &pair.conversations()),
             AnyExample::Label(labeled) => label(encoder, labeled).map(|report| (report, false)),
             AnyExample::Text(text) => encoder
                 .text(std::slice::from_ref(text))
@@ -85,15 +85,6 @@ fn chats(
     let (rows, report) = encoder.encode_all(conversations)?;
     let endless = rows.iter().any(|row| endless(&row.encoded, stops));
     Ok((report, endless))
-}
-
-/// The better and the worse answer, each with its prompt.
-fn answers(pair: &Preference) -> [Conversation; 2] {
-    [&pair.chosen, &pair.rejected].map(|answer| {
-        let mut turns = pair.prompt.clone();
-        turns.push(Turn::new(Role::Assistant, answer));
-        Conversation::new(turns).with_origin(pair.origin.clone())
-    })
 }
 
 /// The counts of a labelled text. Nothing of it is learned, token by token.
@@ -160,7 +151,7 @@ impl ShownRow {
             AnyExample::Chat(one) => vec![(String::new(), chat(one).map(|row| row.encoded))],
             AnyExample::Preference(pair) => ["chosen", "rejected"]
                 .into_iter()
-                .zip(answers(pair))
+                .zip(pair.conversations())
                 .map(|(note, one)| (note.to_owned(), chat(&one).map(|row| row.encoded)))
                 .collect(),
             AnyExample::Label(labeled) => {

@@ -50,13 +50,12 @@ impl Sensitive {
             }
             AnyExample::Preference(preference) => {
                 let turns = preference.prompt.iter_mut();
-                let prompt: u64 = turns.map(|turn| self.mask_turn(turn)).sum();
-                let answers = [&mut preference.chosen, &mut preference.rejected];
-                prompt
-                    + answers
-                        .map(|answer| self.mask_text(answer))
-                        .iter()
-                        .sum::<u64>()
+                let turns = turns
+                    .chain(&mut preference.chosen)
+                    .chain(&mut preference.rejected);
+                let in_turns: u64 = turns.map(|turn| self.mask_turn(turn)).sum();
+                let tools = preference.tools.iter_mut();
+                in_turns + tools.map(|tool| self.mask_value(tool)).sum::<u64>()
             }
             AnyExample::Text(text) => self.mask_text(&mut text.text),
         }

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use super::sensitive::Sensitive;
 use crate::document::{Document, Origin, Value};
-use crate::example::{Conversation, Labeled, PlainText, Preference};
+use crate::example::{
+    Conversation, Judged, Labeled, PlainText, Preference, Turn, said_last, texts,
+};
 
 /// A row: its whole text, what is to be learned of it, and where it comes from. Made from a [`Document`] or an example
 /// with `from`.
@@ -102,14 +104,12 @@ fn strings<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
 impl<'a> From<&'a Conversation> for Sample<'a> {
     /// All turns, a line each; the last answer is what is learned.
     fn from(conversation: &'a Conversation) -> Self {
-        let turns = conversation.turns.iter();
-        let texts: Vec<&str> = turns.map(|turn| turn.text.as_str()).collect();
         let target = conversation.answer().map(|answer| Target::Answer {
             prompt: conversation.question().into(),
             answer: answer.into(),
         });
         Self {
-            text: texts.join("\n").into(),
+            text: texts(&conversation.turns).into(),
             target: target.unwrap_or(Target::Text),
             origin: &conversation.origin,
         }
@@ -139,15 +139,35 @@ impl<'a> From<&'a PlainText> for Sample<'a> {
 impl<'a> From<&'a Preference> for Sample<'a> {
     /// The prompt and the chosen answer; the rejected one is part of the text alone.
     fn from(example: &'a Preference) -> Self {
-        let turns: Vec<&str> = example.prompt.iter().map(|turn| &*turn.text).collect();
-        let prompt = turns.join("\n");
+        let [prompt, chosen, rejected] =
+            [&example.prompt, &example.chosen, &example.rejected].map(|turns| texts(turns));
         Self {
-            text: format!("{prompt}\n{}\n{}", example.chosen, example.rejected).into(),
-            target: Target::Answer {
-                prompt: prompt.into(),
-                answer: example.chosen.as_str().into(),
-            },
+            text: format!("{prompt}\n{chosen}\n{rejected}").into(),
+            target: answered(prompt, &example.chosen),
             origin: &example.origin,
         }
+    }
+}
+
+impl<'a> From<&'a Judged> for Sample<'a> {
+    /// The prompt and the answer, whether it is good or not.
+    fn from(example: &'a Judged) -> Self {
+        let prompt = texts(&example.prompt);
+        Self {
+            text: format!("{prompt}\n{}", texts(&example.answer)).into(),
+            target: answered(prompt, &example.answer),
+            origin: &example.origin,
+        }
+    }
+}
+
+/// The text of an answer as what is learned; the whole if it ends with a call.
+fn answered(prompt: String, answer: &[Turn]) -> Target<'_> {
+    match said_last(answer) {
+        Some(answer) => Target::Answer {
+            prompt: prompt.into(),
+            answer: answer.into(),
+        },
+        None => Target::Text,
     }
 }
