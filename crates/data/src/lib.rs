@@ -17,6 +17,7 @@ pub mod error;
 pub mod example;
 mod fields;
 pub mod generate;
+pub mod group;
 #[cfg(any(feature = "hub", feature = "net"))]
 mod http;
 #[cfg(feature = "hub")]
