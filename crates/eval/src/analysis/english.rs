@@ -1,5 +1,7 @@
 //! The words that hold every English text together.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 /// Articles, pronouns, prepositions, conjunctions, auxiliaries, numerals, and the commonest verbs, nouns, adjectives and
 /// adverbs, in the forms in which they occur.
 pub(super) const COMMON: &str = "\
@@ -37,3 +39,29 @@ late later right wrong true false full empty whole different possible important 
 real common special certain single main only even also too very quite rather almost just still already again always \
 often sometimes usually soon now then here there today away back together apart ago else ever far well perhaps maybe \
 really actually exactly especially simply";
+
+/// Words that hold a sentence together and say nothing by themselves: articles, pronouns, prepositions, conjunctions,
+/// forms of `be`, `have` and `do`, and the verbs with which a sentence repeats its question (`was written by`). Negations
+/// are not among them.
+const FUNCTION: &str = "\
+a an the this that these those i me my we us our you your he him his she her it its they them their who whom whose which \
+what about above across after against along among around as at before behind below between beyond by down during for \
+from in inside into near of off on onto out over since than through to toward towards under until up upon via with \
+within and or but so if because although though while whereas when where whether how why am is are was were be been \
+being has have had having do does did doing will would shall should can could may might must there here also just very \
+so too such some any each called named known written wrote made located born invented discovered founded painted";
+
+static FUNCTION_WORDS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| FUNCTION.split_whitespace().collect());
+static COMMON_WORDS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| COMMON.split_whitespace().collect());
+
+/// Whether a word in lower case holds English sentences together and says nothing by itself.
+pub(super) fn is_function_word(word: &str) -> bool {
+    FUNCTION_WORDS.contains(word)
+}
+
+/// Whether a word in lower case is one that every English text may use.
+pub(super) fn is_common(word: &str) -> bool {
+    COMMON_WORDS.contains(word)
+}

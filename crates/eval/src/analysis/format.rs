@@ -1,5 +1,6 @@
 //! Outputs that are not of the form that the task demands.
 
+use finetune_data::synthesize::Shape;
 use regex::Regex;
 use serde::de::IgnoredAny;
 
@@ -11,6 +12,8 @@ use crate::{EvalError, Outcome, Result, text::excerpt};
 pub enum Format {
     /// One JSON value.
     Json,
+    /// One JSON value of this shape.
+    Shape(Shape),
     /// One of these labels, to the byte.
     Labels(Vec<String>),
     /// A text that a pattern matches as a whole; made by [`Format::regex`].
@@ -35,6 +38,7 @@ impl Format {
     pub(super) fn expected(&self) -> String {
         match self {
             Self::Json => "one JSON value".into(),
+            Self::Shape(_) => "JSON of the shape that the task demands".into(),
             Self::Labels(labels) => format!("one of {}", labels.join(", ")),
             Self::Pattern(pattern) => format!("of the form {}", written(pattern)),
         }
@@ -62,6 +66,13 @@ impl Rule for Format {
         match self {
             Self::Json => match serde_json::from_str::<IgnoredAny>(text) {
                 Ok(_) => Vec::new(),
+                Err(error) => whole(&error.to_string()),
+            },
+            Self::Shape(shape) => match serde_json::from_str(text) {
+                Ok(value) => match shape.check(&value) {
+                    Ok(()) => Vec::new(),
+                    Err(fault) => vec![Finding::whole("format", fault)],
+                },
                 Err(error) => whole(&error.to_string()),
             },
             Self::Labels(labels) if labels.iter().any(|label| label == text) => Vec::new(),

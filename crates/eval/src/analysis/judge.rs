@@ -104,15 +104,19 @@ impl Classes {
                 reason: "the outcome has no reference".into(),
             });
         }
+        let similarity = similarity(outcome);
         let errors: Vec<_> = self
             .iter()
-            .map(|class| (class.name.clone(), class.find(outcome)))
+            .map(|class| {
+                let found = class.rule.find_at(outcome, similarity);
+                (class.name.clone(), found)
+            })
             .filter(|(_, findings)| !findings.is_empty())
             .collect();
         let main = errors.first().map(|(name, _)| name.clone());
         Ok(Judged {
             outcome: outcome.clone(),
-            similarity: similarity(outcome),
+            similarity,
             main,
             errors,
         })

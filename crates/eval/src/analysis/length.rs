@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Rule};
-use crate::{Outcome, text::chunks};
+use super::{Finding, Rule, content::answers, prose::units};
+use crate::{Finish, Outcome};
 
 /// More words than `ratio` times the longest reference, and at least `words` words more than it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,21 +26,30 @@ impl Default for TooLong {
 
 impl Rule for TooLong {
     fn find(&self, outcome: &Outcome) -> Vec<Finding> {
-        let Some(expected) = outcome.references.iter().map(|text| count(text)).max() else {
+        if outcome.references.is_empty() {
             return Vec::new();
-        };
-        let found = chunks(&outcome.output);
+        }
+        let expected = longest(outcome);
+        let found = units(&outcome.output);
         let limit = expected as f64 * self.ratio;
         if found.len() as f64 <= limit || found.len() < expected + self.words {
             return Vec::new();
         }
         let excess = found[limit as usize].start..outcome.output.trim_end().len();
-        vec![Finding::at("length", excess, detail(found.len(), expected))]
+        let ended = match outcome.finished {
+            Some(Finish::Length) => ", and the limit of tokens ended it",
+            Some(Finish::Stop) => ", and the model ended it",
+            None => "",
+        };
+        let detail = format!("{}{ended}", detail(found.len(), expected));
+        vec![Finding::at("length", excess, detail)]
     }
 }
 
-/// Fewer words than `ratio` times the shortest reference, and at least `words` words fewer than it. An empty output is
-/// not short but [empty](super::Empty).
+/// Fewer words than `ratio` times the shortest reference, and at least `words` words fewer than it, of the model's own
+/// accord: an output at the limit of tokens is not short but [cut off](super::CutOff), and an empty one is
+/// [empty](super::Empty). An answer that has all that the reference adds to the question is not too short, however
+/// much the reference says around it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TooShort {
@@ -61,12 +70,13 @@ impl Default for TooShort {
 
 impl Rule for TooShort {
     fn find(&self, outcome: &Outcome) -> Vec<Finding> {
-        let Some(expected) = outcome.references.iter().map(|text| count(text)).min() else {
+        let lengths = outcome.references.iter().map(|text| units(text).len());
+        let Some(expected) = lengths.min() else {
             return Vec::new();
         };
-        let found = count(&outcome.output);
+        let found = units(&outcome.output).len();
         let short = (found as f64) < expected as f64 * self.ratio && found + self.words <= expected;
-        if found == 0 || !short {
+        if found == 0 || !short || outcome.finished == Some(Finish::Length) || answers(outcome) {
             Vec::new()
         } else {
             vec![Finding::whole("length", detail(found, expected))]
@@ -74,8 +84,10 @@ impl Rule for TooShort {
     }
 }
 
-fn count(text: &str) -> usize {
-    text.split_whitespace().count()
+/// The words of the longest reference; 0 without references.
+pub(super) fn longest(outcome: &Outcome) -> usize {
+    let lengths = outcome.references.iter().map(|text| units(text).len());
+    lengths.max().unwrap_or(0)
 }
 
 fn detail(found: usize, expected: usize) -> String {

@@ -2,7 +2,8 @@
 //!
 //! An [`ErrorClass`] is a name, a meaning and a [`Rule`] that finds evidence in an output. [`Classes`] is a list of
 //! them in the order of their weight; several may hold for one output, and the first that holds is its *main* class.
-//! An output for which none holds is [`RIGHT`]. [`Flow`] shows which class became which between two models.
+//! An output for which none holds is [`RIGHT`]. Classes are data ([`Definition`]) or rules of your own. [`Flow`] shows
+//! which class became which between two models.
 //!
 //! ```
 //! use finetune_data::Origin;
@@ -18,29 +19,44 @@
 //! ```
 
 mod content;
+mod definition;
 mod ending;
 mod english;
 mod flow;
 mod format;
 mod judge;
+mod language;
 mod length;
+mod numbers;
+mod prompt;
+mod prose;
+mod refusal;
 mod repetition;
 mod slips;
+mod special;
 mod spelling;
+mod support;
 mod vocabulary;
 
 use std::{ops::Range, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use content::{Content, similarity};
-pub use ending::{CutOff, Empty};
+pub use content::{Similarity, similarity};
+pub use definition::{Bounds, Check, Definition, Knowledge, LengthUnit};
+pub use ending::{CutOff, Empty, NeverStopped};
 pub use flow::{Flow, Move};
 pub use format::Format;
 pub use judge::{Analysis, ClassTotal, Judged};
+pub use language::WrongLanguage;
 pub use length::{TooLong, TooShort};
+pub use numbers::DifferentNumbers;
+pub use prompt::CopiedPrompt;
+pub use refusal::{Refusal, RefusalWords};
 pub use repetition::Repetition;
+pub use special::SpecialTokens;
 pub use spelling::Misspelt;
+pub use support::{Contexts, Unsupported};
 pub use vocabulary::Vocabulary;
 
 use crate::Outcome;
@@ -86,6 +102,12 @@ impl Finding {
 pub trait Rule: Send + Sync {
     /// Every piece of evidence; nothing if the error is not there.
     fn find(&self, outcome: &Outcome) -> Vec<Finding>;
+
+    /// The same where the [`similarity`] of the output is known: a rule that asks for it need not work it out again.
+    fn find_at(&self, outcome: &Outcome, similarity: f64) -> Vec<Finding> {
+        let _ = similarity;
+        self.find(outcome)
+    }
 }
 
 impl<F: Fn(&Outcome) -> Vec<Finding> + Send + Sync> Rule for F {
@@ -138,49 +160,13 @@ impl std::fmt::Debug for ErrorClass {
 pub struct Classes(Vec<ErrorClass>);
 
 impl Classes {
-    /// The usual classes, in this order: empty, repetition, wrong content, partly right, cut off, too long, too short,
-    /// misspelt. Each with the thresholds of its rule's default.
-    pub fn standard(vocabulary: Vocabulary) -> Self {
-        let Content { partly, right } = Content::default();
-        let (wrong, partly_right) = (Content::wrong(partly), Content::between(partly, right));
-        Self(vec![
-            ErrorClass::new("empty", "nothing but whitespace", Empty),
-            ErrorClass::new(
-                "repetition",
-                "it goes round in a loop",
-                Repetition::default(),
-            ),
-            ErrorClass::new(
-                "wrong content",
-                format!("similarity to the reference below {partly}"),
-                wrong,
-            ),
-            ErrorClass::new(
-                "partly right",
-                format!("similarity from {partly} to below {right}"),
-                partly_right,
-            ),
-            ErrorClass::new(
-                "cut off",
-                "it ran into the limit of tokens without an end",
-                CutOff,
-            ),
-            ErrorClass::new(
-                "too long",
-                "far more words than the reference",
-                TooLong::default(),
-            ),
-            ErrorClass::new(
-                "too short",
-                "far fewer words than the reference",
-                TooShort::default(),
-            ),
-            ErrorClass::new(
-                "misspelt",
-                "a word that is one slip away from a known one",
-                Misspelt::new(vocabulary),
-            ),
-        ])
+    /// The usual classes: those of [`Definition::standard`], each with the thresholds of its rule's default.
+    ///
+    /// # Panics
+    /// Never: the list is part of the crate, and a test builds it.
+    pub fn standard(knowledge: impl Into<Knowledge>) -> Self {
+        Self::defined(&Definition::standard(), &knowledge.into())
+            .expect("the list is part of the crate")
     }
 
     /// Exactly these classes, the weightiest first.

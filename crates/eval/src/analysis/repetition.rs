@@ -1,28 +1,45 @@
 //! Outputs that go round in a loop.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Finding, Rule};
+use super::{
+    Finding, Rule,
+    prose::{blanked, code, lowered, sentences, tables},
+};
 use crate::{Outcome, text::chunks};
 
 /// The longest loop that is looked for, in words.
 const LONGEST: usize = 24;
 /// A word of at least this many characters is searched for a loop within itself.
 const LONG_WORD: usize = 20;
+/// The length in words of the runs that may not come back.
+const RUN: usize = 8;
+/// The fewest words of a text that is searched for runs that come back.
+const RUN_TEXT: usize = 32;
 
-/// The same words again and again: a loop of consecutive n-grams, a sentence that comes back, or a word that repeats a
-/// few letters. What the reference repeats itself is no error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The same words again and again: a loop of consecutive n-grams, a word that repeats a few letters, a line or sentence
+/// that comes back, or long runs of words that do. What the reference repeats itself is no error, and neither are code
+/// and cells of tables.
+///
+/// A sentence or line that comes back counts only if the repeats make up enough of the text: a refrain between verses
+/// does not, and in verse (four short lines or more) they must be half of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Repetition {
     /// How often a single word must stand in a row; 4 by default.
     pub word: usize,
     /// How often two or more words must stand in a row; 3 by default.
     pub phrase: usize,
-    /// How often the same sentence of five or more words must come; 2 by default.
+    /// How often the same sentence or line of five or more words must come; 2 by default.
     pub sentence: usize,
+    /// The share of a text's words in repeats of sentences or of runs of eight words that is too much; 0.25 by default.
+    pub share: f64,
 }
 
 impl Default for Repetition {
@@ -31,6 +48,7 @@ impl Default for Repetition {
             word: 4,
             phrase: 3,
             sentence: 2,
+            share: 0.25,
         }
     }
 }
@@ -55,10 +73,20 @@ impl Rule for Repetition {
 impl Repetition {
     /// The first kind of repetition that is there.
     fn search(self, text: &str) -> Option<Finding> {
+        let (code, tables) = (code(text), tables(text));
+        if code.is_empty() && tables.is_empty() {
+            return self.search_prose(text);
+        }
+        let prose = blanked(text, code.iter().chain(&tables));
+        self.search_prose(&prose)
+    }
+
+    fn search_prose(self, text: &str) -> Option<Finding> {
         let words = words(text);
         self.phrases(text, &words)
             .or_else(|| letters(text, &words))
-            .or_else(|| self.sentences(text))
+            .or_else(|| self.sentences(text, words.len()))
+            .or_else(|| self.runs(text))
     }
 
     /// The loop that covers the most words; the shortest phrase of equal ones.
@@ -89,9 +117,11 @@ impl Repetition {
         ))
     }
 
-    /// The first sentence that comes too often.
-    fn sentences(self, text: &str) -> Option<Finding> {
+    /// The first sentence that comes too often, if the repeats of all are enough of the text.
+    fn sentences(self, text: &str, all: usize) -> Option<Finding> {
         let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut first = None;
+        let mut again = 0;
         for span in sentences(text) {
             let words: Vec<String> = words(&text[span.clone()])
                 .into_iter()
@@ -102,16 +132,65 @@ impl Repetition {
             }
             let times = seen.entry(words.join(" ")).or_default();
             *times += 1;
-            if *times >= self.sentence.max(2) {
-                return Some(Finding::at(
-                    "sentence again",
-                    span,
-                    format!("the same sentence {times} times"),
-                ));
+            if *times > 1 {
+                again += words.len();
+            }
+            if *times == self.sentence.max(2) && first.is_none() {
+                let detail = format!("the same sentence {times} times");
+                first = Some(Finding::at("sentence again", span, detail));
             }
         }
-        None
+        let share = self.limit(text);
+        first.filter(|_| again as f64 >= share * all as f64)
     }
+
+    /// The share of repeats that is too much of a text.
+    fn limit(self, text: &str) -> f64 {
+        if is_verse(text) {
+            self.share.max(0.5)
+        } else {
+            self.share
+        }
+    }
+
+    /// The first run of eight words that came before, if the runs that did are enough of the text.
+    fn runs(self, text: &str) -> Option<Finding> {
+        let words = lowered(text);
+        if words.len() < RUN_TEXT {
+            return None;
+        }
+        let hashes: Vec<u64> = words
+            .iter()
+            .map(|(_, word)| xxh3_64(word.as_bytes()))
+            .collect();
+        let mut known: HashSet<&[u64]> = HashSet::new();
+        let mut covered = vec![false; words.len()];
+        let mut first = None;
+        for (at, run) in hashes.windows(RUN).enumerate() {
+            if !known.insert(run) {
+                covered[at..at + RUN].fill(true);
+                first.get_or_insert(at);
+            }
+        }
+        let again = covered.iter().filter(|&&covered| covered).count();
+        let share = self.limit(text);
+        let at = first.filter(|_| again as f64 >= share * words.len() as f64)?;
+        let span = words[at].0.start..words[at + RUN - 1].0.end;
+        let detail = format!("{again} of {} words stood before", words.len());
+        Some(Finding::at("words again", span, detail))
+    }
+}
+
+/// Whether a text is set in verse: four lines or more, of which most are short and do not end a sentence.
+fn is_verse(text: &str) -> bool {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let (mut all, mut short) = (0, 0);
+    for line in lines {
+        all += 1;
+        let brief = line.split_whitespace().count() <= 10;
+        short += usize::from(brief && !line.ends_with(['.', ':', ';']));
+    }
+    all >= 4 && 2 * short > all
 }
 
 /// A long word that is a few letters, five times or more.
@@ -144,28 +223,6 @@ fn words(text: &str) -> Vec<(Range<usize>, String)> {
             (!word.is_empty()).then(|| (span, word.to_lowercase()))
         })
         .collect()
-}
-
-/// The sentences: up to a full stop, question or exclamation mark before whitespace, or a line's end.
-fn sentences(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut start = 0;
-    let mut before = ' ';
-    for (at, c) in text.char_indices() {
-        if c == '\n' || (c.is_whitespace() && matches!(before, '.' | '!' | '?' | '。')) {
-            found.push(start..at);
-            start = at;
-        }
-        before = c;
-    }
-    found.push(start..text.len());
-    found.retain_mut(|span| {
-        let part = &text[span.clone()];
-        let trimmed = part.trim_start();
-        span.start += part.len() - trimmed.len();
-        !trimmed.is_empty()
-    });
-    found
 }
 
 #[cfg(test)]

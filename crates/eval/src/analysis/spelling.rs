@@ -1,20 +1,32 @@
 //! Misspelt words.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
-use super::{Finding, Rule, Vocabulary};
-use crate::{Outcome, text::chunks};
+use finetune_data::quality::{Language, UNKNOWN};
+
+use super::{
+    Finding, Rule, Vocabulary,
+    prose::{Word, quoted, touches, words},
+    vocabulary::Near,
+};
+use crate::Outcome;
 
 /// A word that is not known but near a known one, with that one.
 ///
 /// Known are the words of a [`Vocabulary`], of the item's references and of its question. Left out are names (a capital
 /// inside a sentence, or more than one), words with digits, code (between backticks, or with signs that prose does not
-/// have), addresses, words of fewer than three letters, and scripts that do not put spaces between words.
+/// have), addresses, words of fewer than three letters, what is quoted, and scripts that do not put spaces between words.
 ///
-/// A word that is near no known word, or begins with another letter, is probably a rare one that the vocabulary lacks, and
-/// is not counted, unless [`strict`](Misspelt::strict) says so: use that with a vocabulary that is meant to be complete.
-/// The larger the vocabulary, the fewer right words are taken for misspelt ones: for a pretrained model, add its
-/// pretraining texts.
+/// A word counts as misspelt if one slip parts it from a known one, two from eight letters on. A slip that often makes
+/// another right word is none: another first letter; another ending of the same stem (`trained`, `trainer`); the two
+/// spellings of a sound that English writes both ways (`-ise`, `-ize`); any slip but two letters swapped in a word of
+/// three or four, and a letter changed for another in a word of five or six. What is left can still be a rare right
+/// word: the larger the vocabulary, the fewer are.
+///
+/// Where the vocabulary has a dictionary of some language, its words are no neighbours for a text that is clearly in
+/// another one.
+///
+/// [`strict`](Misspelt::strict) counts every unknown word: use it with a vocabulary that is meant to be complete.
 #[derive(Clone)]
 pub struct Misspelt {
     vocabulary: Arc<Vocabulary>,
@@ -39,34 +51,38 @@ impl Misspelt {
 
 impl Rule for Misspelt {
     fn find(&self, outcome: &Outcome) -> Vec<Finding> {
+        let output = &outcome.output;
         let mut own: Option<Vocabulary> = None;
+        let mut language: Option<&'static str> = None;
+        let mut quotations = None;
         let mut findings = Vec::new();
-        for word in words(&outcome.output).into_iter().filter(Word::is_prose) {
-            let text = &outcome.output[word.span.clone()];
+        for word in words(output).into_iter().filter(Word::is_prose) {
+            let text = &output[word.span.clone()];
             if self.vocabulary.contains(text) {
                 continue;
             }
             let own = own.get_or_insert_with(|| {
                 Vocabulary::of_texts(outcome.references.iter().chain([&outcome.input]))
             });
-            if own.contains(text) {
+            if own.contains(text)
+                || touches(quotations.get_or_insert_with(|| quoted(output)), &word.span)
+            {
                 continue;
             }
-            let near = [own.nearest(text), self.vocabulary.nearest(text)];
-            match near
+            let mut speaks = |spoken: &str| {
+                let language = *language.get_or_insert_with(|| Language::default().of(output));
+                language == spoken || language == UNKNOWN
+            };
+            let near = [own.near(text), self.vocabulary.near(text)];
+            let near = near
                 .into_iter()
                 .flatten()
-                .min_by_key(|(_, distance)| *distance)
-            {
-                // A capital at the start of a sentence may be a name; only a single slip makes it a misspelling.
-                Some((known, distance))
-                    if begins_alike(text, &known) && !(word.capital && distance > 1) =>
-                {
-                    findings.push(Finding::at(
-                        "near a known word",
-                        word.span,
-                        format!("“{text}”: “{known}”?"),
-                    ));
+                .filter(|near| near.language.as_deref().is_none_or(&mut speaks))
+                .min_by_key(|near| near.slips);
+            match near {
+                Some(near) if is_slip(text, &near, word.capital) => {
+                    let detail = format!("“{text}”: “{}”?", near.word);
+                    findings.push(Finding::at("near a known word", word.span, detail));
                 }
                 _ if self.strict && !word.capital => {
                     findings.push(Finding::at("unknown word", word.span, format!("“{text}”")));
@@ -78,137 +94,79 @@ impl Rule for Misspelt {
     }
 }
 
+/// Whether what parts a word from a known one is a slip, rather than what parts two right words.
+fn is_slip(word: &str, near: &Near, capital: bool) -> bool {
+    let word = word.to_lowercase();
+    let known = near.word.as_str();
+    let letters = word.chars().count();
+    let swapped = letters == known.chars().count() && sorted(&word) == sorted(known);
+    let changed = letters == known.chars().count() && !swapped;
+    // A capital at the start of a sentence may be a name; only a single slip makes it a misspelling.
+    begins_alike(&word, known)
+        && (near.slips == 1 || !capital)
+        && (letters > 4 || swapped)
+        && (letters > 6 || !changed)
+        && !inflected(&word, known)
+        && spelt_one_way(&word) != spelt_one_way(known)
+}
+
+fn sorted(word: &str) -> Vec<char> {
+    let mut letters: Vec<char> = word.chars().collect();
+    letters.sort_unstable();
+    letters
+}
+
 /// Whether two words begin with the same letter, or with the same two letters swapped: slips hardly ever change the first
 /// letter, and other words often do.
 fn begins_alike(word: &str, known: &str) -> bool {
     let two = |text: &str| {
-        let mut letters = text.chars().flat_map(char::to_lowercase);
+        let mut letters = text.chars();
         (letters.next(), letters.next())
     };
     let ((a, b), (x, y)) = (two(word), two(known));
     a == x || (a == y && b == x)
 }
 
-/// A run of letters, with hyphens and slashes as borders and apostrophes inside.
-pub(super) struct Word {
-    /// Its bytes.
-    pub(super) span: Range<usize>,
-    /// Whether it begins with a capital.
-    capital: bool,
-    /// Whether it is a name, an abbreviation, code, an address, or stands beside digits.
-    special: bool,
+/// Endings that make other words of a stem.
+const ENDINGS: [&str; 34] = [
+    "", "a", "al", "able", "d", "e", "ed", "en", "er", "ers", "es", "est", "ful", "i", "ian", "ic",
+    "ied", "ier", "ies", "ily", "ing", "ion", "ions", "ist", "ive", "ly", "ment", "n", "ness",
+    "or", "ors", "r", "s", "y",
+];
+
+/// Whether both words are one stem of three letters or more with two of the endings.
+fn inflected(word: &str, known: &str) -> bool {
+    let same = word.char_indices().zip(known.chars());
+    let stem = same
+        .take_while(|((_, a), b)| a == b)
+        .last()
+        .map_or(0, |((at, letter), _)| at + letter.len_utf8());
+    let ends = |text: &str, from: usize| ENDINGS.contains(&&text[from..]);
+    word.char_indices()
+        .map(|(at, _)| at)
+        .chain([word.len()])
+        .filter(|&at| at >= 3 && at <= stem)
+        .any(|at| ends(word, at) && ends(known, at))
 }
 
-impl Word {
-    /// Whether it should be spelt as in a dictionary.
-    fn is_prose(&self) -> bool {
-        !self.special && self.span.len() > 2
+/// The word with the endings and sounds that British and American English write differently written one way.
+fn spelt_one_way(word: &str) -> String {
+    let mut word = word.to_owned();
+    for (british, american) in [
+        ("is", "iz"),
+        ("ys", "yz"),
+        ("our", "or"),
+        ("ogue", "og"),
+        ("ence", "ense"),
+        ("tre", "ter"),
+        ("ll", "l"),
+        ("ae", "e"),
+        ("oe", "e"),
+        ("mme", "m"),
+    ] {
+        word = word.replace(british, american);
     }
-}
-
-/// The words of a text.
-pub(super) fn words(text: &str) -> Vec<Word> {
-    let code = code(text);
-    let mut found = Vec::new();
-    let mut fresh = true; // whether a sentence begins here
-    let mut last = 0;
-    for chunk in chunks(text) {
-        fresh |= text[last..chunk.start].contains('\n');
-        last = chunk.end;
-        let part = &text[chunk.clone()];
-        let special = is_code(part)
-            || code
-                .iter()
-                .any(|code| code.start < chunk.end && chunk.start < code.end);
-        for piece in pieces(part) {
-            let word = &part[piece.clone()];
-            let capital = word.starts_with(char::is_uppercase);
-            let mixed = word.chars().skip(1).any(char::is_uppercase);
-            let name = (capital && !fresh) || mixed || word.chars().any(unspaced);
-            let span = chunk.start + piece.start..chunk.start + piece.end;
-            found.push(Word {
-                span,
-                capital,
-                special: special || name,
-            });
-            fresh = false;
-        }
-        fresh |= part
-            .trim_end_matches(['"', '\'', '”', '’', ')', ']', '*', '_'])
-            .ends_with(['.', '!', '?', ':', '…']);
-    }
-    found
-}
-
-/// The byte ranges between backticks; a fence that does not close runs to the end.
-fn code(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(start) = text[at..].find('`').map(|offset| at + offset) {
-        let fence = if text[start..].starts_with("```") {
-            "```"
-        } else {
-            "`"
-        };
-        let inside = start + fence.len();
-        let rest = &text[inside..];
-        let end = match rest.find(fence) {
-            Some(offset) if fence.len() == 3 || !rest[..offset].contains('\n') => {
-                inside + offset + fence.len()
-            }
-            _ if fence.len() == 3 => text.len(),
-            _ => {
-                at = inside;
-                continue;
-            }
-        };
-        found.push(start..end);
-        at = end;
-    }
-    found
-}
-
-/// Whether a run without whitespace is an address, a path, a number or code rather than words of prose.
-fn is_code(part: &str) -> bool {
-    let inner = part.trim_matches(|c: char| !c.is_alphanumeric());
-    inner
-        .chars()
-        .any(|c| c.is_ascii_digit() || "_\\=<>{}[]()#$@~|^*+&%:.".contains(c))
-        || part.contains("()")
-}
-
-/// The runs of letters, with single apostrophes inside.
-fn pieces(part: &str) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = Vec::new();
-    for (at, c) in part.char_indices() {
-        let end = at + c.len_utf8();
-        let joins = |c: char| c == '\'' || c == '’';
-        if !c.is_alphabetic() && !unicode_mark(c) {
-            continue;
-        }
-        match found.last_mut() {
-            Some(last) if last.end == at => last.end = end,
-            Some(last)
-                if part[last.end..at].chars().count() == 1
-                    && part[last.end..at].starts_with(joins) =>
-            {
-                last.end = end;
-            }
-            _ => found.push(at..end),
-        }
-    }
-    found
-}
-
-/// A combining mark, which belongs to the letter before it.
-fn unicode_mark(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{64b}'..='\u{65f}' | '\u{900}'..='\u{903}' | '\u{93a}'..='\u{94f}')
-}
-
-/// A letter of a script that does not put spaces between words.
-fn unspaced(c: char) -> bool {
-    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
-        | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+    word
 }
 
 #[cfg(test)]
@@ -248,7 +206,6 @@ mod tests {
         check("low-rnak adapter", "rnak", "rank");
         check("It is overfiting", "overfiting", "overfitting");
         check("Teh model", "Teh", "the");
-        check("it memorizes the rows", "memorizes", "memorises");
     }
 
     #[test]
@@ -263,6 +220,9 @@ mod tests {
             "a bank and a tank",
             "模型训练",
             "the model's rank doesn't",
+            "it memorizes the rows",
+            "a trainer and an adaptor",
+            "he wrote “modle” and 'rnak'",
         ] {
             assert_eq!(found(output), [], "{output}");
         }
@@ -281,7 +241,7 @@ mod tests {
         fn spans_are_the_words(text in "\\PC*|([a-zé'`. \n]{0,30})") {
             for word in words(&text) {
                 prop_assert!(text.get(word.span.clone()).is_some());
-                prop_assert!(text[word.span].starts_with(|c: char| c.is_alphabetic() || unicode_mark(c)));
+                prop_assert!(text[word.span].starts_with(|c: char| c.is_alphabetic() || crate::analysis::prose::unicode_mark(c)));
             }
         }
 

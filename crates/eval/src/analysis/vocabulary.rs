@@ -1,26 +1,44 @@
 //! The words that are known, and the nearest of them to one that is not.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::Path,
     sync::{OnceLock, PoisonError, RwLock},
 };
 
 use super::{
     english::COMMON,
+    prose::words,
     slips::{mask, slips},
-    spelling::words,
 };
 use crate::{EvalError, Outcome, Result};
 
-/// The words of the references, of the training texts and of the user's own list, in lower case, with their counts.
+/// The words of the references, of the training texts and of the user's own list, in lower case, with their counts; and
+/// dictionaries of languages.
 ///
 /// Build it whole before it is asked: [`nearest`](Vocabulary::nearest) makes an index at its first call.
 #[derive(Default)]
 pub struct Vocabulary {
+    words: Words,
+    /// By the ISO 639-3 code of the language.
+    dictionaries: BTreeMap<String, Words>,
+}
+
+/// Words with their counts, and an index of them.
+#[derive(Default)]
+struct Words {
     counts: HashMap<String, u32>,
     index: OnceLock<Vec<Vec<Known>>>,
     answers: RwLock<HashMap<String, Option<(String, usize)>>>,
+}
+
+impl std::fmt::Debug for Vocabulary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vocabulary")
+            .field("words", &self.words.counts.len())
+            .field("dictionaries", &self.dictionaries.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A known word in the index.
@@ -29,6 +47,14 @@ struct Known {
     letters: Vec<char>,
     mask: u64,
     count: u32,
+}
+
+/// A known word near one that is not.
+pub(super) struct Near {
+    pub(super) word: String,
+    pub(super) slips: usize,
+    /// The language of the dictionary that it stands in; none for a word of the texts.
+    pub(super) language: Option<String>,
 }
 
 impl Vocabulary {
@@ -60,21 +86,109 @@ impl Vocabulary {
     }
 
     /// Adds about 700 words that every English text may use, so that a small vocabulary does not take `them` for a
-    /// misspelt `the`.
+    /// misspelt `the`. They are a dictionary of English: see [`add_dictionary`](Vocabulary::add_dictionary).
     pub fn with_common_english(mut self) -> Self {
-        self.add_text(COMMON);
+        self.dictionaries
+            .entry("eng".to_owned())
+            .or_default()
+            .add_text(COMMON);
         self
     }
 
     /// Adds the words of a text; names and words in code included, since whoever repeats them does not misspell them.
     pub fn add_text(&mut self, text: &str) {
+        self.words.add_text(text);
+    }
+
+    /// Adds a word; a possessive also adds its owner.
+    pub fn add(&mut self, word: &str) {
+        self.words.add(word);
+    }
+
+    /// Adds a word list: one word per line; empty lines and lines that begin with `#` are passed over.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`] if the file cannot be read as UTF-8.
+    pub fn add_list(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.words.add_list(path.as_ref())
+    }
+
+    /// Adds a word list as a dictionary of a language, given by its ISO 639-3 code (`eng`, `deu`): its words are known
+    /// everywhere, and are taken for what was meant only in texts that are not clearly in another language.
+    ///
+    /// # Errors
+    /// As [`add_list`](Vocabulary::add_list).
+    pub fn add_dictionary(
+        &mut self,
+        language: impl Into<String>,
+        path: impl AsRef<Path>,
+    ) -> Result<()> {
+        let words = self.dictionaries.entry(language.into()).or_default();
+        words.add_list(path.as_ref())
+    }
+
+    /// The number of different words; one that stands in several dictionaries counts in each.
+    pub fn len(&self) -> usize {
+        self.all().map(|(_, words)| words.counts.len()).sum()
+    }
+
+    /// Whether there are no words.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the word is known, in any case, or as the plural, possessive or negated form of a known one.
+    pub fn contains(&self, word: &str) -> bool {
+        let word = folded(word);
+        let known = |word: &str| self.all().any(|(_, words)| words.counts.contains_key(word));
+        let stem = |suffix| word.strip_suffix(suffix).is_some_and(known);
+        known(&word)
+            || ["'s", "s", "'", "'re", "'ve", "'ll", "'d", "n't"]
+                .into_iter()
+                .any(stem)
+            || ["can't", "won't", "i'm", "let's"].contains(&word.as_str())
+    }
+
+    /// The nearest known word and its distance in slips (a letter too many, too few, another one, or two swapped): at
+    /// most 1 for words of up to seven letters, else at most 2, since almost every short word is two slips away from some
+    /// other. The more frequent of equally near ones, then the first in the alphabet; words of the texts before those of
+    /// dictionaries.
+    pub fn nearest(&self, word: &str) -> Option<(String, usize)> {
+        let near = self.near(word).min_by_key(|near| near.slips)?;
+        Some((near.word, near.slips))
+    }
+
+    /// The nearest word of the texts and of each dictionary.
+    pub(super) fn near(&self, word: &str) -> impl Iterator<Item = Near> + use<'_> {
+        let word = folded(word);
+        self.all().filter_map(move |(language, words)| {
+            let (word, slips) = words.nearest(&word)?;
+            let language = language.map(str::to_owned);
+            Some(Near {
+                word,
+                slips,
+                language,
+            })
+        })
+    }
+
+    /// The words of the texts, and the dictionaries by their language.
+    fn all(&self) -> impl Iterator<Item = (Option<&str>, &Words)> {
+        let dictionaries = self.dictionaries.iter();
+        [(None, &self.words)]
+            .into_iter()
+            .chain(dictionaries.map(|(language, words)| (Some(language.as_str()), words)))
+    }
+}
+
+impl Words {
+    fn add_text(&mut self, text: &str) {
         for word in words(text) {
             self.add(&text[word.span]);
         }
     }
 
-    /// Adds a word; a possessive also adds its owner.
-    pub fn add(&mut self, word: &str) {
+    fn add(&mut self, word: &str) {
         let word = folded(word);
         if let Some(owner) = word.strip_suffix("'s") {
             self.count(owner.to_owned());
@@ -92,12 +206,7 @@ impl Vocabulary {
             .clear();
     }
 
-    /// Adds a word list: one word per line; empty lines and lines that begin with `#` are passed over.
-    ///
-    /// # Errors
-    /// [`EvalError::Io`] if the file cannot be read as UTF-8.
-    pub fn add_list(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+    fn add_list(&mut self, path: &Path) -> Result<()> {
         let text = std::fs::read_to_string(path).map_err(|source| EvalError::Io {
             path: path.to_owned(),
             source,
@@ -112,46 +221,17 @@ impl Vocabulary {
         Ok(())
     }
 
-    /// The number of different words.
-    pub fn len(&self) -> usize {
-        self.counts.len()
-    }
-
-    /// Whether there are no words.
-    pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
-    }
-
-    /// Whether the word is known, in any case, or as the plural, possessive or negated form of a known one.
-    pub fn contains(&self, word: &str) -> bool {
-        let word = folded(word);
-        let known = |word: &str| self.counts.contains_key(word);
-        let stem = |suffix| word.strip_suffix(suffix).is_some_and(known);
-        known(&word)
-            || ["'s", "s", "'", "'re", "'ve", "'ll", "'d", "n't"]
-                .into_iter()
-                .any(stem)
-            || ["can't", "won't", "i'm", "let's"].contains(&word.as_str())
-    }
-
-    /// The nearest known word and its distance in slips (a letter too many, too few, another one, or two swapped): at
-    /// most 1 for words of up to seven letters, else at most 2, since almost every short word is two slips away from some
-    /// other. The more frequent of equally near ones, then the first in the alphabet.
-    pub fn nearest(&self, word: &str) -> Option<(String, usize)> {
-        let word = folded(word);
-        if let Some(answer) = self
-            .answers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&word)
-        {
+    fn nearest(&self, word: &str) -> Option<(String, usize)> {
+        let answers = self.answers.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = answers.get(word) {
             return answer.clone();
         }
-        let answer = self.search(&word);
+        drop(answers);
+        let answer = self.search(word);
         self.answers
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(word, answer.clone());
+            .insert(word.to_owned(), answer.clone());
         answer
     }
 
