@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Analysis, RIGHT};
+use super::{Analysis, Correction, Judged, RIGHT};
 use crate::{
     Result,
     metric::{same_items, sign_test},
@@ -31,6 +31,28 @@ pub struct Flow {
     /// The class of every item before and after, in the items' order.
     #[serde(default)]
     pub moves: Vec<Move>,
+    /// What became of each class by itself, whether or not it is the main one.
+    #[serde(default)]
+    pub changes: Vec<ClassChange>,
+}
+
+/// On how many items a class holds before and after.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassChange {
+    /// The class.
+    pub class: String,
+    /// How many items it holds for before.
+    pub before: usize,
+    /// How many items it holds for after.
+    pub after: usize,
+    /// How many items it held for before and does no longer.
+    pub gone: usize,
+    /// How many items it holds for after and did not before.
+    pub come: usize,
+    /// The two-sided p-value of the exact sign test of `gone` against `come`, by Holm's correction for the number of
+    /// classes that changed; none if nothing changed.
+    pub p_value: Option<f64>,
 }
 
 /// The class of one item before and after, as indices into [`Flow::classes`].
@@ -100,7 +122,17 @@ impl Flow {
             broken,
             p_value: sign_test(fixed, broken),
             moves,
+            changes: changes(before, after),
         })
+    }
+
+    /// The items that went from one class to another, the first of them; both by name.
+    pub fn examples(&self, from: &str, to: &str, count: usize) -> Vec<usize> {
+        let named =
+            |place: usize, name: &str| self.classes.get(place).is_some_and(|class| class == name);
+        let mut items = self.items(|step| named(step.from, from) && named(step.to, to));
+        items.truncate(count);
+        items
     }
 
     /// How many items went from one class to another; 0 for a place that the table does not have.
@@ -132,4 +164,37 @@ impl Flow {
             .map(|(index, _)| index)
             .collect()
     }
+}
+
+/// What became of each class of either analysis, in their order.
+fn changes(before: &Analysis, after: &Analysis) -> Vec<ClassChange> {
+    let mut changes: Vec<ClassChange> = Vec::new();
+    for total in before.totals.iter().chain(&after.totals) {
+        if changes.iter().any(|change| change.class == total.name) {
+            continue;
+        }
+        let holds = |item: &Judged| item.errors.iter().any(|(name, _)| *name == total.name);
+        let pairs = before.items.iter().zip(&after.items);
+        let pairs: Vec<(bool, bool)> = pairs.map(|(old, new)| (holds(old), holds(new))).collect();
+        let count =
+            |wanted: fn(&(bool, bool)) -> bool| pairs.iter().filter(|pair| wanted(pair)).count();
+        let (gone, come) = (
+            count(|pair| pair.0 && !pair.1),
+            count(|pair| !pair.0 && pair.1),
+        );
+        changes.push(ClassChange {
+            class: total.name.clone(),
+            before: count(|pair| pair.0),
+            after: count(|pair| pair.1),
+            gone,
+            come,
+            p_value: sign_test(gone, come),
+        });
+    }
+    let p_values: Vec<f64> = changes.iter().filter_map(|change| change.p_value).collect();
+    let mut corrected = Correction::Holm.adjust(&p_values).into_iter();
+    for change in changes.iter_mut().filter(|change| change.p_value.is_some()) {
+        change.p_value = corrected.next();
+    }
+    changes
 }

@@ -18,6 +18,7 @@
 //! assert_eq!(analysis.items[0].main.as_deref(), Some("shouting"));
 //! ```
 
+mod collect;
 mod content;
 mod definition;
 mod ending;
@@ -30,22 +31,30 @@ mod length;
 mod numbers;
 mod prompt;
 mod prose;
+mod read;
 mod refusal;
 mod repetition;
+mod significance;
+mod similar;
+mod slices;
 mod slips;
 mod special;
 mod spelling;
 mod support;
+mod suspects;
+mod tables;
+mod topics;
 mod vocabulary;
 
 use std::{ops::Range, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub use collect::{Collection, NearRow, Need};
 pub use content::{Similarity, similarity};
 pub use definition::{Bounds, Check, Definition, Knowledge, LengthUnit};
 pub use ending::{CutOff, Empty, NeverStopped};
-pub use flow::{Flow, Move};
+pub use flow::{ClassChange, Flow, Move};
 pub use format::Format;
 pub use judge::{Analysis, ClassTotal, Judged};
 pub use language::WrongLanguage;
@@ -54,9 +63,12 @@ pub use numbers::DifferentNumbers;
 pub use prompt::CopiedPrompt;
 pub use refusal::{Refusal, RefusalWords};
 pub use repetition::Repetition;
+pub use significance::{Correction, fisher_exact};
+pub use slices::{Cut, Row, Slice, Slicer, Slices};
 pub use special::SpecialTokens;
 pub use spelling::Misspelt;
 pub use support::{Contexts, Unsupported};
+pub use suspects::{RowLoss, Suspect, Suspects, Suspicion, Verdict, losses};
 pub use vocabulary::Vocabulary;
 
 use crate::Outcome;

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// A value in its unit: `63.1%`, `12.4`.
-pub(super) fn value(value: f64, unit: Unit) -> String {
+pub(crate) fn value(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Share => share(value),
         Unit::Number => number(value),
@@ -14,7 +14,7 @@ pub(super) fn value(value: f64, unit: Unit) -> String {
 }
 
 /// A share of 1 in per cent with one decimal; `<0.1%` for what would round to nothing.
-pub(super) fn share(value: f64) -> String {
+pub(crate) fn share(value: f64) -> String {
     let percent = value * 100.0;
     if percent > 0.0 && percent < 0.05 {
         "<0.1%".to_owned()
@@ -24,7 +24,7 @@ pub(super) fn share(value: f64) -> String {
 }
 
 /// A number with about four significant digits.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
         return "—".to_owned();
@@ -40,7 +40,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// An integer with commas between groups of three digits.
-pub(super) fn grouped(value: i64) -> String {
+pub(crate) fn grouped(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -57,7 +57,7 @@ pub(super) fn grouped(value: i64) -> String {
 }
 
 /// The interval of an estimate: `59.0–67.2%`; nothing where there is none.
-pub(super) fn interval(estimate: Estimate, unit: Unit) -> String {
+pub(crate) fn interval(estimate: Estimate, unit: Unit) -> String {
     estimate
         .interval
         .map_or_else(String::new, |interval| match unit {
@@ -71,7 +71,7 @@ fn percent(value: f64) -> String {
 }
 
 /// A difference with its sign: `+42.1 points` for shares, `−3.2` for numbers.
-pub(super) fn change(value: f64, unit: Unit) -> String {
+pub(crate) fn change(value: f64, unit: Unit) -> String {
     let sign = if value < 0.0 { "−" } else { "+" };
     match unit {
         Unit::Share => format!("{sign}{:.1} points", value.abs() * 100.0),
@@ -80,7 +80,7 @@ pub(super) fn change(value: f64, unit: Unit) -> String {
 }
 
 /// The interval of a difference: `+37.0 to +47.1`.
-pub(super) fn change_interval(estimate: Estimate, unit: Unit) -> Option<String> {
+pub(crate) fn change_interval(estimate: Estimate, unit: Unit) -> Option<String> {
     let bare = |value| change(value, unit).trim_end_matches(" points").to_owned();
     estimate
         .interval
@@ -88,7 +88,7 @@ pub(super) fn change_interval(estimate: Estimate, unit: Unit) -> Option<String> 
 }
 
 /// `p < 0.001` or `p = 0.034`, not to be broken over two lines.
-pub(super) fn p_value(p: f64) -> String {
+pub(crate) fn p_value(p: f64) -> String {
     if p < 0.001 {
         "p\u{a0}<\u{a0}0.001".to_owned()
     } else {
@@ -97,7 +97,7 @@ pub(super) fn p_value(p: f64) -> String {
 }
 
 /// `↑` where more is better, `↓` where less is.
-pub(super) fn arrow(better: Better) -> &'static str {
+pub(crate) fn arrow(better: Better) -> &'static str {
     match better {
         Better::Higher => "↑",
         Better::Lower => "↓",
@@ -105,7 +105,7 @@ pub(super) fn arrow(better: Better) -> &'static str {
 }
 
 /// `1 answer`, `2 answers`.
-pub(super) fn counted(count: usize, one: &str) -> String {
+pub(crate) fn counted(count: usize, one: &str) -> String {
     format!(
         "{} {one}{}",
         grouped(count as i64),

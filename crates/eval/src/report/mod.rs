@@ -26,10 +26,10 @@
 mod build;
 mod chart;
 mod curve;
-mod figures;
+pub(crate) mod figures;
 mod html;
 mod summary;
-mod table;
+pub(crate) mod table;
 mod terminal;
 
 use std::{ops::Range, path::Path};

@@ -10,20 +10,20 @@ use crate::text::{markdown, one_line, shorten};
 const WIDEST: usize = 44;
 
 /// A table with a header: the first column to the left, the others to the right.
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with this header.
-    pub(super) fn new<S: AsRef<str>>(header: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn new<S: AsRef<str>>(header: impl IntoIterator<Item = S>) -> Self {
         let mut table = Self { rows: Vec::new() };
         table.row(header);
         table
     }
 
     /// Adds a row. Cells are shown on one line, and long ones are cut.
-    pub(super) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
+    pub(crate) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(
             cells
                 .into_iter()
