@@ -108,6 +108,24 @@ fn alone(model: &CausalLm) -> Vec<f32> {
     texts().iter().flat_map(one).collect()
 }
 
+/// Rotations that follow the length of a text, for texts of more than four tokens.
+fn dynamic() -> Value {
+    let mut config = llama();
+    config["rope_scaling"] = json!({"rope_type": "dynamic", "factor": 2.0});
+    config["max_position_embeddings"] = json!(4);
+    config
+}
+
+#[test]
+fn frequencies_that_follow_a_text_do_not_follow_its_padding() {
+    let model = causal(dynamic());
+    for side in [Side::Right, Side::Left] {
+        let tokens = tokens(&rows(&texts()), side);
+        let found = read(model.log_probs(&tokens, &next_tokens(&tokens), Noise::off()));
+        close(&found, &alone(&model), 2e-6);
+    }
+}
+
 #[test]
 fn padding_and_packing_change_nothing() {
     for config in [llama(), gpt2(), xlnet("bi"), xlnet("uni")] {

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::blueprint::{Rotary, Scaling};
-use crate::tokens::{Convention, Tokens};
+use crate::tokens::{Convention, Span, Tokens};
 
 /// Cosine and sine of the angle of every feature pair at every place, `[batch * length, rotated / 2]` each.
 #[derive(Debug, Clone)]
@@ -17,20 +17,23 @@ pub struct Angles {
 impl Angles {
     /// The angles of every place that is read now.
     ///
-    /// Where the frequencies follow the length of a text, each row has its own, so that it does not depend on the rows
-    /// beside it; in the reference's convention they follow the longest row.
+    /// Where the frequencies follow the length of a text, each row has its own by its longest text, so that it depends
+    /// neither on the rows beside it nor on its padding; in the reference's convention they follow the longest row.
     pub fn new(plan: &Rotary, tokens: &Tokens, device: &Device, dtype: DType) -> Self {
         let positions = tokens.positions();
         let apart = matches!(plan.scaling, Scaling::Dynamic { .. })
             && tokens.convention == Convention::Documents;
-        let length = if apart {
-            tokens.length()
+        let (length, seen): (usize, Vec<usize>) = if apart {
+            let longest = |row: &Vec<Span>| row.iter().map(Span::len).max().unwrap_or(0);
+            (tokens.length(), tokens.spans.iter().map(longest).collect())
         } else {
-            positions.len()
+            let last = positions.iter().max();
+            let seen = last.map_or(0, |last| *last as usize + 1);
+            (positions.len(), vec![seen])
         };
         let mut turns = Vec::with_capacity(positions.len() * plan.width / 2);
-        for positions in positions.chunks(length.max(1)) {
-            turn(&mut turns, plan, positions);
+        for (positions, seen) in positions.chunks(length.max(1)).zip(seen) {
+            turn(&mut turns, plan, positions, seen);
         }
         let half = plan.width / 2;
         let tensor = |pick: fn(&(f32, f32)) -> f32| {
@@ -45,9 +48,8 @@ impl Angles {
     }
 }
 
-/// Adds sine and cosine of each feature pair at each position.
-fn turn(turns: &mut Vec<(f32, f32)>, plan: &Rotary, positions: &[u32]) {
-    let seen = positions.iter().max().map_or(0, |last| *last as usize + 1);
+/// Adds sine and cosine of each feature pair at each position, for texts of `seen` tokens.
+fn turn(turns: &mut Vec<(f32, f32)>, plan: &Rotary, positions: &[u32], seen: usize) {
     let frequencies = frequencies(plan, seen);
     let magnitude = match plan.scaling {
         Scaling::Yarn { magnitude, .. } => magnitude as f32,
