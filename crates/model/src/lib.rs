@@ -33,4 +33,4 @@ pub use head::{
     CausalLm, Classifier, Discriminator, Head, MaskedLm, Network, Seq2Seq, TokenClassifier, Trunk,
 };
 pub use noise::Noise;
-pub use tokens::{Convention, Order, Side, Span, Targets, Tokens};
+pub use tokens::{Branch, Convention, Order, Side, Span, Targets, Tokens};

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Tensor};
 use finetune_model::blueprint::Place;
 use finetune_model::{
-    Cache, CausalLm, Checkpoint, MaskedLm, Noise, Order, Side, Targets, Tokens, weights,
+    Branch, Cache, CausalLm, Checkpoint, MaskedLm, Noise, Order, Side, Targets, Tokens, weights,
 };
 use serde_json::{Value, json};
 
@@ -143,6 +143,73 @@ fn padding_and_packing_change_nothing() {
             close(&found, &expected, 2e-6);
         }
     }
+}
+
+fn bloom() -> Value {
+    json!({
+        "model_type": "bloom", "vocab_size": 40, "hidden_size": 16, "n_layer": 2, "n_head": 4, "initializer_range": 0.3,
+    })
+}
+
+/// Blocks that see three tokens.
+fn mistral() -> Value {
+    json!({
+        "model_type": "mistral", "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3, "sliding_window": 3,
+    })
+}
+
+#[test]
+fn a_branch_is_read_as_its_whole_text_alone() {
+    let part = |ids, after| Branch { ids, after };
+    let rows = [
+        vec![
+            part(&[1, 7, 9, 30, 2, 8][..], None),
+            part(&[5, 5, 11], Some(2)),
+            part(&[17, 3, 39, 20, 4], Some(6)),
+        ],
+        vec![part(&[6, 12], None), part(&[13, 14, 15], Some(1))],
+    ];
+    // The texts, and for each the places of its own tokens.
+    let texts: [(&[u32], std::ops::Range<usize>); 5] = [
+        (&[1, 7, 9, 30, 2, 8], 0..6),
+        (&[1, 7, 9, 5, 5, 11], 6..9),
+        (&[1, 7, 9, 5, 17, 3, 39, 20, 4], 9..14),
+        (&[6, 12], 15..17),
+        (&[6, 12, 13, 14, 15], 17..20),
+    ];
+    let device = Device::default();
+    for config in [llama(), gpt2(), bloom(), mistral()] {
+        let model = causal(config);
+        assert!(model.takes_branches());
+        for (side, first) in [(Side::Right, 0), (Side::Left, 1)] {
+            let tokens = Tokens::branched(&rows, Some(15), side, 3, &device).unwrap();
+            let found = model.hidden(&tokens, Noise::off(), None);
+            for (text, places) in &texts {
+                let alone = Tokens::single(text, &device).unwrap();
+                let alone = model.hidden(&alone, Noise::off(), None);
+                let expected = alone.narrow(0, text.len() - places.len(), places.len());
+                let padding = first * if places.start < 15 { 1 } else { 10 };
+                let found = found
+                    .clone()
+                    .narrow(0, places.start + padding, places.len());
+                close(&read(found), &read(expected), 5e-6);
+            }
+        }
+    }
+    for config in [xlnet("uni"), dynamic()] {
+        assert!(!causal(config).takes_branches());
+    }
+}
+
+#[test]
+#[should_panic(expected = "have branches")]
+fn branches_are_not_cached() {
+    let rows =
+        [[(&[1, 2][..], None), (&[3][..], Some(0))].map(|(ids, after)| Branch { ids, after })];
+    let rows = rows.map(Vec::from);
+    let tokens = Tokens::branched(&rows, None, Side::Right, 0, &Device::default()).unwrap();
+    let _ = causal(llama()).hidden(&tokens, Noise::off(), Some(&mut Cache::new()));
 }
 
 #[test]

@@ -72,10 +72,7 @@ impl Within {
         };
         let tokens = Tokens::single(&self.text[first..], &model.device())?;
         let past = self.past.unwrap_or(0);
-        let span = Span {
-            start: 0,
-            end: (past + tokens.length()) as u32,
-        };
+        let span = Span::new(0, (past + tokens.length()) as u32);
         Ok(Tokens {
             past,
             spans: [vec![span]].into(),

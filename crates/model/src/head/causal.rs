@@ -65,6 +65,12 @@ impl CausalLm {
         self.predicts
     }
 
+    /// Whether it reads documents with [branches](Tokens::branched): every causal model whose attention is told
+    /// positions by their place in the text alone, and not by distances in the row or by how long the text becomes.
+    pub fn takes_branches(&self) -> bool {
+        self.predicts == Predicts::Next && self.stack.takes_branches()
+    }
+
     /// Hidden states after the last norm; that of a place knows what comes after it.
     ///
     /// Where the model reads with a second stream this is that of the place after it, in the order of the text: each
@@ -78,7 +84,8 @@ impl CausalLm {
     /// Tokens `[batch, length]` to `[batch * length, width]`.
     ///
     /// # Panics
-    /// When a cache is given to a model with a second stream, whose first stream would have seen other things.
+    /// When a cache is given to a model with a second stream, whose first stream would have seen other things; when
+    /// tokens with branches are given to a model that does not [take](Self::takes_branches) them, or with a cache.
     pub fn hidden(&self, tokens: &Tokens, noise: Noise, cache: Option<&mut Cache>) -> Tensor<2> {
         if self.open.is_none() {
             let x = self.embeddings.forward(tokens, noise);

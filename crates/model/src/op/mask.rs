@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use burn::tensor::TensorData;
 
-use crate::tokens::Span;
+use crate::tokens::{Span, beginnings};
 
 /// The visible part of an attention matrix.
 ///
 /// With a query at row index `i` its absolute place is `past + i`. Key `j` is visible to it if and only if
 ///
-/// - `j` lies in one of the row's spans, and the query lies in the same span or in none, and
+/// - `j` lies in one of the row's spans, and the query lies in the same span, or in a branch whose text `j` is a part
+///   of, or in no span, and
 /// - `causal` is off or `j <= past + i`, and
-/// - `window` is `None` or `|past + i - j| < window`, and
+/// - `window` is `None` or `|past + i - j| < window`, where branches are counted from the place that they continue, and
 /// - `hidden` does not name the pair;
 ///
 /// but for the key at the query's own place, of which `own` may say something else.
@@ -93,15 +94,11 @@ impl Mask {
         }
     }
 
-    /// The same without the first `first` keys, which no query may see.
+    /// The same without the first `first` keys, which no query may see. No document may have branches.
     pub(crate) fn after(&self, first: usize) -> Self {
         let moved = |place: u32| place.saturating_sub(first as u32);
-        let span = |span: &Span| Span {
-            start: moved(span.start),
-            end: moved(span.end),
-        };
         let row = |row: &Vec<Span>| {
-            let mut row: Vec<Span> = row.iter().map(span).collect();
+            let mut row: Vec<Span> = row.iter().map(|span| span.moved(moved)).collect();
             row.retain(|span| !span.is_empty());
             row
         };
@@ -160,15 +157,58 @@ impl Mask {
         let Some(spans) = self.spans.get(batch) else {
             return vec![];
         };
-        let own = spans
-            .iter()
-            .find(|span| (span.start as usize..span.end as usize).contains(&place));
-        if let Some(span) = own {
-            return clipped(span).into_iter().collect();
+        if let Some(span) = holding(spans, place as u32) {
+            let mut ranges = self.before(spans, span, place, keys);
+            ranges.extend(clipped(span));
+            return ranges;
         }
         let mut ranges: Vec<_> = spans.iter().filter_map(clipped).collect();
         ranges.sort_unstable_by_key(|range| range.start);
         ranges
+    }
+
+    /// Of what the span of a query continues, the keys that the query sees.
+    fn before(&self, spans: &[Span], own: &Span, query: usize, keys: usize) -> Vec<Range<usize>> {
+        let mut ranges = Vec::new();
+        let mut left = self.window.map_or(usize::MAX, |window| {
+            window.saturating_sub(query + 1 - own.start as usize)
+        });
+        let mut branch = own;
+        while left > 0
+            && let Some((last, span)) = stem(spans, branch)
+        {
+            let end = last as usize + 1;
+            let start = (span.start as usize).max(end.saturating_sub(left));
+            left -= end - start;
+            if start < keys {
+                ranges.push(start..end.min(keys));
+            }
+            branch = span;
+        }
+        ranges.reverse();
+        ranges
+    }
+
+    /// Whether any document of a row has a branch.
+    pub(super) fn is_branched(&self) -> bool {
+        let mut spans = self.spans.iter().flatten();
+        spans.any(|span| span.after.is_some())
+    }
+
+    /// Where the first `keys` places of a row stand, so that the difference of two that see each other is their distance
+    /// in the text.
+    pub(super) fn positions(&self, batch: usize, keys: usize) -> Vec<usize> {
+        let mut positions: Vec<usize> = (0..keys).collect();
+        let spans = self.spans.get(batch).map_or(&[][..], Vec::as_slice);
+        if spans.iter().any(|span| span.after.is_some()) {
+            for (span, first) in spans.iter().zip(beginnings(spans)) {
+                let places = span.start as usize..(span.end as usize).min(keys);
+                for (position, place) in (first as usize..).zip(places) {
+                    positions[place] = position;
+                }
+            }
+        }
+        positions
     }
 
     /// The same as elements of a tensor `[batch, 1, queries, keys]`, true where the key is hidden.
@@ -195,6 +235,17 @@ impl Mask {
             self.spans.len()
         );
     }
+}
+
+/// The span of a row that holds a place.
+fn holding(spans: &[Span], place: u32) -> Option<&Span> {
+    spans.iter().find(|span| span.contains(place))
+}
+
+/// The place that a branch continues, and the span that holds it.
+fn stem<'a>(spans: &'a [Span], branch: &Span) -> Option<(u32, &'a Span)> {
+    let last = branch.after.filter(|last| *last < branch.start)?;
+    Some((last, holding(spans, last)?))
 }
 
 /// The runs of the keys that stay.
@@ -227,7 +278,7 @@ mod tests {
         rows.iter()
             .map(|row| {
                 row.iter()
-                    .map(|&(start, end)| Span { start, end })
+                    .map(|&(start, end)| Span::new(start, end))
                     .collect()
             })
             .collect()
@@ -249,6 +300,42 @@ mod tests {
             ..Mask::default()
         };
         assert_eq!(picture(&mask, 0, 4, 4), ["xx..", "xx..", "..xx", "..xx"]);
+    }
+
+    #[test]
+    fn branches_see_what_they_continue() {
+        let branch = |start, end, after| Span {
+            after: Some(after),
+            ..Span::new(start, end)
+        };
+        // "abcd", "abe", "abef", and "abegh" one after the other: abcd ef gh.
+        let row = vec![Span::new(0, 4), branch(4, 6, 1), branch(6, 8, 4)];
+        let mask = Mask {
+            spans: [row].into(),
+            ..Mask::causal()
+        };
+        let whole = [
+            "x.......", "xx......", "xxx.....", "xxxx....", "xx..x...", "xx..xx..", "xx..x.x.",
+            "xx..x.xx",
+        ];
+        assert_eq!(picture(&mask, 0, 8, 8), whole);
+        assert_eq!(mask.positions(0, 8), [0, 1, 2, 3, 2, 3, 3, 4]);
+        let window = Mask {
+            window: Some(3),
+            ..mask.clone()
+        };
+        let near = [
+            "x.......", "xx......", "xxx.....", ".xxx....", "xx..x...", ".x..xx..", ".x..x.x.",
+            "....x.xx",
+        ];
+        assert_eq!(picture(&window, 0, 8, 8), near);
+        assert_eq!(window.ranges(0, 7, 8), [4..5, 6..8]);
+        // What continues itself continues nothing.
+        let astray = Mask {
+            spans: [vec![branch(0, 2, 1)]].into(),
+            ..Mask::causal()
+        };
+        assert_eq!(picture(&astray, 0, 2, 2), ["x.", "xx"]);
     }
 
     #[test]

@@ -14,14 +14,16 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::error::{ModelError, Result};
 
 pub use order::Order;
-pub use span::{Convention, Side, Span};
+pub(crate) use span::beginnings;
+pub use span::{Branch, Convention, Side, Span};
 use span::{check_rows, grown, run_of_ones, spans_of};
 pub use targets::Targets;
 
 /// What a model reads: a batch of rows of equal length.
 ///
 /// Padding is known by place and never by id, so a row may be padded with its own end token. Several documents may
-/// share a row (packing): a token sees its own document only, and positions begin again at 0 in every document.
+/// share a row (packing): a token sees its own document only, and positions begin again at 0 in every document. A
+/// document may have [branches](Self::branched).
 ///
 /// Padding before the first document sees nothing; what a model computes there has no meaning.
 #[derive(Debug, Clone)]
@@ -56,10 +58,34 @@ impl Tokens {
         pad: u32,
         device: &Device,
     ) -> Result<Self> {
-        let lengths: Vec<usize> = rows
+        let document = |ids| Branch { ids, after: None };
+        let rows = rows
             .iter()
-            .map(|row| row.iter().map(Vec::len).sum())
-            .collect();
+            .map(|row| row.iter().map(Vec::as_slice).map(document).collect());
+        let rows: Vec<Vec<Branch<'_>>> = rows.collect();
+        Self::branched(&rows, length, side, pad, device)
+    }
+
+    /// The same with branches: texts that begin alike are read in one pass, what they share once.
+    ///
+    /// A token of a branch sees its branch and, as far as the branch continues it, what stands before; its position is
+    /// that in the text which this makes. So a causal model computes for it what it computes for the whole text alone,
+    /// but for rounding; see [`CausalLm::takes_branches`](crate::CausalLm::takes_branches).
+    ///
+    /// # Arguments
+    /// - `rows`: for each row its documents and branches, each after the one that it continues
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), or when a branch continues a place that is not before it.
+    pub fn branched(
+        rows: &[Vec<Branch<'_>>],
+        length: Option<usize>,
+        side: Side,
+        pad: u32,
+        device: &Device,
+    ) -> Result<Self> {
+        let taken = |row: &Vec<Branch<'_>>| row.iter().map(|part| part.ids.len()).sum();
+        let lengths: Vec<usize> = rows.iter().map(taken).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let length = length.unwrap_or(longest);
         check_rows(rows, longest, length)?;
@@ -69,9 +95,9 @@ impl Tokens {
             let padding = length - taken;
             let before = if side == Side::Left { padding } else { 0 };
             ids.extend(std::iter::repeat_n(pad as i32, before));
-            ids.extend(row.iter().flatten().map(|id| *id as i32));
+            ids.extend(row.iter().flat_map(|part| part.ids).map(|id| *id as i32));
             ids.extend(std::iter::repeat_n(pad as i32, padding - before));
-            spans.push(spans_of(row.iter().map(Vec::len), before));
+            spans.push(spans_of(row, before));
         }
         let ids = int_tensor(ids, [rows.len(), length], device);
         Ok(Self {
@@ -223,11 +249,7 @@ impl Tokens {
         let places = needed(self).max(needed(more)).unwrap_or(1);
         let moved = |tokens: &Self| -> Vec<Vec<Span>> {
             let place = |place: u32| place + places - end(tokens);
-            let span = |span: &Span| Span {
-                start: place(span.start),
-                end: place(span.end),
-            };
-            let row = |row: &Vec<Span>| row.iter().map(span).collect();
+            let row = |row: &Vec<Span>| row.iter().map(|span| span.moved(place)).collect();
             tokens.spans.iter().map(row).collect()
         };
         let last = |tokens: &Self| tokens.ids.clone().narrow(1, tokens.length() - 1, 1);
@@ -250,6 +272,12 @@ impl Tokens {
         self.ids.dims()[1]
     }
 
+    /// Whether any document has a branch.
+    pub(crate) fn is_branched(&self) -> bool {
+        let mut spans = self.spans.iter().flatten();
+        spans.any(|span| span.after.is_some())
+    }
+
     /// The same tokens one place later in each text, behind a token that begins it; the last of each is left out. In
     /// the reference's convention a row is one text, padding included, and no place is hidden.
     pub(crate) fn behind(&self, start: u32) -> Self {
@@ -257,10 +285,7 @@ impl Tokens {
         let mut ids: Vec<i32> = self.ids.to_data().iter::<i32>().collect();
         let spans: Arc<[Vec<Span>]> = match self.convention {
             Convention::Documents => self.spans.clone(),
-            Convention::Reference => {
-                let (start, end) = (0, length as u32);
-                vec![vec![Span { start, end }]; self.batch()].into()
-            }
+            Convention::Reference => vec![vec![Span::new(0, length as u32)]; self.batch()].into(),
         };
         for (ids, spans) in ids.chunks_mut(length).zip(spans.iter()) {
             for span in spans {

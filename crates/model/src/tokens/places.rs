@@ -1,12 +1,12 @@
 //! Where the places of a batch stand: in their texts, and at the ends of these.
 
-use super::{Convention, Span, Tokens};
+use super::{Convention, Span, Tokens, beginnings};
 
 impl Tokens {
     /// The position of each place that is read now, row by row, `batch * length` numbers.
     ///
-    /// In the convention of documents, positions begin at 0 in every document, padding after a document continues its
-    /// count, and padding before the first is 0.
+    /// In the convention of documents, positions begin at 0 in every document, branches go on from the place that they
+    /// continue, padding after a document continues its count, and padding before the first is 0.
     pub fn positions(&self) -> Vec<u32> {
         let places = self.past as u32..(self.past + self.length()) as u32;
         if self.convention == Convention::Reference {
@@ -18,13 +18,13 @@ impl Tokens {
         }
         let mut positions = Vec::with_capacity(self.batch() * self.length());
         for row in self.spans.iter() {
-            let mut spans = row.iter().peekable();
-            let mut start = None;
+            let mut spans = row.iter().zip(beginnings(row)).peekable();
+            let mut last = None;
             for place in places.clone() {
-                while let Some(span) = spans.next_if(|span| span.start <= place) {
-                    start = Some(span.start);
+                while let Some(span) = spans.next_if(|(span, _)| span.start <= place) {
+                    last = Some(span);
                 }
-                positions.push(start.map_or(0, |start| place - start));
+                positions.push(last.map_or(0, |(span, first)| first + place - span.start));
             }
         }
         positions
@@ -82,12 +82,15 @@ impl Tokens {
     /// The position of each place inside its document, whatever the convention; `None` for padding.
     pub(crate) fn text_positions(&self) -> Vec<Option<u32>> {
         let places = self.past as u32..(self.past + self.length()) as u32;
-        let of = |row: &Vec<Span>, place: u32| {
-            let mut spans = row.iter();
-            let span = spans.find(|span| (span.start..span.end).contains(&place));
-            span.map(|span| place - span.start)
+        let row = |row: &Vec<Span>| -> Vec<Option<u32>> {
+            let first = beginnings(row);
+            let of = |place: u32| {
+                let mut spans = row.iter().zip(&first);
+                let (span, first) = spans.find(|(span, _)| span.contains(place))?;
+                Some(first + place - span.start)
+            };
+            places.clone().map(of).collect()
         };
-        let row = |row| places.clone().map(move |place| of(row, place));
         self.spans.iter().flat_map(row).collect()
     }
 

@@ -5,7 +5,7 @@ fn device() -> Device {
 }
 
 fn span(start: u32, end: u32) -> Span {
-    Span { start, end }
+    Span::new(start, end)
 }
 
 #[test]
@@ -34,6 +34,42 @@ fn rows_are_padded_by_place() {
     assert_eq!(left.positions(), [0, 0, 1, 2, 0, 0, 0, 0]);
     assert_eq!(left.last_places(), [3, 7]);
     assert_eq!(left.first_places(), [1, 6]);
+}
+
+#[test]
+fn branches_go_on_from_the_place_that_they_continue() {
+    let part = |ids, after| Branch { ids, after };
+    let rows = [
+        vec![
+            part(&[1, 2, 3][..], None),
+            part(&[4, 5], Some(0)),
+            part(&[6], Some(3)),
+            part(&[7], None),
+        ],
+        vec![part(&[8, 9], None), part(&[10], Some(1))],
+    ];
+    let read = |side| Tokens::branched(&rows, None, side, 0, &device()).unwrap();
+    let branch = |start, end, after| Span {
+        after: Some(after),
+        ..span(start, end)
+    };
+    let right = read(Side::Right);
+    let first = vec![span(0, 3), branch(3, 5, 0), branch(5, 6, 3), span(6, 7)];
+    assert_eq!(right.spans[..], [first, vec![span(0, 2), branch(2, 3, 1)]]);
+    assert_eq!(
+        right.positions(),
+        [0, 1, 2, 1, 2, 2, 0, 0, 1, 2, 3, 4, 5, 6]
+    );
+    let text: Vec<_> = right.text_positions()[7..].to_vec();
+    assert_eq!(text[..4], [Some(0), Some(1), Some(2), None]);
+    let left = read(Side::Left);
+    assert_eq!(left.spans[1], [span(4, 6), branch(6, 7, 5)]);
+    assert_eq!(left.positions()[7..], [0, 0, 0, 0, 0, 1, 2]);
+    for after in [1, 2] {
+        let astray = [vec![part(&[1][..], None), part(&[2], Some(after))]];
+        let error = Tokens::branched(&astray, None, Side::Right, 0, &device()).unwrap_err();
+        assert!(error.to_string().contains("place 1 of row 0"), "{error}");
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ struct Case {
     window: Option<usize>,
     /// For each row of the batch the cuts between spans; what lies before the first and after the last is padding.
     cuts: Option<Vec<Vec<u32>>>,
+    /// Whether spans continue others.
+    branched: bool,
     dropout: f64,
     form: Bend,
     /// Heads before positions in memory.
@@ -73,8 +75,8 @@ impl Case {
                 cuts.windows(2)
                     .filter(|pair| pair[0] < pair[1])
                     .map(|pair| Span {
-                        start: pair[0],
-                        end: pair[1],
+                        after: (self.branched && pair[0] > 0).then_some(pair[0] / 2),
+                        ..Span::new(pair[0], pair[1])
                     })
                     .collect()
             })
@@ -157,9 +159,9 @@ fn cases() -> impl Strategy<Value = Case> {
         Bend::Added { shared: true },
         Bend::Added { shared: false },
     ]);
-    (shape, widths, any::<[bool; 4]>(), form, 0u64..1000).prop_flat_map(
+    (shape, widths, any::<[bool; 5]>(), form, 0u64..1000).prop_flat_map(
         |((batch, queries, past, groups, kv_heads), (width, out), flags, form, seed)| {
-            let [causal, windowed, dropped, strided] = flags;
+            let [causal, windowed, dropped, strided, branched] = flags;
             let keys = past + queries;
             let cut = prop::collection::vec(0..=keys as u32, 0..5);
             let cuts = prop::option::of(prop::collection::vec(cut, batch..=batch));
@@ -174,6 +176,7 @@ fn cases() -> impl Strategy<Value = Case> {
                 causal,
                 window: windowed.then_some(window),
                 cuts,
+                branched,
                 dropout: if dropped { 0.3 } else { 0.0 },
                 form,
                 strided,
@@ -205,6 +208,7 @@ fn long_rows_agree() {
         causal: true,
         window: None,
         cuts: Some(vec![vec![3, 100, 101, 290]]),
+        branched: true,
         dropout: 0.1,
         form: Bend::Cap,
         strided: false,
@@ -226,6 +230,7 @@ fn a_query_that_sees_nothing_gives_zero_and_finite_gradients() {
         causal: true,
         window: None,
         cuts: Some(vec![vec![2, 4], vec![]]),
+        branched: false,
         dropout: 0.0,
         form: Bend::None,
         strided: false,

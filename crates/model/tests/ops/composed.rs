@@ -75,6 +75,21 @@ fn hidden(
     Tensor::from_data(TensorData::new(hidden, shape), device)
 }
 
+/// Where a place stands in its text; in a row without branches, in the row.
+fn position(mask: &Mask, row: usize, place: u32) -> u32 {
+    let spans = mask.spans.get(row).map_or(&[][..], |spans| spans);
+    let holding = |place: u32| spans.iter().find(|span| span.contains(place));
+    let branched = spans.iter().any(|span| span.after.is_some());
+    match holding(place).filter(|_| branched) {
+        Some(span) => {
+            let after = span.after.filter(|after| holding(*after).is_some());
+            let first = after.map_or(0, |after| position(mask, row, after) + 1);
+            first + place - span.start
+        }
+        None => place,
+    }
+}
+
 pub fn attention(
     q: Tensor<4>,
     k: Tensor<4>,
@@ -104,8 +119,10 @@ pub fn attention(
         Form::Capped(cap) => (scores / *cap).tanh() * *cap,
         Form::Falling(slopes) => {
             let fall = (0..shape.iter().product::<usize>()).map(|at| {
-                let (key, query) = (at % keys, at / keys % queries + mask.past);
-                slopes[at / keys / queries % heads] * (key as f32 - query as f32)
+                let row = at / keys / queries / heads;
+                let place = |place| position(mask, row, place as u32) as f32;
+                let (key, query) = (place(at % keys), place(at / keys % queries + mask.past));
+                slopes[at / keys / queries % heads] * (key - query)
             });
             let fall = TensorData::new(fall.collect::<Vec<_>>(), shape);
             scores + Tensor::from_data(fall, &device)

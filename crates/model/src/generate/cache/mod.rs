@@ -110,12 +110,16 @@ impl Cache {
     /// Prepares a pass that reads `tokens`.
     ///
     /// # Panics
-    /// When the tokens do not continue what is kept.
+    /// When the tokens do not continue what is kept, or have branches.
     pub(crate) fn begin(&mut self, tokens: &Tokens, depth: usize) {
         assert_eq!(
             tokens.past, self.length,
             "the tokens continue {} places, the cache holds {}",
             tokens.past, self.length
+        );
+        assert!(
+            !tokens.is_branched(),
+            "a cache keeps one text for each row; the tokens have branches"
         );
         self.layers.resize_with(depth, || None);
         self.length += tokens.length();

@@ -56,13 +56,14 @@ impl<B: Backend> Composed<B> {
             groups,
             scale: plan.scale,
             bend: plan.bend.clone(),
-            added: match (&plan.bend, plan.fall(queries, keys)) {
+            added: match (&plan.bend, plan.fall(batch, queries, keys)) {
                 (Bend::Added, _) => {
                     let shape = [added.shape()[0], kv_heads, groups * queries, keys];
                     Some(B::float_reshape(added.clone(), Shape::new(shape)))
                 }
                 (_, Some(fall)) => {
-                    let fall = TensorData::new(fall, [1, kv_heads, groups * queries, keys]);
+                    let rows = fall.len() / (heads * queries * keys).max(1);
+                    let fall = TensorData::new(fall, [rows, kv_heads, groups * queries, keys]);
                     Some(B::float_from_data(fall, &device))
                 }
                 (_, None) => None,

@@ -165,16 +165,21 @@ impl From<&Form> for Bend {
 }
 
 impl Plan {
-    /// What [`Bend::Falling`] adds to the scores, `[heads, queries, keys]`.
-    fn fall(&self, queries: usize, keys: usize) -> Option<Vec<f32>> {
+    /// What [`Bend::Falling`] adds to the scores, `[batch, heads, queries, keys]`, or for one row of the batch where all
+    /// are alike.
+    fn fall(&self, batch: usize, queries: usize, keys: usize) -> Option<Vec<f32>> {
         let Bend::Falling(slopes) = &self.bend else {
             return None;
         };
-        let mut fall = Vec::with_capacity(slopes.len() * queries * keys);
-        for slope in slopes.iter() {
-            for query in 0..queries {
-                let place = (self.mask.past + query) as f32;
-                fall.extend((0..keys).map(|key| slope * (key as f32 - place)));
+        let batch = if self.mask.is_branched() { batch } else { 1 };
+        let mut fall = Vec::with_capacity(batch * slopes.len() * queries * keys);
+        for row in 0..batch {
+            let positions = self.mask.positions(row, keys.max(self.mask.past + queries));
+            for slope in slopes.iter() {
+                for at in &positions[self.mask.past..][..queries] {
+                    let ahead = |key: &usize| slope * (*key as f32 - *at as f32);
+                    fall.extend(positions[..keys].iter().map(ahead));
+                }
             }
         }
         Some(fall)

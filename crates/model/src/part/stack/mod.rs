@@ -11,7 +11,7 @@ use super::attention::Pass;
 use super::block::Other;
 use super::relative::Offsets;
 use super::{Angles, Block, Distances, Init, LinearVisitor, Norm, site};
-use crate::blueprint::{Blueprint, Direction, Each, Position, Rotary};
+use crate::blueprint::{Blueprint, Direction, Each, Position, Rotary, Scaling};
 use crate::generate::cache::{Cache, LayerCache};
 use crate::noise::Noise;
 use crate::op::{self, Mask, Own};
@@ -221,8 +221,28 @@ impl Stack {
         op::dropout(x, self.dropout[1], noise.site(site::LAST))
     }
 
+    /// Whether documents may have branches: a token sees nothing of what comes after it, and what its position does is
+    /// a matter of its own text, as far as it has been read.
+    pub(crate) fn takes_branches(&self) -> bool {
+        let fixed = |plan: &Option<Rotary>| {
+            let scaling = plan.as_ref().map(|plan| &plan.scaling);
+            !matches!(scaling, Some(Scaling::Dynamic { .. }))
+        };
+        let apart = match &self.position {
+            Position::Learned { .. } | Position::Alibi => true,
+            Position::Rotary(Each::Same(plan)) => fixed(plan),
+            Position::Rotary(Each::Own(plans)) => plans.iter().all(fixed),
+            Position::Distance(_) | Position::Relative(_) => false,
+        };
+        apart && self.direction == Direction::Causal
+    }
+
     /// What all blocks share; window and angles are a block's own.
     fn pass(&self, x: &Tensor<2>, tokens: &Tokens, view: &View, noise: Noise) -> Pass {
+        assert!(
+            self.takes_branches() || !tokens.is_branched(),
+            "the tokens have branches, which only causal trunks with fixed positions take"
+        );
         let (offsets, own) = match &self.position {
             Position::Relative(plan) => {
                 let trunk = (x.dims()[1], self.direction == Direction::Causal);

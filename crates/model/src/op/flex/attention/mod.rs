@@ -141,9 +141,10 @@ impl<'a> Attention<'a> {
         match (&self.plan.bend, self.added) {
             (Bend::Capped(cap), _) => bound(scores, *cap as f32),
             (Bend::Falling(slopes), _) => {
-                for (row, query) in rows.zip(queries.clone()) {
-                    let place = (self.plan.mask.past + query) as f32;
-                    incline(row, slopes[head], sight.keys.start as f32 - place);
+                for ((row, visible), ahead) in rows.zip(&sight.rows).zip(&sight.ahead) {
+                    for (range, ahead) in visible.iter().zip(ahead) {
+                        incline(&mut row[range.clone()], slopes[head], *ahead);
+                    }
                 }
             }
             (_, Some(added)) => {
