@@ -55,6 +55,7 @@
 pub mod analysis;
 mod error;
 mod language_model;
+pub mod learning_curve;
 pub mod local;
 pub mod metric;
 mod outcome;

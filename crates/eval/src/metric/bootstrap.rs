@@ -64,18 +64,24 @@ impl Bootstrap {
         })
     }
 
-    /// The replicates, in order.
-    fn replicates(
-        self,
-        count: usize,
-        statistic: impl Fn(&[usize]) -> Result<f64> + Sync,
-    ) -> Result<Vec<f64>> {
+    /// Refuses too few resamples.
+    pub(crate) fn check(self) -> Result<()> {
         if self.resamples < 2 {
             return Err(EvalError::Setting {
                 what: "bootstrap".into(),
                 reason: format!("{} resamples; expected at least 2", self.resamples),
             });
         }
+        Ok(())
+    }
+
+    /// The replicates, in order.
+    fn replicates(
+        self,
+        count: usize,
+        statistic: impl Fn(&[usize]) -> Result<f64> + Sync,
+    ) -> Result<Vec<f64>> {
+        self.check()?;
         (0..self.resamples as u64)
             .into_par_iter()
             .map_init(
@@ -91,7 +97,7 @@ impl Bootstrap {
 }
 
 /// The percentile of sorted values with linear interpolation (numpy's default).
-fn percentile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let (below, part) = (place.floor() as usize, place.fract());
     let above = (below + 1).min(sorted.len() - 1);
@@ -99,10 +105,10 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// `SplitMix64` (Steele, Lea and Flood 2014): enough for resampling, and a stream per replicate costs nothing.
-struct SplitMix(u64);
+pub(crate) struct SplitMix(u64);
 
 impl SplitMix {
-    fn new(seed: u64, stream: u64) -> Self {
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut mixed = Self(seed);
         let base = mixed.next();
         let mut mixed = Self(base ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
@@ -121,6 +127,14 @@ impl SplitMix {
     /// An index below `count`; the bias of the multiplication is below `count / 2⁶⁴`.
     fn below(&mut self, count: usize) -> usize {
         ((u128::from(self.next()) * count as u128) >> 64) as usize
+    }
+
+    /// A standard normal number (Box and Muller 1958).
+    pub(crate) fn normal(&mut self) -> f64 {
+        // In (0, 1]: the logarithm is finite.
+        let mut part = || ((self.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+        let (radius, angle) = ((-2.0 * part().ln()).sqrt(), part());
+        radius * (std::f64::consts::TAU * angle).cos()
     }
 }
 

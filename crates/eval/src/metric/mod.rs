@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use bleu::BleuCounts;
 pub use bleu::{Words, bleu};
 pub use bootstrap::Bootstrap;
+pub(crate) use bootstrap::{SplitMix, percentile};
 pub(crate) use chrf::ChrfCounts;
 pub use chrf::chrf;
 pub(crate) use difference::same_items;

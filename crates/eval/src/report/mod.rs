@@ -28,6 +28,7 @@ mod chart;
 mod curve;
 pub(crate) mod figures;
 mod html;
+mod learning;
 mod summary;
 pub(crate) mod table;
 mod terminal;
@@ -40,6 +41,7 @@ pub use curve::{Training, TrainingPoint, ValidationPoint};
 
 use crate::{
     Difference, Estimate, EvalError, Flow, Result,
+    learning_curve::LearningCurve,
     metric::{Better, Confusion, Unit},
 };
 
@@ -65,6 +67,8 @@ pub struct Report {
     pub flow: Option<Flow>,
     /// Which label became which, of the model that the report is about, where it chose among labels.
     pub confusion: Option<Confusion>,
+    /// How a metric grows with the data.
+    pub learning_curve: Option<LearningCurve>,
     /// How training went.
     pub training: Option<Training>,
     /// What the data hold: counts by name.

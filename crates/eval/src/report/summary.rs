@@ -8,13 +8,17 @@ use crate::{analysis::RIGHT, metric::Better};
 
 impl Report {
     /// Writes the summary from the figures: the main metric (the first) of the last model against the best of the
-    /// others, the share of right answers, what was fixed and what broke, the most frequent error that is left, and the
-    /// course of training. What the summary holds already stays.
+    /// others, the share of right answers, what was fixed and what broke, the most frequent error that is left, what
+    /// more data would give, and the course of training. What the summary holds already stays.
     pub fn summarise(mut self) -> Self {
-        let (headline, mut figures) = self.main_result();
+        let (mut headline, mut figures) = self.main_result();
         let mut points = Vec::new();
         self.answers(&mut figures, &mut points);
         self.flowed(&mut figures, &mut points);
+        match self.learned(&mut figures) {
+            Some(learned) if headline.is_empty() => headline = learned,
+            learned => points.extend(learned),
+        }
         self.trained(&mut figures, &mut points);
         if self.summary.headline.is_empty() {
             self.summary.headline = headline;

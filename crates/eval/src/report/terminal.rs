@@ -8,10 +8,12 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     Entry, Example, MetricRow, Report,
     figures::{arrow, change, change_interval, counted, grouped, interval, share, value},
+    learning::{formula, heading, lines, trust, unfitted, verdict},
     table::Table,
 };
 use crate::{
     Estimate, Flow,
+    learning_curve::LearningCurve,
     metric::{Confusion, Unit},
     text::{markdown, one_line, shorten, visible},
 };
@@ -49,6 +51,9 @@ impl fmt::Display for Report {
             write_confusion(f, confusion)?;
         }
         self.write_examples(f)?;
+        if let Some(curve) = &self.learning_curve {
+            write_learning(f, curve)?;
+        }
         self.write_entries(f)
     }
 }
@@ -314,4 +319,34 @@ fn write_confusion(f: &mut fmt::Formatter<'_>, confusion: &Confusion) -> fmt::Re
     }
     let title = "Which label became which, with 95% intervals of recall and precision";
     write_table(f, title, &table)
+}
+
+fn write_learning(f: &mut fmt::Formatter<'_>, curve: &LearningCurve) -> fmt::Result {
+    let fit = curve.fit();
+    let mut table = Table::new([
+        "training rows",
+        &heading(curve),
+        "seeds",
+        "law",
+        "95% interval",
+    ]);
+    for line in lines(curve, fit.as_ref()) {
+        table.row([
+            line.rows,
+            line.measured,
+            line.seeds,
+            line.law,
+            line.interval,
+        ]);
+    }
+    let items = counted(curve.items, "held-out item");
+    writeln!(f, "\nLearning curve, over the same {items}\n{table}")?;
+    match fit {
+        Ok(fit) => {
+            writeln!(f, "  {}", one_line(&formula(curve, &fit)))?;
+            writeln!(f, "{}", one_line(&verdict(curve, &fit)))?;
+            writeln!(f, "{}", trust(&fit))
+        }
+        Err(error) => writeln!(f, "{}", one_line(&unfitted(&error))),
+    }
 }

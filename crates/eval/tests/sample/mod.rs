@@ -4,7 +4,8 @@ use finetune_data::Origin;
 use finetune_eval::{
     Analysis, Classes, Finish, Flow, Metric, Outcome, Report, Result, Run, Task,
     analysis::Vocabulary,
-    metric::{Normalization, exact_match, rouge_l, token_f1},
+    learning_curve::{LearningCurve, Point},
+    metric::{Better, Normalization, Unit, exact_match, rouge_l, token_f1},
     report::{Training, TrainingPoint, ValidationPoint},
     task::QuestionAnswering,
 };
@@ -118,6 +119,31 @@ fn run(model: &str, task: &dyn Task, salt: usize, skill: usize, items: usize) ->
     )
 }
 
+/// The loss after training on an eighth of the rows and so on, with three seeds.
+fn learning() -> LearningCurve {
+    let value = |rows: u64, seed: u64| {
+        let noise = dice(rows as usize, seed as usize) % 100;
+        1.31 + 12.0 * (rows as f64).powf(-0.55) + (noise as f64 - 50.0) / 2500.0
+    };
+    let sizes = [114, 228, 456, 912];
+    let runs = sizes
+        .into_iter()
+        .flat_map(|rows| (1..4).map(move |seed| (rows, seed)));
+    LearningCurve {
+        metric: "validation loss".to_owned(),
+        better: Better::Lower,
+        unit: Unit::Number,
+        items: 120,
+        points: runs
+            .map(|(rows, seed)| Point {
+                rows,
+                seed,
+                value: value(rows, seed),
+            })
+            .collect(),
+    }
+}
+
 fn training() -> Training {
     let steps = 360;
     let point = |step: u64| {
@@ -198,6 +224,7 @@ pub(crate) fn report(items: usize) -> Result<Report> {
         .examples("The worst answers after training", "The least similar to their references.", &analyses, &worst)
         .flow(flow)
         .confusion(&labelled(items)?)?
+        .learning_curve(learning())
         .training(training())
         .count("pairs", "1,032", "facts × phrasings, seed 17")
         .count("training", 912, "")

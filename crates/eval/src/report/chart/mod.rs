@@ -5,6 +5,7 @@ mod bars;
 mod canvas;
 mod classes;
 mod curves;
+mod learning;
 mod river;
 mod scale;
 mod series;
@@ -12,6 +13,7 @@ mod series;
 pub(super) use bars::{Bar, bars};
 pub(super) use classes::{ClassRow, classes};
 pub(super) use curves::curves;
+pub(super) use learning::learning;
 pub(super) use river::river;
 
 /// The page a chart is drawn for.

@@ -3,6 +3,7 @@
 mod errors;
 mod examples;
 mod labels;
+mod learning;
 mod metrics;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ use crate::{
 use errors::{ErrorsView, FlowView};
 use examples::GroupView;
 use labels::ConfusionView;
+use learning::LearningView;
 use metrics::MetricView;
 
 /// The whole page.
@@ -36,6 +38,7 @@ pub(super) struct View<'a> {
     errors: Option<ErrorsView<'a>>,
     flow: Option<FlowView<'a>>,
     confusion: Option<ConfusionView<'a>>,
+    learning: Option<LearningView>,
     training: Option<TrainingView<'a>>,
     data: &'a [Entry],
     configuration: &'a [Section],
@@ -107,6 +110,7 @@ pub(super) fn of(report: &Report) -> View<'_> {
         errors: (!report.errors.is_empty()).then(|| errors::errors(report)),
         flow: report.flow.as_ref().map(errors::flow),
         confusion: report.confusion.as_ref().map(labels::confusion),
+        learning: report.learning_curve.as_ref().map(learning::learning),
         training: report.training.as_ref().map(|training| TrainingView {
             note: &training.note,
             chart: drawn(|page| curves("training", page, training)),
