@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use finetune_data::Loaders;
 use finetune_eval::local::{Local, Long};
 use finetune_eval::suite::{Benchmark, Form, Results, Rows, Setup, Suite};
-use finetune_eval::{Context, Request, Run, Task, evaluate};
+use finetune_eval::{Context, Outcome, Request, Run, Task, evaluate};
 use finetune_model::device;
 use serde::Deserialize;
 use serde_json::Value;
@@ -192,6 +192,15 @@ fn check(model: &str) {
         results.write(&path).expect("a file");
         assert_eq!(Results::read(&path).expect("what was written"), results);
         check_report(&results);
+        let outcomes: Vec<_> = results
+            .runs()
+            .into_iter()
+            .flat_map(|run| run.outcomes)
+            .collect();
+        assert_eq!(
+            Outcome::open(&path).expect("outcomes for the analysis"),
+            outcomes
+        );
     }
 }
 

@@ -3,9 +3,13 @@
 use std::path::Path;
 
 use finetune_data::{Document, Origin};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use super::RowLoss;
+use crate::suite::Results;
 use crate::{EvalError, Outcome, Result, Run};
 
 /// A line of outputs of any system.
@@ -31,7 +35,7 @@ enum Texts {
 }
 
 impl Outcome {
-    /// The outcomes in a file: a [`Run`] as JSON, if the name ends with `.json`; else JSON lines, each an outcome or
+    /// The outcomes in a file: a [`Run`] or [`Results`] as JSON, if the name ends with `.json`; else JSON lines, each an outcome or
     /// `{"input", "reference", "output"}` with a text or a list as reference, perhaps with `origin` and `finished`. A line
     /// without an origin gets the place of the line in no file, so that the outputs of two models can be compared.
     ///
@@ -41,9 +45,7 @@ impl Outcome {
     pub fn open(path: impl AsRef<Path>) -> Result<Vec<Self>> {
         let path = path.as_ref();
         let outcomes = if path.extension().is_some_and(|ending| ending == "json") {
-            let run: Run =
-                serde_json::from_str(&text(path)?).map_err(|error| fault(path, 1, &error))?;
-            run.outcomes
+            Self::of_json(path, &text(path)?)?
         } else {
             let lines = text(path)?;
             let lines = numbered(&lines);
@@ -57,6 +59,21 @@ impl Outcome {
             });
         }
         Ok(outcomes)
+    }
+
+    /// The outcomes of a run, or of all tasks of results, which have samples.
+    fn of_json(path: &Path, text: &str) -> Result<Vec<Self>> {
+        #[derive(Deserialize)]
+        struct Form {
+            samples: Option<IgnoredAny>,
+        }
+        let form = serde_json::from_str::<Form>(text);
+        if form.is_ok_and(|form| form.samples.is_some()) {
+            let runs = Results::read(path)?.runs();
+            return Ok(runs.into_iter().flat_map(|run| run.outcomes).collect());
+        }
+        let run: Run = serde_json::from_str(text).map_err(|error| fault(path, 1, &error))?;
+        Ok(run.outcomes)
     }
 
     fn line(path: &Path, number: usize, line: &str) -> Result<Self> {
