@@ -16,6 +16,8 @@ use finetune_eval::{
     task::{LanguageModeling, Prompting, QuestionAnswering},
 };
 use finetune_model::{Checkpoint, Noise, Targets, Tokens, device};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 const TEXT: &str = "The rank sets the width of the update, and the alpha sets its scale. \
@@ -84,6 +86,95 @@ fn scores_do_not_depend_on_the_batch() {
         for ((a, b), c) in all.iter().zip(&small).zip(&single) {
             assert!(near(*a, *b) && near(*a, *c), "{a:?} {b:?} {c:?}");
         }
+    }
+}
+
+/// Configurations of families that stand in their texts in different ways, and of some that share nothing.
+fn families() -> [Value; 6] {
+    let with = |more: Value| {
+        let mut config = json!({
+            "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256,
+            "initializer_range": 0.1, "bos_token_id": 0, "eos_token_id": 1,
+        });
+        for (name, value) in more.as_object().expect("an object") {
+            config[name] = value.clone();
+        }
+        config
+    };
+    [
+        with(json!({"model_type": "llama"})),
+        json!({
+            "model_type": "gpt2", "vocab_size": 300, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256,
+            "initializer_range": 0.1,
+        }),
+        json!({
+            "model_type": "bloom", "vocab_size": 300, "hidden_size": 32, "n_layer": 2, "n_head": 4,
+            "initializer_range": 0.1,
+        }),
+        with(json!({"model_type": "mistral", "sliding_window": 9})),
+        with(json!({
+            "model_type": "llama", "rope_scaling": {"rope_type": "dynamic", "factor": 2.0},
+            "max_position_embeddings": 16,
+        })),
+        json!({
+            "model_type": "xlnet", "vocab_size": 300, "d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48,
+            "initializer_range": 0.1,
+        }),
+    ]
+}
+
+fn family(config: Value) -> Local {
+    let device = device(None).expect("the default device");
+    let checkpoint = Checkpoint::create(config, 7).expect("a configuration");
+    let model = checkpoint.causal_lm(&device).expect("random weights");
+    let encoder = Encoder::new(tokenizer(true), Box::new(QuestionAnswer::default()));
+    Local::new(model, encoder).length(128).long(Long::CutLeft)
+}
+
+/// Questions with answers, some longer than a model of 128 tokens takes, in any order.
+fn questions() -> impl Strategy<Value = Vec<Continuation>> {
+    let words: Vec<&str> = TEXT.split_whitespace().collect();
+    let text = |count| {
+        let words = prop::sample::select(words.clone());
+        prop::collection::vec(words, count).prop_map(|words| words.join(" "))
+    };
+    let answers = prop::collection::vec(text(1..6), 1..5);
+    let question = (text(0..40), answers).prop_map(|(context, answers)| {
+        let answer = |answer| Continuation::new(context.as_str(), format!(" {answer}"));
+        answers.into_iter().map(answer).collect::<Vec<_>>()
+    });
+    let questions = prop::collection::vec(question, 1..4);
+    questions
+        .prop_map(|questions| questions.concat())
+        .prop_shuffle()
+}
+
+#[test]
+fn what_is_read_once_scores_as_what_is_read_alone() {
+    for config in families() {
+        let models = [1, 64, 4096].map(|tokens| family(config.clone()).batch_tokens(tokens));
+        let mut runner = TestRunner::new(ProptestConfig {
+            cases: 12,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        });
+        let result = runner.run(&questions(), |requests| {
+            let alone: Vec<Score> = requests
+                .iter()
+                .flat_map(|one| models[0].score(std::slice::from_ref(one)).unwrap())
+                .collect();
+            for model in &models {
+                let found = model.score(&requests).unwrap();
+                for (a, b) in alone.iter().zip(found) {
+                    let distance = (a.log_likelihood - b.log_likelihood).abs();
+                    prop_assert!(distance < 1e-5, "{a:?} {b:?}: {distance}");
+                    prop_assert_eq!((a.tokens, a.greedy), (b.tokens, b.greedy));
+                }
+            }
+            Ok(())
+        });
+        result.unwrap_or_else(|error| panic!("{}: {error}", config["model_type"]));
     }
 }
 

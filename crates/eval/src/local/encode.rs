@@ -17,13 +17,6 @@ pub(super) struct Job {
     pub(super) targets: Vec<u32>,
 }
 
-impl Job {
-    /// The tokens that are read.
-    pub(super) fn length(&self) -> usize {
-        self.source.len() + self.input.len()
-    }
-}
-
 impl Local {
     /// The pass that scores a continuation.
     pub(super) fn continuation(&self, request: &Continuation) -> Result<Job> {

@@ -6,6 +6,7 @@ mod classify;
 mod encode;
 mod generate;
 mod score;
+mod share;
 mod writer;
 
 use std::path::Path;
@@ -37,7 +38,11 @@ const LENGTH: usize = 2048;
 /// Of a model with an encoder, the encoder reads the context and the decoder's answer is scored, each tokenized alone;
 /// whole documents are refused.
 ///
-/// Log-probabilities are computed in `f32` logits and `f64` sums. Results do not depend on the batches but for rounding.
+/// What texts that are scored together have in common at their beginning, such as the context of several answers, is
+/// read once by models that [take branches](finetune_model::CausalLm::takes_branches), where that saves work.
+///
+/// Log-probabilities are computed in `f32` logits and `f64` sums. Results do not depend on the batches, nor on what is
+/// read once, but for rounding.
 pub struct Local {
     model: Writer,
     encoder: Encoder,

@@ -4,19 +4,21 @@ use burn::tensor::{Int, Tensor, TensorData};
 use finetune_model::{ModelError, Side, Tokens};
 use rayon::prelude::*;
 
-use super::{Local, encode::Job};
+use super::Local;
+use super::encode::Job;
+use super::share::{Row, rows};
 use crate::{Result, Score};
 
 /// About how many logits are held at once (64 MiB of `f32`).
 const LOGITS: usize = 1 << 24;
 
-/// A row of a batch: an input, and the jobs that it serves.
-struct Row<'j> {
-    source: &'j [u32],
-    input: &'j [u32],
-    jobs: Vec<usize>,
-    /// How many of its last places predict something for one of its jobs.
-    reach: usize,
+/// A token that a job asks for at a place of a batch.
+#[derive(Clone, Copy)]
+struct Ask {
+    /// Counted over the whole batch.
+    place: u32,
+    job: usize,
+    target: u32,
 }
 
 /// What a place predicts: the likeliest token, the log of the sum of all exponentials, and the logits that are asked for.
@@ -27,93 +29,81 @@ struct Place {
 }
 
 impl Local {
-    /// Scores every job. Equal inputs are read once; inputs of like length share a batch.
+    /// Scores every job. What inputs have in common is read once; rows of like length share a batch.
     pub(super) fn run(&self, jobs: &[Job]) -> Result<Vec<Score>> {
-        let mut order: Vec<usize> = (0..jobs.len()).collect();
-        order.sort_by(|&a, &b| {
-            let (a, b) = (&jobs[a], &jobs[b]);
-            let by_length = b.length().cmp(&a.length());
-            by_length.then_with(|| (&a.source, &a.input).cmp(&(&b.source, &b.input)))
-        });
-        let mut rows: Vec<Row<'_>> = Vec::new();
-        for index in order {
-            let job = &jobs[index];
-            match rows.last_mut() {
-                Some(row) if (row.source, row.input) == (&job.source, &job.input) => {
-                    row.jobs.push(index);
-                    row.reach = row.reach.max(job.targets.len());
-                }
-                _ => rows.push(Row {
-                    source: &job.source,
-                    input: &job.input,
-                    jobs: vec![index],
-                    reach: job.targets.len(),
-                }),
-            }
-        }
-        let mut scores = vec![
-            Score {
-                log_likelihood: 0.0,
-                greedy: true,
-                tokens: 0
-            };
-            jobs.len()
-        ];
-        let mut start = 0;
-        while start < rows.len() {
+        let none = Score {
+            log_likelihood: 0.0,
+            greedy: true,
+            tokens: 0,
+        };
+        let mut scores = vec![none; jobs.len()];
+        // No row gets longer than a text may be.
+        let room = if self.model.takes_branches() {
+            self.batch_tokens.min(self.length)
+        } else {
+            0
+        };
+        let rows = rows(jobs, room);
+        let mut rest = rows.as_slice();
+        while let Some(first) = rest.first() {
             // Rows come from the longest to the shortest, so the first one is as long as the batch.
-            let length = rows[start].source.len() + rows[start].input.len();
-            let count = (self.batch_tokens / length).max(1);
-            let end = (start + count).min(rows.len());
-            self.batch(&rows[start..end], jobs, &mut scores)?;
-            start = end;
+            let count = (self.batch_tokens / first.length()).clamp(1, rest.len());
+            let (batch, later) = rest.split_at(count);
+            self.batch(batch, jobs, &mut scores)?;
+            rest = later;
         }
         Ok(scores)
     }
 
     fn batch(&self, rows: &[Row<'_>], jobs: &[Job], scores: &mut [Score]) -> Result<()> {
-        let device = self.model.device();
-        let inputs: Vec<Vec<Vec<u32>>> = rows.iter().map(|row| vec![row.input.to_vec()]).collect();
-        let tokens = Tokens::new(&inputs, None, Side::Right, 0, &device)?;
+        let (parts, paths): (Vec<_>, Vec<_>) = rows.iter().map(Row::laid).unzip();
+        let tokens = Tokens::branched(&parts, None, Side::Right, 0, &self.model.device())?;
         let sources: Vec<&[u32]> = rows.iter().map(|row| row.source).collect();
         let hidden = self.model.hidden(&sources, &tokens)?;
-        let length = tokens.length();
-        // Every place that predicts something, with the targets of each job that reaches it.
-        let mut places: Vec<i32> = Vec::new();
-        let mut asked: Vec<Vec<(usize, u32)>> = Vec::new();
-        for (number, row) in rows.iter().enumerate() {
-            for back in (1..=row.reach).rev() {
-                places.push((number * length + row.input.len() - back) as i32);
-                let target = |&job: &usize| {
+        let mut asks: Vec<Ask> = Vec::new();
+        for (number, (row, paths)) in rows.iter().zip(&paths).enumerate() {
+            let first = (number * tokens.length()) as u32;
+            for (text, path) in row.texts.iter().zip(paths) {
+                for &job in &text.jobs {
                     let targets = &jobs[job].targets;
-                    Some((job, *targets.get(targets.len().checked_sub(back)?)?))
-                };
-                asked.push(row.jobs.iter().filter_map(target).collect());
+                    let places = path[path.len() - targets.len()..].iter();
+                    asks.extend(places.zip(targets).map(|(place, &target)| Ask {
+                        place: first + place,
+                        job,
+                        target,
+                    }));
+                }
             }
         }
-        let chunk = (LOGITS / self.model.vocabulary()).max(1);
-        for (places, asked) in places.chunks(chunk).zip(asked.chunks(chunk)) {
-            let ids = TensorData::new(places.to_vec(), [places.len()]);
-            let some = hidden
-                .clone()
-                .select(0, Tensor::<1, Int>::from_data(ids, &device));
-            let logits = self.model.logits(some).into_data().convert::<f32>();
-            let logits: Vec<f32> = logits.try_into_vec().map_err(|error| ModelError::Tokens {
-                why: format!("the logits cannot be read: {error:?}"),
-            })?;
-            let width = logits.len() / places.len();
-            let read: Vec<Place> = logits
-                .par_chunks(width)
-                .zip(asked)
-                .map(|(logits, asked)| place(logits, asked))
-                .collect();
-            for (place, asked) in read.into_iter().zip(asked) {
-                for (&(job, target), logit) in asked.iter().zip(place.asked) {
-                    let score = &mut scores[job];
-                    score.log_likelihood += logit - place.log_sum;
-                    score.greedy &= place.likeliest == target;
-                    score.tokens += 1;
-                }
+        asks.sort_by_key(|ask| ask.place);
+        let places: Vec<&[Ask]> = asks.chunk_by(|a, b| a.place == b.place).collect();
+        for places in places.chunks((LOGITS / self.model.vocabulary()).max(1)) {
+            self.ask(&hidden, places, scores)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what is predicted at some places to the scores of the jobs that ask there.
+    fn ask(&self, hidden: &Tensor<2>, places: &[&[Ask]], scores: &mut [Score]) -> Result<()> {
+        let ids: Vec<i32> = places.iter().map(|asks| asks[0].place as i32).collect();
+        let ids = TensorData::new(ids, [places.len()]);
+        let ids = Tensor::<1, Int>::from_data(ids, &hidden.device());
+        let logits = self.model.logits(hidden.clone().select(0, ids));
+        let logits = logits.into_data().convert::<f32>();
+        let logits: Vec<f32> = logits.try_into_vec().map_err(|error| ModelError::Tokens {
+            why: format!("the logits cannot be read: {error:?}"),
+        })?;
+        let read: Vec<Place> = logits
+            .par_chunks(logits.len() / places.len())
+            .zip(places)
+            .map(|(logits, asks)| place(logits, asks))
+            .collect();
+        for (place, asks) in read.into_iter().zip(places) {
+            for (ask, logit) in asks.iter().zip(place.asked) {
+                let score = &mut scores[ask.job];
+                score.log_likelihood += logit - place.log_sum;
+                score.greedy &= place.likeliest == ask.target;
+                score.tokens += 1;
             }
         }
         Ok(())
@@ -121,7 +111,7 @@ impl Local {
 }
 
 /// Reads the logits of a place.
-fn place(logits: &[f32], asked: &[(usize, u32)]) -> Place {
+fn place(logits: &[f32], asks: &[Ask]) -> Place {
     let mut likeliest = 0;
     for (id, logit) in logits.iter().enumerate() {
         if *logit > logits[likeliest] {
@@ -137,11 +127,11 @@ fn place(logits: &[f32], asked: &[(usize, u32)]) -> Place {
         likeliest: likeliest as u32,
         log_sum: f64::from(most) + sum.ln(),
         // A token that the model does not know cannot come; the encoder's check makes this a matter of form.
-        asked: asked
+        asked: asks
             .iter()
-            .map(|(_, id)| {
+            .map(|ask| {
                 logits
-                    .get(*id as usize)
+                    .get(ask.target as usize)
                     .map_or(f64::NEG_INFINITY, |logit| f64::from(*logit))
             })
             .collect(),

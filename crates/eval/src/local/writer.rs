@@ -75,6 +75,14 @@ impl Writer {
         }
     }
 
+    /// Whether texts that begin alike may be branches of one row.
+    pub(super) fn takes_branches(&self) -> bool {
+        match self {
+            Self::Causal(model) => model.takes_branches(),
+            Self::Answering(_) => false,
+        }
+    }
+
     /// The token that a decoder begins with; `None` for a model that continues what it reads.
     pub(super) fn start(&self) -> Result<Option<u32>> {
         match self {
