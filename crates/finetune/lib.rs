@@ -1,7 +1,8 @@
 //! Fine-tuning language models, whole and for real, on burn.
 //!
 //! Four crates under one name: [`data`] turns files into token ids, [`model`] holds weights and arithmetic, [`train`] is
-//! the loop, [`eval`] asks, judges and reports. The [`prelude`] has what most programs name.
+//! the loop, [`eval`] asks, judges and reports. [`tuning`] makes a run of a file of settings. The [`prelude`] has what most
+//! programs name.
 
 pub use burn;
 pub use finetune_data as data;
@@ -10,6 +11,7 @@ pub use finetune_model as model;
 pub use finetune_train as train;
 
 pub mod program;
+pub mod tuning;
 
 /// What most programs name.
 pub mod prelude {
