@@ -1,7 +1,9 @@
 //! Fine-tuning as a program does it: settings from a file, rows and batches from what they name, and the run.
 //!
-//! [`Tuning`] trains a causal model or one with an encoder (T5), whole or with an adapter.
+//! [`Tuning`] trains a causal model or one with an encoder (T5), whole or with an adapter. [`curve`] trains it on growing
+//! parts of the data.
 
+pub mod curve;
 mod settings;
 
 use std::path::{Path, PathBuf};

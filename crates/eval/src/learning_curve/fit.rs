@@ -31,7 +31,8 @@ pub(super) const PARAMETERS: usize = 3;
 /// Intervals are a parametric bootstrap: each replicate is the law with noise added, fitted anew. The size of the noise
 /// comes from the distances of the means to the law and, with several seeds, from the seeds; as it rests on few values,
 /// each replicate draws it too, from its inverse χ² distribution. So the intervals are about as wide as those of
-/// Student's t, and with a single seed at four sizes they are wide indeed.
+/// Student's t, and with a single seed at four sizes they are wide indeed. They hold what chance in training does, not
+/// what other held-out items would change, which moves all values alike.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fit {
     /// The law of the error.

@@ -340,13 +340,15 @@ fn write_learning(f: &mut fmt::Formatter<'_>, curve: &LearningCurve) -> fmt::Res
         ]);
     }
     let items = counted(curve.items, "held-out item");
-    writeln!(f, "\nLearning curve, over the same {items}\n{table}")?;
-    match fit {
-        Ok(fit) => {
-            writeln!(f, "  {}", one_line(&formula(curve, &fit)))?;
-            writeln!(f, "{}", one_line(&verdict(curve, &fit)))?;
-            writeln!(f, "{}", trust(&fit))
-        }
-        Err(error) => writeln!(f, "{}", one_line(&unfitted(&error))),
-    }
+    write_table(f, &format!("Learning curve, over the same {items}"), &table)?;
+    let lines = match fit {
+        Ok(fit) => vec![formula(curve, &fit), verdict(curve, &fit), trust(&fit)],
+        Err(error) => vec![unfitted(&error)],
+    };
+    // A paragraph each in Markdown.
+    let end = if f.alternate() { "\n" } else { "" };
+    lines
+        .iter()
+        .flat_map(|text| text.lines())
+        .try_for_each(|line| writeln!(f, "{}{end}", line_for(f, line)))
 }
