@@ -349,6 +349,5 @@ fn write_learning(f: &mut fmt::Formatter<'_>, curve: &LearningCurve) -> fmt::Res
     let end = if f.alternate() { "\n" } else { "" };
     lines
         .iter()
-        .flat_map(|text| text.lines())
         .try_for_each(|line| writeln!(f, "{}{end}", line_for(f, line)))
 }
