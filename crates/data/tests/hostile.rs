@@ -22,12 +22,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use finetune_data::load::{DatasetFolder, Loaders, OnError};
 use finetune_data::{Result, Value};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use rayon::prelude::*;
 
 /// The most memory that a file may cost, the program included.
@@ -256,6 +259,41 @@ fn messages_name_the_fault_and_what_to_do() {
             assert!(error.contains(part), "{name}: {error}");
         }
     }
+}
+
+/// Where an archive becomes too large does not depend on how many of its files are read at once.
+#[test]
+fn an_archive_is_counted_alike_by_any_number_of_threads() {
+    // 20 MB in 140 KB of pieces that are the same, which are packed once more.
+    let mut digits = Vec::new();
+    for number in 0..250_u64 {
+        write!(digits, "{}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16).unwrap();
+    }
+    let mut piece = GzEncoder::new(Vec::new(), Compression::default());
+    piece.write_all(&digits).unwrap();
+    piece.write_all(&b" ".repeat(280_000)).unwrap();
+    let packed = piece.finish().unwrap().repeat(70);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    let mut add = |name: &str, content: &[u8]| {
+        let options = zip::write::SimpleFileOptions::default();
+        archive.start_file(name, options).unwrap();
+        archive.write_all(content).unwrap();
+    };
+    add("a.txt", b"A text.");
+    for name in ["b", "c", "d", "e", "f", "g"] {
+        add(&format!("{name}.ipynb.gz"), &packed);
+    }
+    archive.finish().unwrap();
+    let counts = [1, 2, 5].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let load = || Loaders::default().load_all(&[&path], &OnError::Skip);
+        pool.build().unwrap().install(load).unwrap().1
+    });
+    assert_eq!(counts[0].reasons["limit exceeded"].count, 3, "{}", counts[0]);
+    assert_eq!((counts[0].kept, counts[0].skipped), (1, 6));
+    assert!(counts.iter().all(|found| *found == counts[0]), "{counts:?}");
 }
 
 /// A file that repeats a value without end fills no memory with it.

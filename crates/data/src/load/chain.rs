@@ -284,14 +284,16 @@ impl Chain {
     /// Opens files that are read as a whole, one per thread.
     fn together(&mut self, first: Entry) {
         let mut entries = vec![first];
-        while entries.len() < rayon::current_num_threads() {
-            let next = self.waiting.front();
-            let whole = next.is_some_and(Entry::is_whole);
-            // One that is too large comes next, alone.
-            if !whole || next.is_none_or(|entry| entry.measure().is_err()) {
-                break;
+        let mut too_large = None;
+        while entries.len() < rayon::current_num_threads()
+            && too_large.is_none()
+            && self.waiting.front().is_some_and(Entry::is_whole)
+            && let Some(entry) = self.waiting.pop_front()
+        {
+            match entry.measure() {
+                Ok(()) => entries.push(entry),
+                Err(error) => too_large = Some((entry, error)),
             }
-            entries.extend(self.waiting.pop_front());
         }
         let open_file = self.open_file;
         let read: Vec<Vec<Result<Record>>> = entries
@@ -303,6 +305,9 @@ impl Chain {
             .collect();
         for (entry, records) in entries.iter().zip(read) {
             self.push(entry, Box::new(records.into_iter()));
+        }
+        if let Some((entry, error)) = too_large {
+            self.push(&entry, once(Err(error)));
         }
     }
 
