@@ -267,7 +267,12 @@ fn an_archive_is_counted_alike_by_any_number_of_threads() {
     // 20 MB in 140 KB of pieces that are the same, which are packed once more.
     let mut digits = Vec::new();
     for number in 0..250_u64 {
-        write!(digits, "{}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16).unwrap();
+        write!(
+            digits,
+            "{}",
+            number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16
+        )
+        .unwrap();
     }
     let mut piece = GzEncoder::new(Vec::new(), Compression::default());
     piece.write_all(&digits).unwrap();
@@ -291,7 +296,11 @@ fn an_archive_is_counted_alike_by_any_number_of_threads() {
         let load = || Loaders::default().load_all(&[&path], &OnError::Skip);
         pool.build().unwrap().install(load).unwrap().1
     });
-    assert_eq!(counts[0].reasons["limit exceeded"].count, 3, "{}", counts[0]);
+    assert_eq!(
+        counts[0].reasons["limit exceeded"].count, 3,
+        "{}",
+        counts[0]
+    );
     assert_eq!((counts[0].kept, counts[0].skipped), (1, 6));
     assert!(counts.iter().all(|found| *found == counts[0]), "{counts:?}");
 }
