@@ -3,7 +3,7 @@
 //! `cargo bench --bench scoring` measures with criterion. With `--peer` it scores the requests of a file and prints one
 //! line of JSON, for `benches/peers/scoring.py`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
@@ -58,7 +58,7 @@ fn main() {
     criterion.final_summary();
 }
 
-fn peer(local: &Local, requests: &PathBuf, passes: usize) {
+fn peer(local: &Local, requests: &Path, passes: usize) {
     let text = std::fs::read_to_string(requests).expect("a file of requests");
     let pairs: Vec<(String, String)> = serde_json::from_str(&text).expect("pairs of texts");
     let requests: Vec<Continuation> = pairs
