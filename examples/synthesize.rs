@@ -43,7 +43,7 @@ pub(crate) struct Flags {
     #[arg(long)]
     model: String,
     /// What stands before `/chat/completions`, such as `http://localhost:8080/v1`.
-    #[arg(long, value_name = "URL", value_parser = address)]
+    #[arg(long, value_name = "URL", value_parser = program::address)]
     endpoint: Option<String>,
     /// The environment variable that holds the endpoint's key. The key is neither shown nor written anywhere.
     #[arg(long, value_name = "VARIABLE", requires = "endpoint")]
@@ -332,14 +332,4 @@ fn synthesis(flags: &Flags, recipe: Recipe) -> Synthesis {
             },
         })
         .cache(flags.cache.join("answers.jsonl"))
-}
-
-/// Reads the address of an endpoint.
-fn address(text: &str) -> Result<String, String> {
-    let known = ["http://", "https://"];
-    let host = known.iter().find_map(|scheme| text.strip_prefix(scheme));
-    match host {
-        Some(host) if !host.is_empty() => Ok(text.to_owned()),
-        _ => Err("expected an address such as http://localhost:8080/v1".to_owned()),
-    }
 }

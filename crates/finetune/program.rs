@@ -95,6 +95,20 @@ pub fn field(text: &str) -> Result<(String, Value), String> {
     Ok((name.to_owned(), value))
 }
 
+/// Reads the address of an endpoint.
+///
+/// # Errors
+///
+/// When it names no host of `http://` or `https://`.
+pub fn address(text: &str) -> Result<String, String> {
+    let known = ["http://", "https://"];
+    let host = known.iter().find_map(|scheme| text.strip_prefix(scheme));
+    match host {
+        Some(host) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err("expected an address such as http://localhost:8080/v1".to_owned()),
+    }
+}
+
 /// The folder of a model: the path itself or, with the feature `hub`, the folder in the cache of what a name such as
 /// `hf://owner/name` leads to, downloaded if need be. Made to parse a flag.
 ///

@@ -1,23 +1,18 @@
 //! Services that speak `OpenAI`'s protocol for chats.
 
-use std::env;
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use ureq::{Agent, Timeout};
 
-use super::ask::{Answer, Ask, Ended, Refusal, Request, Usage};
-use crate::calendar;
-use crate::error::{DataError, Result, escaped, quoted};
-use crate::load::parse::type_name;
+use super::ask::{Answer, Ask, Refusal, Request};
+use super::service::Service;
+use crate::error::Result;
 
-/// The longest response, in bytes.
-const RESPONSE: u64 = 16 << 20;
+/// Where chats are asked for.
+const PATH: &str = "/chat/completions";
 
-/// A model behind `POST {base}/chat/completions`: `OpenAI`'s service, or a server such as `vLLM`, llama.cpp or Ollama.
-///
-/// Redirects are not followed, since the key would go with them.
+/// A model behind `POST {base}/chat/completions` of a [`Service`].
 ///
 /// ```no_run
 /// use finetune_data::synthesize::Api;
@@ -26,26 +21,18 @@ const RESPONSE: u64 = 16 << 20;
 /// # Ok::<(), finetune_data::DataError>(())
 /// ```
 pub struct Api {
-    url: String,
+    service: Service,
     model: String,
-    key: Option<String>,
-    timeout: Duration,
     length_name: &'static str,
     extra: Map<String, Value>,
-    agent: Agent,
 }
 
 impl Api {
     /// A model of a service. `base` is what stands before `/chat/completions`.
     pub fn new(base: &str, model: &str) -> Self {
-        let timeout = Duration::from_mins(2);
-        let url = format!("{}/chat/completions", base.trim_end_matches('/'));
         Self {
-            agent: agent(&url, timeout),
-            url,
+            service: Service::new(base),
             model: model.into(),
-            key: None,
-            timeout,
             length_name: "max_tokens",
             extra: Map::new(),
         }
@@ -55,32 +42,15 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`DataError::Setting`] if the variable is not set, empty, or not a line of ASCII.
+    /// As [`Service::key_from`].
     pub fn key_from(mut self, variable: &str) -> Result<Self> {
-        let fault = |found: &str| DataError::Setting {
-            name: format!("environment variable {}", quoted(variable)),
-            found: found.into(),
-            expected: "the key of the service. Set it".into(),
-        };
-        let key = env::var(variable).map_err(|error| match error {
-            env::VarError::NotPresent => fault("nothing"),
-            env::VarError::NotUnicode(_) => fault("bytes that are not UTF-8"),
-        })?;
-        let key = key.trim();
-        if key.is_empty() {
-            return Err(fault("an empty text"));
-        }
-        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(fault("characters that no key has"));
-        }
-        self.key = Some(key.into());
+        self.service = self.service.key_from(variable)?;
         Ok(self)
     }
 
     /// How long one request may take, from its first byte to the last of its answer; 120 seconds by default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self.agent = agent(&self.url, timeout);
+        self.service = self.service.timeout(timeout);
         self
     }
 
@@ -117,127 +87,6 @@ impl Api {
         }
         body
     }
-
-    /// What a service says, for a message: escaped, cut, and without the key, which some services repeat.
-    fn shown(&self, text: &str) -> String {
-        match &self.key {
-            Some(key) => escaped(&text.replace(key.as_str(), "[key]")),
-            None => escaped(text),
-        }
-    }
-
-    /// Why there is no response, or only a part of one.
-    fn lost(&self, error: &ureq::Error) -> Refusal {
-        let message = self.shown(&error.to_string());
-        match error {
-            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
-            | ureq::Error::HostNotFound
-            | ureq::Error::ConnectionFailed => Refusal::Failed {
-                message: format!("cannot connect: {message}"),
-            },
-            ureq::Error::Timeout(_) => Refusal::Lost {
-                message: format!("no answer in {} s", self.timeout.as_secs_f64()),
-            },
-            ureq::Error::BodyExceedsLimit(limit) => Refusal::Unreadable {
-                message: format!("found a response of more than {limit} bytes; expected an answer"),
-            },
-            ureq::Error::Http(_)
-            | ureq::Error::BadUri(_)
-            | ureq::Error::InvalidProxyUrl
-            | ureq::Error::Tls(_)
-            | ureq::Error::Rustls(_)
-            | ureq::Error::TlsRequired => Refusal::Denied { message },
-            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                Refusal::Failed {
-                    message: format!("cannot connect: {message}"),
-                }
-            }
-            _ => Refusal::Lost { message },
-        }
-    }
-
-    /// Why a response of another status is no answer.
-    fn refused(
-        &self,
-        status: u16,
-        after: Option<Duration>,
-        location: Option<&str>,
-        body: &[u8],
-    ) -> Refusal {
-        let body = String::from_utf8_lossy(body);
-        let parsed: Value = serde_json::from_str(&body).unwrap_or_default();
-        let error = parsed.get("error").unwrap_or(&parsed);
-        let said = error
-            .get("message")
-            .and_then(Value::as_str)
-            .or(error.as_str())
-            .unwrap_or(&body);
-        let message = format!("status {status}: {}", self.shown(said.trim()));
-        let code =
-            |name: &str| error.get(name).and_then(Value::as_str) == Some("insufficient_quota");
-        match status {
-            429 if code("code") || code("type") => Refusal::Denied { message },
-            429 => Refusal::Busy { after, message },
-            500..=599 if after.is_some() => Refusal::Busy { after, message },
-            408 | 409 | 425 | 500..=599 => Refusal::Failed { message },
-            401..=405 => Refusal::Denied { message },
-            300..=399 => {
-                let to = location.map_or("elsewhere".into(), |to| self.shown(to));
-                let message =
-                    format!("status {status}: the service redirects to {to}; name that address");
-                Refusal::Denied { message }
-            }
-            _ => Refusal::Rejected { message },
-        }
-    }
-
-    fn answer(&self, body: &[u8]) -> Result<Answer, Refusal> {
-        let unreadable = |message: String| Refusal::Unreadable { message };
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
-            let found = String::from_utf8_lossy(body);
-            unreadable(format!(
-                "found \"{}\"; expected JSON: {error}",
-                self.shown(&found)
-            ))
-        })?;
-        // Some servers report an error with status 200.
-        if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
-            let message = self.shown(&error.to_string());
-            return Err(Refusal::Failed { message });
-        }
-        let choice = value.get("choices").and_then(|choices| choices.get(0));
-        let choice = choice.ok_or_else(|| unreadable("found no choices; expected one".into()))?;
-        let ended = match choice.get("finish_reason").and_then(Value::as_str) {
-            Some("length") => Ended::Length,
-            Some("content_filter") => Ended::Filter,
-            _ => Ended::Stop,
-        };
-        let content = choice
-            .get("message")
-            .and_then(|message| message.get("content"));
-        let text = match content {
-            Some(Value::String(text)) => text.clone(),
-            // What was filtered, or cut off while the model was thinking, may have no text at all.
-            None | Some(Value::Null) if ended != Ended::Stop => String::new(),
-            other => {
-                let found = other.map_or("nothing", type_name);
-                return Err(unreadable(format!(
-                    "content: found {found}; expected a text"
-                )));
-            }
-        };
-        let tokens = |name: &str| {
-            value
-                .get("usage")
-                .and_then(|usage| usage.get(name))
-                .and_then(Value::as_u64)
-        };
-        let usage = match (tokens("prompt_tokens"), tokens("completion_tokens")) {
-            (Some(prompt), Some(completion)) => Some(Usage { prompt, completion }),
-            _ => None,
-        };
-        Ok(Answer { text, ended, usage })
-    }
 }
 
 impl Ask for Api {
@@ -246,136 +95,19 @@ impl Ask for Api {
     }
 
     fn settings(&self) -> String {
-        json!([self.url, self.extra]).to_string()
+        json!([self.service.url(PATH), self.extra]).to_string()
     }
 
     fn ask(&self, request: &Request) -> Result<Answer, Refusal> {
-        let mut call = self.agent.post(&self.url);
-        if let Some(key) = &self.key {
-            call = call.header("authorization", format!("Bearer {key}"));
-        }
-        let mut response = call
-            .send_json(self.body(request))
-            .map_err(|error| self.lost(&error))?;
-        let header = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(String::from)
-        };
-        let status = response.status().as_u16();
-        let (after, location) = (header("retry-after"), header("location"));
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(RESPONSE)
-            .read_to_vec();
-        if !(200..300).contains(&status) {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs();
-            let after = after.and_then(|text| retry_after(&text, now));
-            // The status says enough, even if the rest is lost.
-            return Err(self.refused(
-                status,
-                after,
-                location.as_deref(),
-                &body.unwrap_or_default(),
-            ));
-        }
-        self.answer(&body.map_err(|error| self.lost(&error))?)
+        Answer::read(&self.service.post(PATH, &self.body(request))?)
     }
 }
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api")
-            .field("url", &self.url)
+            .field("service", &self.service)
             .field("model", &self.model)
-            .field("key", &self.key.as_ref().map(|_| "[key]"))
             .finish_non_exhaustive()
-    }
-}
-
-fn agent(url: &str, timeout: Duration) -> Agent {
-    let mut config = Agent::config_builder()
-        .timeout_global(Some(timeout))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false);
-    let host = url.split("://").nth(1).unwrap_or_default();
-    if ["localhost", "127.0.0.1", "[::1]"]
-        .iter()
-        .any(|name| host.starts_with(name))
-    {
-        // A proxy does not know this machine.
-        config = config.proxy(None);
-    }
-    config.build().new_agent()
-}
-
-/// What a `Retry-After` header says: a number of seconds, or a date. `now` is in seconds since 1970.
-fn retry_after(text: &str, now: u64) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let seconds = date(text)?.saturating_sub(now);
-    Some(Duration::from_secs(seconds))
-}
-
-/// The seconds since 1970 of a date such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
-fn date(text: &str) -> Option<u64> {
-    let parts: Vec<&str> = text.split_ascii_whitespace().collect();
-    let [_, day, month, year, time, "GMT"] = parts[..] else {
-        return None;
-    };
-    let month = calendar::month(month)?;
-    let (day, year): (u32, i64) = (day.parse().ok()?, year.parse().ok()?);
-    let clock: Vec<u64> = time
-        .split(':')
-        .map(|part| part.parse().ok())
-        .collect::<Option<_>>()?;
-    let [hour, minute, second] = clock[..] else {
-        return None;
-    };
-    if !(1970..10_000).contains(&year)
-        || !(1..=31).contains(&day)
-        || hour > 23
-        || minute > 59
-        || second > 60
-    {
-        return None;
-    }
-    let days = u64::try_from(calendar::days(year, month, day)).ok()?;
-    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_read_as_seconds_and_as_dates() {
-        let now = 784_111_777;
-        for (text, expected) in [
-            ("7", Some(7.0)),
-            ("0.5", Some(0.5)),
-            ("Sun, 06 Nov 1994 08:49:40 GMT", Some(3.0)),
-            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0.0)),
-            ("Thu, 29 Feb 1996 00:00:00 GMT", Some(41_440_223.0)),
-            ("-1", None),
-            ("nan", None),
-            ("1e400", None),
-            ("soon", None),
-            ("Sun, 99 Nov 1994 08:49:40 GMT", None),
-            ("Sun, 06 Nov 99999999999999999999 08:49:40 GMT", None),
-            ("", None),
-        ] {
-            let expected = expected.map(Duration::from_secs_f64);
-            assert_eq!(retry_after(text, now), expected, "{text}");
-        }
     }
 }

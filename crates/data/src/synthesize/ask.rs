@@ -160,6 +160,18 @@ impl Refusal {
         }
     }
 
+    /// The same with another message.
+    pub(super) fn saying(mut self, text: String) -> Self {
+        let (Self::Busy { message, .. }
+        | Self::Failed { message }
+        | Self::Lost { message }
+        | Self::Unreadable { message }
+        | Self::Rejected { message }
+        | Self::Denied { message }) = &mut self;
+        *message = text;
+        self
+    }
+
     /// Whether another try may have an answer.
     pub(super) fn is_passing(&self) -> bool {
         !matches!(self, Self::Rejected { .. } | Self::Denied { .. })

@@ -22,6 +22,8 @@ mod counts;
 mod pace;
 mod recipe;
 mod run;
+#[cfg(feature = "api")]
+mod service;
 mod shape;
 
 use std::fmt;
@@ -38,6 +40,8 @@ pub use budget::{Budget, Price};
 pub use counts::Counts;
 pub use pace::{Rates, Retry};
 pub use recipe::Recipe;
+#[cfg(feature = "api")]
+pub use service::Service;
 pub use shape::Shape;
 
 use crate::document::Document;

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::ask::Refusal;
+
 /// How often a service may be asked. Requests are spread evenly over the minute, so the rate is never passed for a
 /// shorter while either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,8 +45,65 @@ impl Default for Retry {
 }
 
 impl Retry {
+    /// Asks until there is an answer, as long as it is of use to ask again; at least once.
+    ///
+    /// # Arguments
+    /// - `request`: a number of the request, such as its hash, by which its waits differ from those of others
+    ///
+    /// # Errors
+    ///
+    /// The last refusal, which says how many times the request was sent.
+    pub fn repeat<T>(
+        &self,
+        request: u128,
+        mut ask: impl FnMut() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let refusal = match ask() {
+                Ok(answer) => return Ok(answer),
+                Err(refusal) => refusal,
+            };
+            match self.pause(&refusal, 0, request, tried) {
+                Ok(wait) => std::thread::sleep(wait),
+                Err(message) => return Err(refusal.saying(message)),
+            }
+        }
+    }
+
+    /// How long to wait until a request is sent again that was refused at try number `tried`, from 1; or the message of
+    /// the failure, if it is not.
+    pub(super) fn pause(
+        &self,
+        refusal: &Refusal,
+        seed: u64,
+        request: u128,
+        tried: u32,
+    ) -> Result<Duration, String> {
+        let message = refusal.message();
+        if !refusal.is_passing() || tried >= self.tries {
+            return Err(format!("{message} (try {tried})"));
+        }
+        let wait = self.wait(seed, request, tried);
+        match refusal {
+            Refusal::Busy {
+                after: Some(after), ..
+            } if *after > self.longest => {
+                let seconds = after.as_secs();
+                Err(format!(
+                    "{message} (asks for a wait of {seconds} s, longer than allowed)"
+                ))
+            }
+            Refusal::Busy {
+                after: Some(after), ..
+            } => Ok(wait.max(*after)),
+            _ => Ok(wait),
+        }
+    }
+
     /// How long to wait after try number `tried`, from 1.
-    pub(super) fn wait(&self, seed: u64, request: u128, tried: u32) -> Duration {
+    fn wait(&self, seed: u64, request: u128, tried: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(tried.saturating_sub(1));
         let full = self.first.saturating_mul(doubled).min(self.longest);
         let site = [request.to_le_bytes().as_slice(), &tried.to_le_bytes()].concat();

@@ -356,25 +356,16 @@ impl<'a> Run<'a> {
                 message: message.clone(),
             }));
         }
-        let retry = &self.settings.retry;
-        let failed = |message: String| Err(Fault::Failed(refusal.reason(), message));
-        if !refusal.is_passing() || tried >= retry.tries {
-            return failed(format!("{} (try {tried})", refusal.message()));
-        }
-        let mut wait = retry.wait(self.settings.seed, key, tried);
+        let pause = self
+            .settings
+            .retry
+            .pause(refusal, self.settings.seed, key, tried);
+        let wait = pause.map_err(|message| Fault::Failed(refusal.reason(), message))?;
         if let Refusal::Busy {
-            after: Some(after),
-            message,
+            after: Some(after), ..
         } = refusal
         {
-            if *after > retry.longest {
-                let seconds = after.as_secs();
-                return failed(format!(
-                    "{message} (asks for a wait of {seconds} s, longer than allowed)"
-                ));
-            }
             self.pace.hold(*after);
-            wait = wait.max(*after);
         }
         if self.halt.sleep(wait) {
             Ok(())
