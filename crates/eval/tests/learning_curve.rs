@@ -148,7 +148,7 @@ fn the_same_curve_gives_the_same_bytes() {
 fn refused(curve: &LearningCurve, part: &str) {
     match curve.fit() {
         Err(error @ EvalError::Setting { .. }) => {
-            assert!(error.to_string().contains(part), "{error}")
+            assert!(error.to_string().contains(part), "{error}");
         }
         other => panic!("expected a refusal with {part:?}, found {other:?}"),
     }

@@ -269,7 +269,7 @@ fn markdown_says_what_the_table_says_and_takes_nothing_for_markup() {
                 Some(open) if line == open => fence = None,
                 None if ticks.len() >= 3 => fence = Some(ticks),
                 None if !line.starts_with("    ") => {
-                    assert!(!marks.is_match(line), "{text:?}: {line}")
+                    assert!(!marks.is_match(line), "{text:?}: {line}");
                 }
                 _ => {}
             }

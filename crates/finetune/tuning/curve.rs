@@ -48,13 +48,12 @@ impl FromStr for Sizes {
                 .map_err(|_| format!("{word:?} is not a whole number; expected 5 or 100,200,400"))
         };
         let mut numbers = text.split(',').map(number).collect::<Result<Vec<_>, _>>()?;
-        let sizes = match numbers[..] {
-            [count] => Self::Halves(count),
-            _ => {
-                numbers.sort_unstable();
-                numbers.dedup();
-                Self::Rows(numbers)
-            }
+        let sizes = if let [count] = numbers[..] {
+            Self::Halves(count)
+        } else {
+            numbers.sort_unstable();
+            numbers.dedup();
+            Self::Rows(numbers)
         };
         let count = match &sizes {
             Self::Halves(count) => *count,

@@ -216,6 +216,10 @@ pub enum SamplerName {
 /// A metric of a task.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the switches of the harness's files, each a field of its own"
+)]
 pub struct MetricEntry {
     /// What is measured of an item.
     pub metric: String,

@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    fn filter(steps: serde_json::Value) -> Filter {
+    fn filter(steps: &serde_json::Value) -> Filter {
         let entries: Vec<FilterEntry> =
             serde_json::from_value(json!([{"name": "f", "filter": steps}])).unwrap();
         Filter::all("t", Some(&entries)).unwrap().remove(0)
@@ -157,9 +157,9 @@ mod tests {
     #[test]
     fn numbers_are_found_as_in_gsm8k() {
         let strict = filter(
-            json!([{"function": "regex", "regex_pattern": "#### (\\-?[0-9\\.\\,]+)"}, {"function": "take_first"}]),
+            &json!([{"function": "regex", "regex_pattern": "#### (\\-?[0-9\\.\\,]+)"}, {"function": "take_first"}]),
         );
-        let flexible = filter(json!([
+        let flexible = filter(&json!([
             {"function": "regex", "group_select": -1, "regex_pattern": "(-?[$0-9.,]{2,})|(-?[0-9]+)"},
             {"function": "take_first"}
         ]));
@@ -177,14 +177,14 @@ mod tests {
 
     #[test]
     fn filters_follow_each_other() {
-        let chain = filter(json!([
+        let chain = filter(&json!([
             {"function": "remove_whitespace"}, {"function": "lowercase"},
             {"function": "map", "mapping_dict": {"yes": "1"}, "default_value": "0"}
         ]));
         assert_eq!(chain.apply(" YES\n"), "1");
         assert_eq!(chain.apply("maybe"), "0");
         assert_eq!(
-            filter(json!([{"function": "regex", "regex_pattern": "(?<=a)b"}])).apply("cb ab"),
+            filter(&json!([{"function": "regex", "regex_pattern": "(?<=a)b"}])).apply("cb ab"),
             "b"
         );
     }

@@ -175,6 +175,9 @@ pub(super) fn written(
     outcome
 }
 
+/// How near a text is to a reference.
+type Measure<'m> = &'m dyn Fn(&str) -> f64;
+
 /// `TruthfulQA`, generation: how much nearer an answer is to the true answers than to the false ones.
 pub(super) fn truthful_texts(task: &str, mut outcome: Outcome, row: &Row) -> Result<Outcome> {
     let answers = |name: &str| {
@@ -189,7 +192,6 @@ pub(super) fn truthful_texts(task: &str, mut outcome: Outcome, row: &Row) -> Res
     let lines = |text: &str| text.replace(" . ", ".\n");
     let output = outcome.output.clone();
     let written = lines(&output);
-    type Measure<'m> = &'m dyn Fn(&str) -> f64;
     let measures: [(&str, Measure<'_>); 4] = [
         ("bleu", &|reference| {
             bleu(&[(reference, &output)], Words::International)

@@ -424,8 +424,8 @@ mod tests {
         assert_eq!(resampled(&[1.0], RESAMPLES, perplexity).error, None);
     }
 
-    const PERPLEXITY: f64 = 6.359819522601832;
-    const PERPLEXITY_ERROR: f64 = 5.009921637661621;
-    const F1: (f64, f64) = (0.75, 0.19493093490888008);
-    const MATTHEWS: (f64, f64) = (0.4166666666666667, 0.37717868721511283);
+    const PERPLEXITY: f64 = 6.359_819_522_601_832;
+    const PERPLEXITY_ERROR: f64 = 5.009_921_637_661_621;
+    const F1: (f64, f64) = (0.75, 0.194_930_934_908_880_08);
+    const MATTHEWS: (f64, f64) = (0.416_666_666_666_666_7, 0.377_178_687_215_112_83);
 }

@@ -199,10 +199,10 @@ fn expansion(replacement: &str) -> String {
                     .strip_prefix("g<")
                     .and_then(|rest| rest.split_once('>'));
                 if let Some((name, after)) = named {
-                    out.push_str(&format!("${{{name}}}"));
+                    out.extend(["${", name, "}"]);
                     rest = after;
                 } else if digits > 0 {
-                    out.push_str(&format!("${{{}}}", &rest[..digits]));
+                    out.extend(["${", &rest[..digits], "}"]);
                     rest = &rest[digits..];
                 } else if let Some(plain) = rest.chars().next() {
                     out.push(match plain {
