@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+#[cfg(feature = "api")]
+use finetune::eval::Endpoint;
 use finetune::eval::local::{Local, Long};
 use finetune::eval::suite::{Benchmark, Cached, Form, Results, Rows, Setup, Suite, identity};
-use finetune::eval::{Evaluation, Run};
+use finetune::eval::{Evaluation, LanguageModel, Run};
 use finetune::prelude::*;
 
 #[derive(Args)]
 #[command(next_help_heading = "Benchmarks")]
-pub(super) struct Flags {
+pub(crate) struct Flags {
     /// Names of tasks, groups or tags, or files of tasks in the harness's form: `arc_easy,mmlu,mine.yaml`.
     #[arg(long, value_delimiter = ',')]
     pub(super) tasks: Vec<String>,
@@ -76,34 +78,34 @@ pub(super) fn run(flags: &super::Flags) -> Result<(), Failure> {
         [] => Vec::new(),
         files => program::loaders().load_all(files, &OnError::Stop)?.0,
     };
-    let mut all = Vec::new();
-    for model in &flags.model {
-        let answering = Answering::open(flags, model)?;
+    let judge = |answering: &Answering, output: Option<PathBuf>| -> Result<Results, Failure> {
         let runs = benchmarks.iter().map(|benchmark| answering.run(benchmark));
         let runs: Vec<Run> = runs.collect::<Result<_, _>>()?;
         let pairs: Vec<_> = benchmarks.iter().zip(&runs).collect();
-        let results = Results::new(&answering.name, &setup, &pairs, &selection.groups)
-            .configure("length", answering.length)
-            .configure("cut", answering.cut());
-        let results = if training.is_empty() {
-            results
-        } else {
-            results.against(&training)?
-        };
-        println!("{results}");
-        if answering.cut() > 0 {
-            println!(
-                "{} prompts were longer than {} tokens and lost their beginnings",
-                answering.cut(),
-                answering.length
-            );
+        let results = Results::new(&answering.name, &setup, &pairs, &selection.groups);
+        let mut results = answering.engine.configure(results);
+        if !training.is_empty() {
+            results = results.against(&training)?;
         }
-        if let Some(path) = &flags.output {
-            let path = path_of(path, model, flags.model.len());
+        println!("{results}");
+        if let Some(note) = answering.engine.note() {
+            println!("{note}");
+        }
+        if let Some(path) = output {
             results.write(&path)?;
             println!("wrote {}", path.display());
         }
-        all.push(results);
+        Ok(results)
+    };
+    let mut all = Vec::new();
+    if let Some(url) = &flags.endpoint.endpoint {
+        all.push(judge(&Answering::at(flags, url)?, flags.output.clone())?);
+    } else {
+        for model in &flags.model {
+            let output = flags.output.as_deref();
+            let output = output.map(|path| path_of(path, model, flags.model.len()));
+            all.push(judge(&Answering::open(flags, model)?, output)?);
+        }
     }
     if let Some(path) = &own.report {
         let all: Vec<&Results> = all.iter().collect();
@@ -116,12 +118,55 @@ pub(super) fn run(flags: &super::Flags) -> Result<(), Failure> {
 /// A model, and where its answers are kept.
 struct Answering {
     name: String,
-    length: usize,
-    local: Local,
+    engine: Engine,
     cache: Option<(PathBuf, String)>,
 }
 
+/// What answers.
+enum Engine {
+    Local(Box<Local>),
+    #[cfg(feature = "api")]
+    Endpoint {
+        url: String,
+        endpoint: Box<Endpoint>,
+    },
+}
+
+impl Engine {
+    fn model(&self) -> &dyn LanguageModel {
+        match self {
+            Self::Local(local) => &**local,
+            #[cfg(feature = "api")]
+            Self::Endpoint { endpoint, .. } => &**endpoint,
+        }
+    }
+
+    /// What a reader of the results has to know.
+    fn note(&self) -> Option<String> {
+        match self {
+            Self::Local(local) if local.cut() > 0 => Some(format!(
+                "{} prompts were longer than {} tokens and lost their beginnings",
+                local.cut(),
+                local.longest()
+            )),
+            _ => None,
+        }
+    }
+
+    /// Says in the results how the model was asked.
+    fn configure(&self, results: Results) -> Results {
+        match self {
+            Self::Local(local) => results
+                .configure("length", local.longest())
+                .configure("cut", local.cut()),
+            #[cfg(feature = "api")]
+            Self::Endpoint { url, .. } => results.configure("endpoint", url.as_str()),
+        }
+    }
+}
+
 impl Answering {
+    /// A model in a folder.
     fn open(flags: &super::Flags, model: &Path) -> Result<Self, Failure> {
         let device = device(flags.device.as_deref())?;
         let adapter = flags.adapter.as_deref();
@@ -140,13 +185,34 @@ impl Answering {
                 Some((folder.clone(), identity))
             }
         };
-        let name = adapter.unwrap_or(model).display().to_string();
         Ok(Self {
-            name,
-            length,
-            local,
+            name: adapter.unwrap_or(model).display().to_string(),
+            engine: Engine::Local(Box::new(local)),
             cache,
         })
+    }
+
+    /// A model behind an address.
+    #[cfg(feature = "api")]
+    fn at(flags: &super::Flags, url: &str) -> Result<Self, Failure> {
+        let endpoint = super::endpoint::open(&flags.endpoint, url)?;
+        let cache = flags.benchmarks.cache.clone();
+        Ok(Self {
+            name: endpoint.model().to_owned(),
+            cache: cache.map(|folder| (folder, endpoint.identity())),
+            engine: Engine::Endpoint {
+                url: url.to_owned(),
+                endpoint: Box::new(endpoint),
+            },
+        })
+    }
+
+    #[cfg(not(feature = "api"))]
+    fn at(_: &super::Flags, url: &str) -> Result<Self, Failure> {
+        Err(format!(
+            "{url}: this program was built without the feature api; build it with --features api"
+        )
+        .into())
     }
 
     fn run(&self, benchmark: &Benchmark) -> Result<Run, Failure> {
@@ -156,18 +222,14 @@ impl Answering {
                 .chunk(64)
                 .progress(program::evaluated(task))
         };
-        let documents = benchmark.documents();
+        let (model, documents) = (self.engine.model(), benchmark.documents());
         Ok(match &self.cache {
-            None => evaluation().run(&self.name, &self.local, benchmark, documents)?,
+            None => evaluation().run(&self.name, model, benchmark, documents)?,
             Some((folder, identity)) => {
-                let cached = Cached::open(&self.local, identity, folder)?;
+                let cached = Cached::open(model, identity, folder)?;
                 evaluation().run(&self.name, &cached, benchmark, documents)?
             }
         })
-    }
-
-    fn cut(&self) -> usize {
-        self.local.cut()
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //!     cargo run --release --example evaluate -- --model runs/quickstart/model --data runs/quickstart/test.jsonl --output report.html
 //!     cargo run --release --example evaluate -- --model llama --tasks arc_easy,mmlu --data benchmarks --shots 5 --output results.json
+//!     cargo run --release --features api --example evaluate -- --endpoint http://localhost:8000/v1 --name llama --tasks arc_easy --data benchmarks
 
 mod benchmarks;
+mod endpoint;
 mod questions;
 
 use std::path::PathBuf;
@@ -13,9 +15,9 @@ use finetune::prelude::*;
 
 /// Judge models on benchmarks, on questions with answers, or on plain text.
 #[derive(Parser)]
-struct Flags {
+pub(crate) struct Flags {
     /// A Hugging Face folder; with `--tasks`, several may be named.
-    #[arg(long, required = true, num_args = 1.., value_parser = program::model)]
+    #[arg(long, required_unless_present = "endpoint", num_args = 1.., value_parser = program::model)]
     model: Vec<PathBuf>,
     /// A folder with an adapter in PEFT's layout, for each model.
     #[arg(long)]
@@ -38,15 +40,20 @@ struct Flags {
     #[command(flatten)]
     benchmarks: benchmarks::Flags,
     #[command(flatten)]
+    endpoint: endpoint::Flags,
+    #[command(flatten)]
     questions: questions::Flags,
 }
 
 fn main() -> Result<(), Failure> {
     program::end_with_reader()?;
-    let flags = Flags::parse();
+    run(&Flags::parse())
+}
+
+pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     if flags.benchmarks.tasks.is_empty() {
-        questions::run(&flags)
+        questions::run(flags)
     } else {
-        benchmarks::run(&flags)
+        benchmarks::run(flags)
     }
 }

@@ -11,7 +11,7 @@ use finetune::prelude::*;
 
 #[derive(Args)]
 #[command(next_help_heading = "Questions")]
-pub(super) struct Flags {
+pub(crate) struct Flags {
     /// A folder of another model to compare with, usually the base: the report then shows what changed.
     #[arg(long)]
     before: Option<PathBuf>,

@@ -188,6 +188,18 @@ pub enum EvalError {
     /// An error of the model crate.
     #[error(transparent)]
     Model(#[from] finetune_model::ModelError),
+    /// An endpoint that gave no answer, or none that can be used.
+    #[error("model {model:?} at {url}: {message}; asked: {:?}", excerpt(.asked))]
+    Endpoint {
+        /// The model's name.
+        model: String,
+        /// The address that was asked.
+        url: String,
+        /// What happened, and what to do.
+        message: String,
+        /// The text or question that was asked.
+        asked: String,
+    },
     /// An error of an engine from outside.
     #[error("the engine failed: {0}")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),

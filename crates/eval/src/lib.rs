@@ -53,6 +53,8 @@
 //! it was asked are errors, and every figure carries its count.
 
 pub mod analysis;
+#[cfg(feature = "api")]
+mod endpoint;
 mod error;
 mod language_model;
 pub mod learning_curve;
@@ -66,6 +68,8 @@ pub mod task;
 mod text;
 
 pub use analysis::{Analysis, Classes, ErrorClass, Flow};
+#[cfg(feature = "api")]
+pub use endpoint::Endpoint;
 pub use error::{EvalError, Result};
 pub use language_model::{Context, Continuation, Finish, Generation, LanguageModel, Prompt, Score};
 pub use metric::{Difference, Estimate, Interval, Metric};
