@@ -139,3 +139,70 @@ fn arguments_that_do_not_fit_are_refused() {
         assert!(error.contains(part), "{arguments:?}: {error}");
     }
 }
+
+#[test]
+fn models_without_a_chat_template_are_judged_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/eval/tests/golden");
+    let (bos, plain) = (
+        format!("{golden}/with_bos"),
+        format!("{golden}/without_bos"),
+    );
+    let rows = format!("{golden}/suite/rows");
+    let train = format!("{rows}/arc_easy/test.jsonl");
+    let arguments = [
+        "--model",
+        &bos,
+        &plain,
+        "--tasks",
+        "arc_easy,mmlu_anatomy",
+        "--data",
+        &rows,
+        "--shots",
+        "1",
+        "--output",
+        &at("out.json"),
+        "--report",
+        &at("report.html"),
+        "--train",
+        &train,
+        "--cache",
+        &at("cache"),
+    ];
+    ran(&arguments).unwrap();
+    for name in ["with_bos", "without_bos"] {
+        let results = Results::read(at(&format!("out-{name}.json"))).unwrap();
+        assert_eq!(results.results["arc_easy"]["acc"].n, 8);
+        assert_eq!(results.samples["arc_easy"][3].id, json!("Row_3"));
+        assert_eq!(results.leaks["arc_easy"].found.len(), 8);
+        let harness = fs::read_to_string(at(&format!("out-{name}.harness.json"))).unwrap();
+        let harness: Value = serde_json::from_str(&harness).unwrap();
+        assert_eq!(harness["results"]["mmlu_anatomy"]["sample_len"], 6);
+        assert_eq!(harness["n-shot"]["arc_easy"], 1);
+    }
+    let page = fs::read_to_string(at("report.html")).unwrap();
+    assert!(page.contains("acc, clean rows") || page.contains("Benchmarks in the training data"));
+    // What was answered before is not asked again, and gives the same files.
+    let before = fs::read(at("out-with_bos.json")).unwrap();
+    ran(&arguments).unwrap();
+    let without_time = |bytes: &[u8]| {
+        let mut value: Value = serde_json::from_slice(bytes).unwrap();
+        for task in value["tasks"].as_object_mut().unwrap().values_mut() {
+            task["seconds"] = Value::Null;
+        }
+        // How much was cut is counted while a model is asked.
+        value["configuration"]["cut"] = Value::Null;
+        value
+    };
+    assert_eq!(
+        without_time(&fs::read(at("out-with_bos.json")).unwrap()),
+        without_time(&before)
+    );
+    // A template that is not there is an error where it is needed.
+    let error = ran(&[
+        "--model", &bos, "--tasks", "arc_easy", "--data", &rows, "--chat",
+    ])
+    .unwrap_err();
+    assert!(error.contains("template"), "{error}");
+}

@@ -170,7 +170,12 @@ impl Answering {
     fn open(flags: &super::Flags, model: &Path) -> Result<Self, Failure> {
         let device = device(flags.device.as_deref())?;
         let adapter = flags.adapter.as_deref();
-        let template = &flags.questions.template;
+        // Texts need no template, and many a base model has none.
+        let template = if flags.benchmarks.chat {
+            flags.questions.template.as_str()
+        } else {
+            "plain"
+        };
         let mut local =
             Local::of(&program::open(model)?, adapter, template, &device)?.long(Long::CutLeft);
         if let Some(length) = flags.benchmarks.length {
