@@ -79,14 +79,19 @@ impl Results {
 }
 
 impl Sample {
-    /// What is looked for in training data: the question with its choices, or with its answers where it has none.
+    /// What is looked for in training data: the question; where it is too short to be found by a run of words, with its
+    /// choices, or with its answers where it has none.
     fn text(&self) -> String {
+        let enough = Contamination::default().short_words;
+        let mut text = self.question.clone();
+        if text.split_whitespace().count() >= enough {
+            return text;
+        }
         let after = if self.choices.is_empty() {
             &self.references
         } else {
             &self.choices
         };
-        let mut text = self.question.clone();
         for line in after {
             text.push('\n');
             text.push_str(line);
