@@ -97,7 +97,7 @@ fn configurations_splits_and_classes_are_those_of_datasets() {
             .unwrap();
         assert_eq!(fields(offline.0), all, "{case}");
     }
-    assert_eq!(splits, 16);
+    assert_eq!(splits, 18);
 }
 
 fn add(folder: &Path, below: &str, files: &mut BTreeMap<String, Vec<u8>>) {

@@ -9,7 +9,6 @@ use std::thread;
 
 use finetune_data::synthesize::{Answer, Ended, Refusal, Retry, Service};
 use finetune_data::{Conversation, Role, ToolUse, Turn};
-use finetune_model::Stops;
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -232,11 +231,7 @@ impl Endpoint {
         if answer.ended == Ended::Filter {
             return Err(fault("a filter of the service stopped the answer"));
         }
-        let stops = Stops {
-            tokens: Vec::new(),
-            strings: prompt.stop.clone(),
-        };
-        let (text, stopped) = stops.cut(&answer.text);
+        let (text, stopped) = cut(&answer.text, &prompt.stop);
         let finished = match answer.ended {
             Ended::Length if !stopped => Finish::Length,
             _ => Finish::Stop,
@@ -300,4 +295,11 @@ fn messages(conversation: &Conversation) -> Result<Vec<Value>> {
     }
     let message = |turn: &Turn| json!({"role": turn.role.name(), "content": turn.text});
     Ok(conversation.turns.iter().map(message).collect())
+}
+
+/// The text before the first of the stop texts, and whether there was one.
+fn cut<'t>(text: &'t str, stops: &[String]) -> (&'t str, bool) {
+    let stops = stops.iter().filter(|stop| !stop.is_empty());
+    let first = stops.filter_map(|stop| text.find(stop.as_str())).min();
+    first.map_or((text, false), |at| (&text[..at], true))
 }

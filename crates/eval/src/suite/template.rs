@@ -264,7 +264,7 @@ mod tests {
             json!("a|")
         );
         assert_eq!(
-            question(r"{{'a1b22'|regex_replace('([0-9])', '<\1>', 2)}}"),
+            question(r"{{'a1b22'|regex_replace('([0-9])', '<\\1>', 2)}}"),
             json!("a<1>b<2>2")
         );
         let answer = |source: &str| resolver.answer(&template(source), &row).unwrap();

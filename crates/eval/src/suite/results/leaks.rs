@@ -51,7 +51,11 @@ impl Results {
         let mut leaks = BTreeMap::new();
         for run in &runs {
             let samples = &self.samples[&run.task];
-            let texts: Vec<String> = samples.iter().map(Sample::text).collect();
+            let (before, after) = frame(samples);
+            let texts: Vec<String> = samples
+                .iter()
+                .map(|sample| sample.text(before, after))
+                .collect();
             let items: Vec<Text<'_>> = samples
                 .iter()
                 .zip(&texts)
@@ -79,11 +83,11 @@ impl Results {
 }
 
 impl Sample {
-    /// What is looked for in training data: the question; where it is too short to be found by a run of words, with its
-    /// choices, or with its answers where it has none.
-    fn text(&self) -> String {
+    /// What is looked for in training data: the question without the first `before` and the last `behind` bytes; where it
+    /// is too short to be found by a run of words, with its choices, or with its answers where it has none.
+    fn text(&self, before: usize, behind: usize) -> String {
         let enough = Contamination::default().short_words;
-        let mut text = self.question.clone();
+        let mut text = self.question[before..self.question.len() - behind].to_owned();
         if text.split_whitespace().count() >= enough {
             return text;
         }
@@ -98,6 +102,35 @@ impl Sample {
         }
         text
     }
+}
+
+/// How many bytes all questions begin and end with in common, as with `Question: ` and `Answer:`: the task's wording, which
+/// no training row has around a question.
+fn frame(samples: &[Sample]) -> (usize, usize) {
+    let [first, others @ ..] = samples else {
+        return (0, 0);
+    };
+    if others.is_empty() {
+        return (0, 0);
+    }
+    let same = |pair: &(char, char)| pair.0 == pair.1;
+    let mut shared = first.question.as_str();
+    for other in others {
+        let pairs = shared.chars().zip(other.question.chars());
+        let length: usize = pairs.take_while(same).map(|(one, _)| one.len_utf8()).sum();
+        shared = &shared[..length];
+    }
+    let before = shared.len();
+    let mut shared = &first.question[before..];
+    for other in others {
+        let pairs = shared
+            .chars()
+            .rev()
+            .zip(other.question[before..].chars().rev());
+        let length: usize = pairs.take_while(same).map(|(one, _)| one.len_utf8()).sum();
+        shared = &shared[shared.len() - length..];
+    }
+    (before, shared.len())
 }
 
 /// The findings by the number of the item, and how many items were too short for runs of words.
