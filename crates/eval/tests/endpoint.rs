@@ -492,7 +492,7 @@ fn failures_that_pass_are_asked_again() {
             "200 OK",
             "",
             "{\"error\": {\"message\": \"overloaded\"}}",
-        )
+        );
     });
     recovers(|stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"cho"));

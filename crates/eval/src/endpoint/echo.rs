@@ -37,6 +37,7 @@ struct Usage {
 
 /// What is said of the tokens, one entry for each.
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the fields of the protocol")]
 struct Tokens {
     tokens: Vec<String>,
     token_logprobs: Vec<Option<f64>>,
